@@ -1,0 +1,3 @@
+//! Workloads and helpers of the benchmarks.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Loom models of the lock-free types.
+
+#![forbid(unsafe_code)]

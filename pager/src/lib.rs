@@ -1,0 +1,18 @@
+//! The storage layer of DynaMite (placeholder introduction, rewritten when the layer is complete).
+
+#![warn(clippy::multiple_unsafe_ops_per_block)]
+
+pub mod page_id;
+
+pub mod page;
+
+pub mod checksum;
+
+pub mod disk;
+
+pub mod stats;
+
+pub mod error;
+
+#[allow(dead_code)]
+pub(crate) mod sync;
