@@ -31,15 +31,21 @@ impl DatabaseSeed {
         page.set_checksum(self.checksum(page, page.id()));
     }
 
+    /// Checks that a page is whole and stands where it belongs, whichever batch wrote it.
+    pub fn check_place(self, page: &Page, id: PageId) -> Result<(), Corruption> {
+        let computed = self.checksum(page, id);
+        if computed != page.checksum() {
+            return Err(self.explain(page, id, computed));
+        }
+        if page.id() != id {
+            return Err(Corruption::PageId { found: page.id(), expected: id });
+        }
+        Ok(())
+    }
+
     /// Checks a page that was read by following `ptr`.
     pub fn check(self, page: &Page, ptr: PagePtr) -> Result<(), Corruption> {
-        let computed = self.checksum(page, ptr.id);
-        if computed != page.checksum() {
-            return Err(self.explain(page, ptr.id, computed));
-        }
-        if page.id() != ptr.id {
-            return Err(Corruption::PageId { found: page.id(), expected: ptr.id });
-        }
+        self.check_place(page, ptr.id)?;
         if page.birth() != ptr.birth {
             return Err(Corruption::Birth { found: page.birth(), expected: ptr.birth });
         }

@@ -60,8 +60,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Makes all completed writes durable, and the length of the file.
     fn flush(&self) -> io::Result<()>;
 
-    /// Whole pages in the file.
-    fn page_count(&self) -> io::Result<u64>;
+    /// Bytes in the file. A file that is not ours may end within a page.
+    fn byte_len(&self) -> io::Result<u64>;
 
     /// Makes the file at least `page_count` pages long and reserves the blocks, so that writing to them cannot
     /// fail for want of space. New pages read as zeros.

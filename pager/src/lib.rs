@@ -8,6 +8,10 @@ pub mod page;
 
 pub mod checksum;
 
+pub mod header;
+
+pub mod manifest;
+
 pub mod disk;
 
 pub mod stats;

@@ -4,7 +4,7 @@
 //! line that another thread reads. Everything else is rare enough for shared counters.
 
 use crate::disk::Backend;
-use crate::page_id::Birth;
+use crate::error::Corruption;
 use crate::sync::{AtomicU64, Ordering};
 
 /// A counter that many threads may add to.
@@ -85,14 +85,14 @@ pub struct Stats {
     pub zeroed_pages: u64,
     /// Frames in the pool.
     pub frames: usize,
-    /// Pages in the file, as of the last published commit.
+    /// Pages in the file, as of the newest durable commit.
     pub page_count: u64,
-    /// Pages of those that hold nothing.
-    pub free_pages: u64,
+    /// Pages that hold nothing; unknown to a read-only handle.
+    pub free_pages: Option<u64>,
     /// The I/O in use, and why.
     pub backend: Backend,
-    /// The commit that this open found incomplete and rolled back, if any.
-    pub rolled_back: Option<Birth>,
+    /// Why one of the two headers was rejected when the file was opened: a commit that a crash had left incomplete.
+    pub rolled_back: Option<Corruption>,
 }
 
 impl Stats {

@@ -1,0 +1,271 @@
+//! A census: every page of the file is a header, a place of the space map, free, or reached exactly once (INV-7).
+//!
+//! The pager checks what it owns, the headers and the free space, and keeps the books; the layers above walk their
+//! trees from [`Census::roots`], reading each page through [`Census::read`] and counting it with
+//! [`Census::mark`]. What is left over at the end is lost; what was counted twice is shared by mistake.
+//!
+//! The census looks at the newest durable commit, on the medium rather than in the pool. On a live database commits
+//! wait while the free space is read, and go on while the trees are walked: the census is an operation, so the
+//! pages that it may meet stay as they are.
+//!
+//! Memory: about two bits for each page of the file, beyond the cache's budget. Cost: a read of every map page (one
+//! in 32,512 pages), and whatever the walkers read.
+
+use std::fmt;
+
+use roaring::RoaringBitmap;
+
+use crate::error::{Corruption, IoOperation, PagerError, Result};
+use crate::header::{Header, HeaderError, Place, Roots};
+use crate::operation::Operation;
+use crate::page::{PAGE_SIZE, Page};
+use crate::page_id::{Extent, PageId, PagePtr};
+use crate::pager::Pager;
+use crate::space_check::free_extents;
+use crate::space_map::MapStore;
+use crate::space_range::reserved_extents;
+use crate::write_state::Core;
+
+/// A check that found something.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The pages concerned, where it is about pages.
+    pub pages: Option<Extent>,
+    /// What is wrong with them.
+    pub problem: Problem,
+}
+
+/// What a check found.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A header cannot be used, while the other one can. The next commit or open repairs it.
+    Header(Corruption),
+    /// The pages hold something else than they should.
+    Corrupt(Corruption),
+    /// The pages could not be read.
+    Unreadable(PagerError),
+    /// Two pointers lead to the pages, or one pointer twice.
+    ReachedTwice,
+    /// The pages are in use and count as free: they would be overwritten.
+    ReachedAndFree,
+    /// The pages are neither in use nor free: the space is lost.
+    Lost,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing stored is affected.
+    Warning,
+    /// Data is damaged or about to be.
+    Damage,
+}
+
+impl Finding {
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        match self.problem {
+            Problem::Header(_) | Problem::Lost => Severity::Warning,
+            _ => Severity::Damage,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pages {
+            Some(Extent { first, count: 1 }) => write!(f, "page {first}: ")?,
+            Some(Extent { first, count }) => write!(f, "pages {first} to {}: ", first.0 + (count - 1))?,
+            None => {}
+        }
+        match &self.problem {
+            Problem::Header(why) => write!(f, "this header cannot be used, the other one can: {why}"),
+            Problem::Corrupt(why) => write!(f, "{why}"),
+            Problem::Unreadable(why) => write!(f, "{why}"),
+            Problem::ReachedTwice => f.write_str("reached more than once"),
+            Problem::ReachedAndFree => f.write_str("in use, but counted as free"),
+            Problem::Lost => f.write_str("neither in use nor free"),
+        }
+    }
+}
+
+/// The books of one census. See the [module](self).
+#[derive(Debug)]
+pub struct Census<'p> {
+    core: &'p Core,
+    header: Header,
+    free: RoaringBitmap,
+    used: RoaringBitmap,
+    findings: Vec<Finding>,
+    /// Keeps the pages of the state in place.
+    _operation: Operation<'p>,
+}
+
+impl Pager {
+    /// Checks headers and free space, and opens the books for the pages that the layers above own.
+    ///
+    /// # Errors
+    ///
+    /// Only if the file cannot be looked at at all; whatever is wrong in it becomes a [`Finding`].
+    pub fn census(&self) -> Result<Census<'_>> {
+        let _no_commits = self.writer.as_ref().map(|writer| writer.flush_turn.lock());
+        let operation = self.core.pool.enter()?;
+        let header = match &self.writer {
+            Some(writer) => writer.write.lock().durable.clone(),
+            None => self.opened.clone(),
+        };
+        let mut census = Census {
+            core: &self.core,
+            header,
+            free: RoaringBitmap::new(),
+            used: RoaringBitmap::new(),
+            findings: Vec::new(),
+            _operation: operation,
+        };
+        census.check_headers();
+        census.count_free_space();
+        Ok(census)
+    }
+}
+
+impl Census<'_> {
+    /// The roots from which the layers above walk.
+    pub fn roots(&self) -> Roots {
+        self.header.roots
+    }
+
+    /// Pages of the file.
+    pub fn page_count(&self) -> u64 {
+        self.header.page_count
+    }
+
+    /// Reads a page from the medium and checks that it is whole, in its place and of the right birth. A page that
+    /// fails becomes a finding, and `false` comes back.
+    pub fn read(&mut self, ptr: PagePtr, into: &mut Page) -> bool {
+        match read_checked(self.core, self.header.page_count, ptr, into) {
+            Ok(()) => true,
+            Err(error) => {
+                self.report_error(ptr.id, error);
+                false
+            }
+        }
+    }
+
+    /// Counts pages as used. `false` if some of them were counted before: a walker must not descend there again, or
+    /// a cycle would keep it forever.
+    pub fn mark(&mut self, extent: Extent) -> bool {
+        let mut first_time = true;
+        for id in extent.pages() {
+            if id.0 < 2 || u64::from(id.0) >= self.header.page_count {
+                let page_count = self.header.page_count;
+                self.report(Extent::single(id), Problem::Corrupt(Corruption::OutOfBounds { page_count }));
+                first_time = false;
+            } else if !self.used.insert(id.0) {
+                self.report(Extent::single(id), Problem::ReachedTwice);
+                first_time = false;
+            } else if self.free.contains(id.0) {
+                self.report(Extent::single(id), Problem::ReachedAndFree);
+            }
+        }
+        first_time
+    }
+
+    /// Adds what a layer above found wrong in a page of its own.
+    pub fn report(&mut self, pages: Extent, problem: Problem) {
+        self.findings.push(Finding { pages: Some(pages), problem });
+    }
+
+    /// Closes the books: pages that nobody counted are lost. Returns all findings, in the order in which they were made.
+    pub fn finish(mut self) -> Vec<Finding> {
+        let mut lost = RoaringBitmap::new();
+        lost.insert_range(0..=(self.header.page_count - 1) as u32);
+        lost -= &self.used;
+        lost -= &self.free;
+        let mut pages = lost.iter();
+        while let Some(run) = pages.next_range() {
+            let extent = Extent { first: PageId(*run.start()), count: run.end() - run.start() + 1 };
+            self.findings.push(Finding { pages: Some(extent), problem: Problem::Lost });
+        }
+        self.findings
+    }
+
+    /// The newest header must be on the medium as it is in memory; the other one must be usable too.
+    fn check_headers(&mut self) {
+        for place in Place::BOTH {
+            let mut page = Page::boxed();
+            self.used.insert(place.page().0);
+            let problem = match self.core.disk.read_page(place.page(), &mut page) {
+                Err(error) => {
+                    Problem::Unreadable(self.core.context.io(IoOperation::Read(place.page()), error))
+                }
+                Ok(()) => match Header::decode(&page, place, true) {
+                    Ok(_) => continue,
+                    Err(HeaderError::Rejected(why) | HeaderError::Impossible(why)) => Problem::Header(why),
+                    // Neither is possible in a file that could be opened, unless it was tampered with since.
+                    Err(_) => Problem::Header(Corruption::Magic),
+                },
+            };
+            self.report(Extent::single(place.page()), problem);
+        }
+    }
+
+    /// Reads the free space as the newest commit left it.
+    fn count_free_space(&mut self) {
+        let Header { space_root, page_count, .. } = self.header;
+        self.mark(Extent::single(space_root.id));
+        for extent in reserved_extents(page_count) {
+            self.used.insert_range(extent.first.0..=(extent.end() - 1) as u32);
+        }
+        match self.core.disk.byte_len() {
+            Ok(bytes) if bytes / (PAGE_SIZE as u64) < page_count => {
+                let missing = Extent { first: PageId((bytes / PAGE_SIZE as u64) as u32), count: 1 };
+                self.report(missing, Problem::Corrupt(Corruption::OutOfBounds { page_count }));
+            }
+            _ => {}
+        }
+        let mut store = Medium { core: self.core, page_count };
+        let free = &mut self.free;
+        let mut visit = |extent: Extent| {
+            free.insert_range(extent.first.0..=(extent.end() - 1) as u32);
+        };
+        let mut wrong = Vec::new();
+        let walked = free_extents(&mut store, space_root, page_count, &mut visit, &mut |error| wrong.push(error));
+        wrong.extend(walked.err());
+        for error in wrong {
+            self.report_error(space_root.id, error);
+        }
+    }
+
+    fn report_error(&mut self, page: PageId, error: PagerError) {
+        let (page, problem) = match error {
+            PagerError::Corrupt { page, source, .. } => (page, Problem::Corrupt(source)),
+            other => (page, Problem::Unreadable(other)),
+        };
+        self.report(Extent::single(page), problem);
+    }
+}
+
+/// Reads past the pool, from the medium.
+struct Medium<'p> {
+    core: &'p Core,
+    page_count: u64,
+}
+
+impl MapStore for Medium<'_> {
+    fn read(&mut self, ptr: PagePtr, into: &mut Page) -> Result<()> {
+        read_checked(self.core, self.page_count, ptr, into)
+    }
+
+    fn corrupt(&self, page: PageId, source: Corruption) -> PagerError {
+        self.core.context.corrupt(page, source)
+    }
+}
+
+fn read_checked(core: &Core, page_count: u64, ptr: PagePtr, into: &mut Page) -> Result<()> {
+    if u64::from(ptr.id.0) >= page_count {
+        return Err(core.context.corrupt(ptr.id, Corruption::OutOfBounds { page_count }));
+    }
+    core.disk.read_page(ptr.id, into).map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
+    core.seed.check(into, ptr).map_err(|source| core.context.corrupt(ptr.id, source))
+}

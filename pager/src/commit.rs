@@ -1,0 +1,257 @@
+//! The order of a commit, in one place.
+//!
+//! # The rules
+//!
+//! Each has a test that fails when it is broken, see `docs/testing.md`.
+//!
+//! 1. A commit writes only pages that neither the newest durable commit nor any operation in flight can reach.
+//! 2. Its header goes to the place that does not hold the newest header, and is not issued before the flush of the
+//!    header before it has returned. So the older header is known to be on the medium whenever the newer is at risk.
+//! 3. (Opening, see [`crate::recovery`].)
+//! 4. A seal is an empty commit with a fresh number, flushed before any later header is issued.
+//! 5. Births and commit numbers are never used twice. A commit's number is the birth of the last batch in it, a
+//!    seal's is drawn like a birth; none leads the newest flushed header by [`BIRTHS_AHEAD`] or more.
+//! 6. A write or flush that failed is not tried again: the group fails, the handle is poisoned, and readers go on
+//!    with what was published (INV-4).
+//!
+//! # One flush or two
+//!
+//! Pages and header are issued together, completed together and flushed once; the manifest in the header tells
+//! the next open whether all of them arrived. A commit of more than [`MANIFEST_PAGES`] pages, or one that wrote
+//! pages early, first flushes its pages and then writes a header that is marked as synced, and flushes that.
+
+use std::sync::Arc;
+
+use crate::disk::PageWrite;
+use crate::error::{PagerError, Result};
+use crate::header::{Header, Trust};
+use crate::manifest::{MANIFEST_PAGES, Manifest};
+use crate::page::Page;
+use crate::page_id::Birth;
+use crate::published::State;
+use crate::recovery::BIRTHS_AHEAD;
+use crate::space_close::Closed as ClosedSpace;
+use crate::sync::MutexGuard;
+use crate::write_batch::WriteBatch;
+use crate::write_state::{Group, Release, WriteState};
+use crate::writer::Writer;
+
+/// Whoever holds this flushes. Holds what a flush needs and nobody else does.
+#[derive(Debug)]
+pub(crate) struct FlushTurn {
+    header_page: Box<Page>,
+}
+
+impl FlushTurn {
+    pub(crate) fn new() -> FlushTurn {
+        FlushTurn { header_page: Page::boxed() }
+    }
+}
+
+/// A closed group on its way to the disk.
+struct Closed {
+    group: Group,
+    header: Header,
+}
+
+impl Writer {
+    /// See [`Pager::begin`](crate::pager::Pager::begin).
+    pub(crate) fn begin(&self) -> Result<WriteBatch<'_>> {
+        self.core.check_forked()?;
+        let turn = self.turn.lock();
+        let mut write = self.write.lock();
+        write.check_poison(&self.core.context)?;
+        while write.next_birth.0 + 1 >= write.durable.commit.0 + BIRTHS_AHEAD {
+            drop(write);
+            self.commit_group()?;
+            self.write_seal()?;
+            write = self.write.lock();
+            write.check_poison(&self.core.context)?;
+        }
+        write.release_passed(&self.core.pool);
+        let birth = write.next_birth;
+        write.next_birth = birth.next();
+        write.space.begin(birth);
+        let roots = write.group.last.or(write.in_flight).map_or(write.durable.roots, |state| state.roots);
+        Ok(WriteBatch::new(self, turn, birth, roots))
+    }
+
+    /// See [`Pager::commit_group`](crate::pager::Pager::commit_group).
+    pub(crate) fn commit_group(&self) -> Result<Birth> {
+        self.core.check_forked()?;
+        let mut flush_turn = self.flush_turn.lock();
+        let Some(mut closed) = self.close_group()? else {
+            return Ok(self.write.lock().durable.commit);
+        };
+        let written = self.write_out(&mut closed, &mut flush_turn);
+        self.conclude(closed, written)
+    }
+
+    /// See [`Pager::seal`](crate::pager::Pager::seal).
+    pub(crate) fn seal(&self) -> Result<()> {
+        self.core.check_forked()?;
+        let _turn = self.turn.lock();
+        self.commit_group()?;
+        let sealed = self.write.lock().durable.trust == Trust::Sealed;
+        if sealed { Ok(()) } else { self.write_seal() }
+    }
+
+    /// Writes a seal. The caller holds the turn, so that the seal's number is behind every birth so far, and has
+    /// committed what was finished.
+    fn write_seal(&self) -> Result<()> {
+        let mut flush_turn = self.flush_turn.lock();
+        let mut write = self.write.lock();
+        write.check_poison(&self.core.context)?;
+        let commit = write.next_birth;
+        write.next_birth = commit.next();
+        let header = Header {
+            commit,
+            trust: Trust::Sealed,
+            manifest: Manifest::default(),
+            ..write.durable.clone()
+        };
+        drop(write);
+        let mut closed = Closed { group: Group::default(), header };
+        let written = self.write_out(&mut closed, &mut flush_turn);
+        self.conclude(closed, written).map(drop)
+    }
+
+    /// Ends the gathering group: fixes what its commit will be. `None` if there is nothing to commit.
+    fn close_group(&self) -> Result<Option<Closed>> {
+        let mut write = self.write.lock();
+        let (last, space, mut group) = loop {
+            write.check_poison(&self.core.context)?;
+            let Some(last) = write.group.last else { return Ok(None) };
+            let mut group = std::mem::take(&mut write.group);
+            match self.close_space(&mut write, last.birth, &mut group) {
+                Ok(Some(space)) => break (last, space, group),
+                // Not even the reserve holds a page for the space root. Nothing has changed: once the file can grow,
+                // or older operations have ended, the group can be committed after all.
+                Ok(None) => {
+                    write.group = group;
+                    write = self.growth.extend_for_close(write)?;
+                }
+                Err(error) => {
+                    write.lost_groups.push(group);
+                    return Err(self.poison_locked(&mut write, error));
+                }
+            }
+        };
+        let single_flush = !group.written_early && group.pages.len() <= MANIFEST_PAGES;
+        let manifest = if single_flush {
+            let writes: Vec<PageWrite<'_>> =
+                group.pages.values().map(|page| PageWrite { id: page.ptr().id, page }).collect();
+            Manifest::of(last.birth, &writes)
+        } else {
+            Manifest::default()
+        };
+        let header = Header {
+            commit: last.birth,
+            trust: if single_flush { Trust::Manifest } else { Trust::Synced },
+            database_id: write.durable.database_id,
+            page_count: space.page_count,
+            space_root: space.root,
+            roots: last.roots,
+            manifest,
+        };
+        write.in_flight = Some(last);
+        Ok(Some(Closed { group, header }))
+    }
+
+    /// Turns the free space of the finished batches into pages of the group.
+    fn close_space(&self, write: &mut WriteState, number: Birth, group: &mut Group) -> Result<Option<ClosedSpace>> {
+        let core = &*self.core;
+        let WriteState { space, file_pages, .. } = write;
+        space.close(&mut &*core, number, *file_pages, &mut |ptr, page| {
+            if group.pages.len() > core.pool.frames() / 2 {
+                group.write_early(core)?;
+            }
+            let mut frame = core.pool.take_frame()?;
+            frame.clone_from(page);
+            core.seed.stamp(&mut frame);
+            group.pages.insert(ptr.id, frame.publish(ptr));
+            Ok(())
+        })
+    }
+
+    /// Writes and flushes a closed group, as its header's trust demands.
+    fn write_out(&self, closed: &mut Closed, flush_turn: &mut FlushTurn) -> Result<()> {
+        // Rule 2: whatever holds the newest header is left alone.
+        let place = self.write.lock().place.other();
+        let header_page = &mut flush_turn.header_page;
+        closed.header.encode(place, header_page);
+        let header_write = PageWrite { id: place.page(), page: header_page };
+        if closed.header.trust == Trust::Synced {
+            self.core.write_pages(closed.group.pages.values())?;
+            self.core.flush()?;
+            self.core.counters.large_commits.add(1);
+            self.core.write(&[header_write])?;
+        } else {
+            let mut writes = Vec::with_capacity(closed.group.pages.len() + 1);
+            writes.push(header_write);
+            writes.extend(closed.group.pages.values().map(|page| PageWrite { id: page.ptr().id, page }));
+            self.core.write(&writes)?;
+        }
+        self.core.flush()
+    }
+
+    /// Publishes a group that became durable, or poisons the handle.
+    fn conclude(&self, closed: Closed, written: Result<()>) -> Result<Birth> {
+        let mut write = self.write.lock();
+        let written = written.and_then(|()| write.check_poison(&self.core.context));
+        if let Err(error) = written {
+            write.lost_groups.push(closed.group);
+            return Err(self.poison_locked(&mut write, error));
+        }
+        self.core.counters.commits.add(1);
+        let commit = closed.header.commit;
+        write.in_flight = None;
+        write.older_page_count = write.durable.page_count;
+        write.durable = closed.header;
+        write.place = write.place.other();
+        closed.group.pages.into_values().for_each(|page| page.unpin());
+        self.publish_ready(&mut write);
+        closed.group.superseded.into_iter().for_each(|page| page.forget());
+        // Whoever enters from here on sees the new state; pages that it freed wait for those who entered before.
+        let epoch = self.core.pool.epochs().advance();
+        write.releases.push_back(Release { up_to: commit, epoch });
+        let maintenance_due = self.growth.is_due(&write);
+        drop(write);
+        if maintenance_due {
+            self.background.request();
+        }
+        Ok(commit)
+    }
+
+    /// Shows new readers every finished batch that they may see by now, in order.
+    pub(crate) fn publish_ready(&self, write: &mut WriteState) {
+        let durable = write.durable.commit;
+        let mut newest: Option<State> = None;
+        while let Some(batch) = write.unpublished.front()
+            && (batch.eventual || batch.state.birth <= durable)
+        {
+            newest = write.unpublished.pop_front().map(|batch| batch.state);
+        }
+        if let Some(state) = newest {
+            write.published = state.birth;
+            self.core.published.store(state);
+        }
+    }
+
+    /// Refuses all further writes after a failed one, and returns the failure.
+    pub(crate) fn poison(&self, error: PagerError) -> PagerError {
+        self.poison_locked(&mut self.write.lock(), error)
+    }
+
+    fn poison_locked(&self, write: &mut MutexGuard<'_, WriteState>, error: PagerError) -> PagerError {
+        if write.poison.is_none() {
+            tracing::error!(%error, "a write failed; the database refuses writes until it is opened again");
+            let source = match &error {
+                PagerError::Io { source, .. } => source.clone(),
+                other => Arc::new(std::io::Error::other(other.to_string())),
+            };
+            write.poison = Some(source);
+        }
+        error
+    }
+}

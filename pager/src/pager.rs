@@ -1,0 +1,342 @@
+//! An open database file, as the layers above see it: operations that read, batches that write.
+//!
+//! ```
+//! use dynamite_pager::{Access, Options, PageKind, Placement, Roots};
+//!
+//! # fn main() -> dynamite_pager::Result<()> {
+//! let database_id = *b"drawn by chance!";
+//! let pager = Options::new().in_memory(database_id)?;
+//!
+//! // Writing: a batch allocates pages, points the roots at them and commits.
+//! let mut batch = pager.begin()?;
+//! let root = batch.allocate(PageKind::FIRST_FOREIGN, 0, Placement::Together)?;
+//! batch.page_mut(root).payload_mut()[..5].copy_from_slice(b"hello");
+//! batch.set_roots(Roots { catalog: Some(root), ..batch.roots() });
+//! batch.commit()?;
+//!
+//! // Reading: an operation follows pointers from the roots that it entered with.
+//! let (mut operation, state) = pager.enter()?;
+//! let page = operation.read(state.roots.catalog.expect("set above"), Access::Point)?;
+//! assert_eq!(&page.payload()[..5], b"hello");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::buffer_pool::BufferPool;
+use crate::checksum::DatabaseSeed;
+use crate::create::initialise;
+use crate::disk::Disk;
+use crate::error::{Corruption, ErrorContext, PagerError, Result, memory_path};
+use crate::file::{self, IoChoice};
+use crate::header::Header;
+use crate::operation::Operation;
+use crate::page::PAGE_SIZE;
+use crate::page_id::Birth;
+use crate::published::{Published, State};
+use crate::recovery::{Recovered, heal, recover};
+use crate::stats::{Counters, Stats};
+use crate::write_batch::WriteBatch;
+use crate::write_state::Core;
+use crate::writer::Writer;
+
+/// Bytes of the buffer pool unless an option says otherwise.
+pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
+
+/// How to open a database file.
+#[derive(Clone, Debug)]
+pub struct Options {
+    cache_bytes: usize,
+    io: Option<IoChoice>,
+    background: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { cache_bytes: DEFAULT_CACHE_BYTES, io: None, background: true }
+    }
+}
+
+impl Options {
+    /// The defaults: a buffer pool of 64 MiB, I/O chosen automatically, work in the background allowed.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// Bytes of the buffer pool. Rounded up to the least that works, 1 MiB. The process's memory for the database
+    /// stays within this plus 10 % plus 16 MiB, whatever is done with it.
+    pub fn cache_bytes(mut self, bytes: usize) -> Options {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Which I/O to use; without this the environment variable `DYNAMITE_IO` (`auto`, `uring` or `syscall`), or else
+    /// [`IoChoice::Auto`].
+    pub fn io(mut self, choice: IoChoice) -> Options {
+        self.io = Some(choice);
+        self
+    }
+
+    /// Whether a background thread may extend the file ahead of need and cut its free tail (default: yes). Without it
+    /// the owner calls [`Pager::maintain`] now and then.
+    pub fn background(mut self, enabled: bool) -> Options {
+        self.background = enabled;
+        self
+    }
+
+    /// Creates a database in a new file of 64 KiB. `database_id` should be drawn by chance: it keeps pages of one
+    /// database from being taken for pages of another.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::AlreadyExists`]; [`PagerError::Io`] if the directory does not exist or cannot be written.
+    pub fn create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Pager> {
+        let path = path.as_ref();
+        let disk = file::create(path, IoChoice::resolve(self.io)?)?;
+        let context = ErrorContext(path.into());
+        let created = initialise(&*disk, &context, database_id).and_then(|()| file::sync_directory(path));
+        if let Err(error) = created {
+            // Nothing was stored in it, so leaving it would only stand in the way of the next attempt.
+            let _ = std::fs::remove_file(path);
+            return Err(error);
+        }
+        self.start(disk, context, true)
+    }
+
+    /// Opens a database for reading and writing. No other handle may have it open.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::NotFound`], [`PagerError::FileLocked`] (after at most half a second), and whatever is wrong
+    /// with the file: see [`PagerError`].
+    ///
+    /// Cost: at most 250 page reads and one write and flush, whatever the size of the file.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Pager> {
+        let path = path.as_ref();
+        let disk = file::open(path, true, IoChoice::resolve(self.io)?)?;
+        self.start(disk, ErrorContext(path.into()), true)
+    }
+
+    /// Opens a database for reading only. Any number of such handles may have it open, but no writer. Nothing is
+    /// written, not even after a crash.
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Pager> {
+        let path = path.as_ref();
+        let disk = file::open(path, false, IoChoice::resolve(self.io)?)?;
+        self.start(disk, ErrorContext(path.into()), false)
+    }
+
+    /// Opens a database, creating it if there is none, or if its creation was interrupted.
+    pub fn open_or_create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Pager> {
+        let path = path.as_ref();
+        match self.open(path) {
+            Err(PagerError::NotFound { .. }) => match self.create(path, database_id) {
+                // Somebody else was faster.
+                Err(PagerError::AlreadyExists { .. }) => self.open(path),
+                created => created,
+            },
+            Err(PagerError::UnfinishedCreate { .. }) => {
+                let disk = file::open(path, true, IoChoice::resolve(self.io)?)?;
+                let context = ErrorContext(path.into());
+                match recover(&*disk, &context, true) {
+                    Err(PagerError::UnfinishedCreate { .. }) => {
+                        initialise(&*disk, &context, database_id)?;
+                        file::sync_directory(path)?;
+                    }
+                    // Somebody else has finished it between the two opens.
+                    _ => {}
+                }
+                self.start(disk, context, true)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Creates a database in memory, gone with the handle.
+    pub fn in_memory(&self, database_id: [u8; 16]) -> Result<Pager> {
+        self.create_on(file::memory()?, database_id)
+    }
+
+    /// Creates a database on a disk of the caller's.
+    pub fn create_on(&self, disk: Arc<dyn Disk>, database_id: [u8; 16]) -> Result<Pager> {
+        let context = ErrorContext(memory_path().into());
+        initialise(&*disk, &context, database_id)?;
+        self.start(disk, context, true)
+    }
+
+    /// Opens a database on a disk of the caller's.
+    pub fn open_on(&self, disk: Arc<dyn Disk>, writable: bool) -> Result<Pager> {
+        self.start(disk, ErrorContext(memory_path().into()), writable)
+    }
+
+    fn start(&self, disk: Arc<dyn Disk>, context: ErrorContext, writable: bool) -> Result<Pager> {
+        let recovered = recover(&*disk, &context, writable)?;
+        let Recovered { rejected, file_pages, .. } = recovered;
+        if let Some(reason) = rejected {
+            tracing::warn!(
+                path = %context.0.display(), commit = %recovered.header.commit, %reason,
+                "the newest commit was incomplete and has been rolled back to this one"
+            );
+        }
+        let (header, place) = if writable {
+            heal(&*disk, &context, recovered)?
+        } else {
+            (recovered.header, recovered.place)
+        };
+        let backend = disk.backend();
+        tracing::info!(
+            path = %context.0.display(), backend = %backend.kind, direct = backend.direct,
+            reason = backend.reason, commit = %header.commit, "opened"
+        );
+        let counters = Arc::new(Counters::default());
+        let seed = DatabaseSeed::new(header.database_id);
+        let frames = self.cache_bytes.div_ceil(PAGE_SIZE);
+        let pool = BufferPool::with_counters(disk.clone(), seed, context.clone(), frames, counters.clone())?;
+        pool.set_page_count(file_pages);
+        let published = Published::new(State { birth: header.commit, roots: header.roots });
+        let core = Arc::new(Core { disk, pool, seed, context, counters, published });
+        let writer = if writable {
+            Some(Writer::new(core.clone(), header.clone(), place, file_pages, self.background)?)
+        } else {
+            None
+        };
+        Ok(Pager { core, writer, opened: header, rejected })
+    }
+}
+
+/// An open database file. Share it by reference, or in an `Arc`; all methods may be called from many threads.
+///
+/// Dropping it commits what was finished and seals, if it can; [`close`](Pager::close) does the same and says
+/// whether it worked.
+#[derive(Debug)]
+pub struct Pager {
+    pub(crate) core: Arc<Core>,
+    pub(crate) writer: Option<Writer>,
+    /// The header that this open found or wrote.
+    pub(crate) opened: Header,
+    /// Why the other header lost, if it was not simply the older one.
+    rejected: Option<Corruption>,
+}
+
+impl Pager {
+    /// Enters an operation and loads the state that new readers see. Nothing that this state reaches is written over
+    /// before the operation ends. Operations are for the time of one lookup or one page of a scan, not for user code
+    /// that may take long: as long as one is open, no page that was freed since can be used again.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::Forked`].
+    pub fn enter(&self) -> Result<(Operation<'_>, State)> {
+        let operation = self.core.pool.enter()?;
+        // After entering, see `published`.
+        Ok((operation, self.core.published.load()))
+    }
+
+    /// The state that new readers see. To follow its pointers, [`enter`](Pager::enter) instead.
+    pub fn published(&self) -> State {
+        self.core.published.load()
+    }
+
+    /// Begins a batch; waits while another one is open. The state that it starts from is that of the last finished
+    /// batch, durable or not.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::ReadOnly`], [`PagerError::Poisoned`], [`PagerError::Forked`].
+    pub fn begin(&self) -> Result<WriteBatch<'_>> {
+        self.writer()?.begin()
+    }
+
+    /// Makes everything that was finished so far durable, publishes it, and returns the number of the newest durable
+    /// commit. Batches that finish while a flush is under way gather and share the next one.
+    ///
+    /// # Errors
+    ///
+    /// A failed write or flush fails all of the group and poisons the handle; see [`PagerError::Poisoned`].
+    pub fn commit_group(&self) -> Result<Birth> {
+        self.writer()?.commit_group()
+    }
+
+    /// Seals the newest commit: repeats its header, under a fresh number, in the other place. From then on rot in one
+    /// header page loses nothing, and an open need not verify a manifest. Commits what was finished first, and waits
+    /// for an open batch. For moments when the database is idle; closing does it too.
+    ///
+    /// Cost: one page write and a flush; nothing if the newest commit is sealed already.
+    pub fn seal(&self) -> Result<()> {
+        self.writer()?.seal()
+    }
+
+    /// Extends the file ahead of need or cuts its free tail, where that is due. For owners who have switched the
+    /// [background](Options::background) off.
+    pub fn maintain(&self) -> Result<()> {
+        self.writer()?.growth.maintain();
+        Ok(())
+    }
+
+    /// Makes everything durable, seals, and gives the file free.
+    pub fn close(self) -> Result<()> {
+        match &self.writer {
+            Some(writer) => writer.seal(),
+            None => Ok(()),
+        }
+    }
+
+    /// What happened so far, and on what.
+    pub fn stats(&self) -> Stats {
+        let counters = &self.core.counters;
+        let (page_count, free_pages) = match &self.writer {
+            Some(writer) => {
+                let write = writer.write.lock();
+                (write.durable.page_count, Some(write.space.free_pages()))
+            }
+            None => (self.opened.page_count, None),
+        };
+        Stats {
+            hits: self.core.pool.hits(),
+            misses: counters.misses.get(),
+            shared_misses: counters.shared_misses.get(),
+            evictions: counters.evictions.get(),
+            frame_waits: counters.frame_waits.get(),
+            pages_read: counters.pages_read.get(),
+            read_batches: std::array::from_fn(|class| counters.read_batches[class].get()),
+            prefetched: counters.prefetched.get(),
+            pages_written: counters.pages_written.get(),
+            early_writes: counters.early_writes.get(),
+            flushes: counters.flushes.get(),
+            commits: counters.commits.get(),
+            large_commits: counters.large_commits.get(),
+            zeroed_pages: counters.zeroed_pages.get(),
+            frames: self.core.pool.frames(),
+            page_count,
+            free_pages,
+            backend: self.core.disk.backend(),
+            rolled_back: self.rejected,
+        }
+    }
+
+    /// The id that was given at creation.
+    pub fn database_id(&self) -> [u8; 16] {
+        self.opened.database_id
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer.as_ref().ok_or_else(|| PagerError::ReadOnly { path: self.core.context.0.clone() })
+    }
+}
+
+impl Drop for Pager {
+    fn drop(&mut self) {
+        if self.core.check_forked().is_err() {
+            // The parent's threads do not exist here, and its file is not ours to write. Leak the handle's share.
+            std::mem::forget(self.core.clone());
+            return;
+        }
+        if let Some(writer) = &self.writer {
+            writer.background.stop();
+            if let Err(error) = writer.seal() {
+                tracing::warn!(path = %self.core.context.0.display(), %error, "closing without a seal");
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Opening: which of the two headers is current, and making it the one that stays.
+//!
+//! An open reads two headers and, after a power cut, the at most 240 pages of one manifest; its cost does not
+//! depend on the size of the file (INV-3). The steps, in order:
+//!
+//! 1. The caller holds the file's lock.
+//! 2. Flush, and drop the kernel's cache. A killed process leaves its writes in the cache, where they look durable
+//!    without being so: what is read from here on must survive a power cut that follows.
+//! 3. Read both headers. A read error is returned. Only what a crash leaves behind, a failed checksum, is
+//!    forgiven; a header that is whole but impossible, or of a newer version, is an error, since falling back
+//!    there would undo an acknowledged commit.
+//! 4. Take the newest header, if it is sealed, or synced, or every page of its manifest is there. Else its commit
+//!    never became complete: nobody was told of it, and the other header, which was flushed before this one was
+//!    issued, is current on its own checksum alone.
+//! 5. [`heal`] (writable opens): write the state found as a sealed commit with a fresh number over the header that
+//!    lost, and flush. Without this the loser could win later, when its missing pages happen to be written.
+//!
+//! A sealed header is never rolled back: it wrote no pages, so it cannot be incomplete. If pages that it reaches
+//! turn out bad, that is corruption, and is reported when they are read.
+
+use crate::checksum::DatabaseSeed;
+use crate::disk::{Disk, PageWrite};
+use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
+use crate::header::{FORMAT_VERSION, Header, HeaderError, Place, Trust, has_magic};
+use crate::manifest::Manifest;
+use crate::page::Page;
+use crate::page_id::Birth;
+
+/// How far a commit number may lead the number of the newest flushed header: so many batches may gather in memory,
+/// or write pages early, before a commit must go out. A heal jumps ahead by as much, so that no birth that a lost
+/// commit may have left in some page is ever given out again.
+pub(crate) const BIRTHS_AHEAD: u64 = 1 << 16;
+
+/// Pages of a new file: 64 KiB. A file of this size or less without a single header is an unfinished create.
+pub(crate) const INITIAL_PAGES: u64 = 16;
+
+/// The state that an open found.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// The current header.
+    pub(crate) header: Header,
+    /// Where it stands.
+    pub(crate) place: Place,
+    /// Why the other header lost, if it was not simply the older one.
+    pub(crate) rejected: Option<Corruption>,
+    /// The highest commit number that was seen in any header.
+    pub(crate) highest_seen: Birth,
+    /// Whole pages in the file.
+    pub(crate) file_pages: u64,
+}
+
+/// Finds the current state of the file (steps 2 to 4).
+pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -> Result<Recovered> {
+    disk.flush().map_err(|error| context.io(IoOperation::Flush, error))?;
+    disk.drop_cache().map_err(|error| context.io(IoOperation::Open, error))?;
+    let file_bytes = disk.byte_len().map_err(|error| context.io(IoOperation::Inspect, error))?;
+    let file_pages = file_bytes / crate::page::PAGE_SIZE as u64;
+    if file_pages < 2 {
+        return Err(short_file(disk, context, file_bytes));
+    }
+
+    let mut headers = [None, None];
+    let mut rejections = [None, None];
+    let mut magic = false;
+    for place in Place::BOTH {
+        let mut page = Page::boxed();
+        disk.read_page(place.page(), &mut page)
+            .map_err(|error| context.io(IoOperation::Read(place.page()), error))?;
+        magic |= has_magic(&page);
+        match Header::decode(&page, place, writable) {
+            Ok(header) => headers[place as usize] = Some((header, place)),
+            Err(HeaderError::Rejected(why)) => rejections[place as usize] = Some(why),
+            Err(error) => return Err(fatal(error, place, context)),
+        }
+    }
+
+    let mut candidates: Vec<(Header, Place)> = headers.into_iter().flatten().collect();
+    candidates.sort_by_key(|(header, _)| std::cmp::Reverse(header.commit));
+    let mut candidates = candidates.into_iter();
+    let Some((newest, place)) = candidates.next() else {
+        return Err(no_header(rejections, magic, file_pages, context));
+    };
+    let highest_seen = newest.commit;
+    let other = candidates.next();
+    if let Some((other, _)) = &other
+        && (other.commit == newest.commit || other.database_id != newest.database_id)
+    {
+        // No crash makes two headers of one number, or of two databases.
+        let source = Corruption::HeaderField { field: "commit number", value: newest.commit.0 };
+        return Err(context.corrupt(place.page(), source));
+    }
+
+    let mut rejected = rejections.into_iter().flatten().next();
+    let (header, place) = match verify(&newest, disk, context)? {
+        Ok(()) => (newest, place),
+        Err(incomplete) => {
+            rejections[place as usize] = Some(incomplete);
+            rejected = Some(incomplete);
+            other.ok_or_else(|| no_header(rejections, magic, file_pages, context))?
+        }
+    };
+    if header.page_count > file_pages {
+        return Err(PagerError::Truncated {
+            path: context.0.clone(),
+            found: file_pages,
+            expected: header.page_count,
+        });
+    }
+    Ok(Recovered { header, place, rejected, highest_seen, file_pages })
+}
+
+/// Makes the recovered state durable under a fresh number, in place of the header that lost (step 5).
+pub(crate) fn heal(disk: &dyn Disk, context: &ErrorContext, recovered: Recovered) -> Result<(Header, Place)> {
+    let header = Header {
+        commit: Birth(recovered.highest_seen.0 + BIRTHS_AHEAD),
+        trust: Trust::Sealed,
+        manifest: Manifest::default(),
+        ..recovered.header
+    };
+    let place = recovered.place.other();
+    write_header(disk, context, &header, place)?;
+    Ok((header, place))
+}
+
+/// Writes one header and flushes it.
+pub(crate) fn write_header(
+    disk: &dyn Disk,
+    context: &ErrorContext,
+    header: &Header,
+    place: Place,
+) -> Result<()> {
+    let mut page = Page::boxed();
+    header.encode(place, &mut page);
+    disk.write_batch(&[PageWrite { id: place.page(), page: &page }])
+        .map_err(|error| context.io(IoOperation::Write(place.page()), error))?;
+    disk.flush().map_err(|error| context.io(IoOperation::Flush, error))
+}
+
+/// Whether the newest header may be believed (step 4). The outer error is one that must not be forgiven.
+fn verify(header: &Header, disk: &dyn Disk, context: &ErrorContext) -> Result<Result<(), Corruption>> {
+    match header.trust {
+        Trust::Sealed | Trust::Synced => Ok(Ok(())),
+        Trust::Manifest => header
+            .manifest
+            .verify(header.commit, DatabaseSeed::new(header.database_id), disk)
+            .map_err(|(operation, error)| context.io(operation, error)),
+    }
+}
+
+fn fatal(error: HeaderError, place: Place, context: &ErrorContext) -> PagerError {
+    let path = context.0.clone();
+    match error {
+        HeaderError::Rejected(source) | HeaderError::Impossible(source) => {
+            context.corrupt(place.page(), source)
+        }
+        HeaderError::NewerVersion(version) => {
+            PagerError::NewerVersion { path, version, supported: FORMAT_VERSION }
+        }
+        HeaderError::UnknownFeatures { bits, writing } => {
+            PagerError::UnknownFeatures { path, bits, read_only_would_do: writing }
+        }
+        HeaderError::PageSize(page_size) => PagerError::PageSize { path, page_size },
+    }
+}
+
+/// A file of less than two pages: empty, the beginning of a create, or not ours.
+fn short_file(disk: &dyn Disk, context: &ErrorContext, file_bytes: u64) -> PagerError {
+    let path = context.0.clone();
+    if file_bytes == 0 {
+        return PagerError::UnfinishedCreate { path };
+    }
+    let mut page = Page::boxed();
+    match disk.read_page(Place::First.page(), &mut page) {
+        Ok(()) if page.is_blank() => PagerError::UnfinishedCreate { path },
+        _ => PagerError::NotADatabase { path, reason: "it is shorter than two pages" },
+    }
+}
+
+/// Neither place holds a header that can be used.
+fn no_header(
+    [first, second]: [Option<Corruption>; 2],
+    magic: bool,
+    file_pages: u64,
+    context: &ErrorContext,
+) -> PagerError {
+    let path = context.0.clone();
+    let (first, second) = (first.unwrap_or(Corruption::Blank), second.unwrap_or(Corruption::Blank));
+    // A create sees to it that place 0 stays blank until place 1 is complete, and that whatever part of place 1
+    // survives a power cut has the magic bytes: see `create`.
+    if first == Corruption::Blank && file_pages <= INITIAL_PAGES && (magic || second == Corruption::Blank) {
+        PagerError::UnfinishedCreate { path }
+    } else if magic {
+        PagerError::NoValidHeader { path, first, second }
+    } else {
+        PagerError::NotADatabase { path, reason: "its first two pages hold no DynaMite header" }
+    }
+}
