@@ -262,9 +262,8 @@ impl Shared {
         let _shard = self.loads.shard(id);
         // Until the lock was taken the page could leave and another one come. If a page that may go is in the frame,
         // and the id is still the same, then this is the lock of that page, and it stays as it is.
-        let evicted = self.clock.seems_evictable(frame)
-            && self.frames.page_id(frame) == id
-            && self.clock.evict(frame);
+        let evicted =
+            self.clock.seems_evictable(frame) && self.frames.page_id(frame) == id && self.clock.evict(frame);
         if evicted {
             self.table.remove(id, frame);
         }
@@ -314,7 +313,6 @@ fn pause(round: usize) {
     let _ = round;
     yield_now();
 }
-
 
 #[cfg(all(test, not(loom)))]
 mod tests;

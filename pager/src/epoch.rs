@@ -234,7 +234,10 @@ mod tests {
         let tag = epochs.advance();
         let heir = epochs.lease_heir(&ancestor);
         ancestor.leave();
-        assert!(!epochs.operations_passed(tag), "the heir counts from its ancestor's epoch, not from its own");
+        assert!(
+            !epochs.operations_passed(tag),
+            "the heir counts from its ancestor's epoch, not from its own"
+        );
         assert!(epochs.oldest_frames() >= tag, "the heir holds no frames");
         heir.leave();
         assert!(epochs.operations_passed(tag));

@@ -142,16 +142,20 @@ impl<'p> Operation<'p> {
     #[inline(never)]
     fn read_miss(&mut self, ptr: PagePtr, access: Access) -> Result<FrameId> {
         let pool = self.pool;
+        let mut shared = false;
         loop {
             // In the frame epoch, so a frame that is found now may be returned.
             match pool.loads.begin(ptr, &pool.table) {
                 Begun::Resident(frame) => {
                     pool.check_birth(frame, ptr)?;
-                    self.note_hit(frame, access);
+                    if !shared {
+                        self.note_hit(frame, access);
+                    }
                     return Ok(frame);
                 }
                 Begun::InFlight(load) => {
-                    pool.counters.shared_misses.add(1);
+                    pool.counters.shared_misses.add(u64::from(!shared));
+                    shared = true;
                     match self.outside_frames(|| load.wait()) {
                         // What another pointer was refused says nothing about this one.
                         Outcome::Failed(error) if load.birth() == ptr.birth => return Err(error),

@@ -59,12 +59,7 @@ impl ReadAhead {
     }
 
     /// Queues what there is room for. `operation` is the slot of the operation that asks.
-    pub(crate) fn request(
-        &self,
-        pool: &Arc<Shared>,
-        operation: &Slot,
-        ptrs: impl Iterator<Item = PagePtr>,
-    ) {
+    pub(crate) fn request(&self, pool: &Arc<Shared>, operation: &Slot, ptrs: impl Iterator<Item = PagePtr>) {
         let mut queue = self.queue.lock();
         let room = QUEUED_PAGES - queue.pages;
         if queue.closed || room == 0 || queue.requests.len() == QUEUED_REQUESTS {
