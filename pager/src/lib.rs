@@ -20,3 +20,32 @@ pub mod error;
 
 #[allow(dead_code)]
 pub(crate) mod sync;
+
+#[cfg(not(loom))]
+mod fork;
+
+mod frames;
+
+mod page_table;
+
+pub mod epoch;
+
+mod leases;
+
+mod clock;
+
+mod reserve;
+
+mod taken_frame;
+
+mod loads;
+
+pub mod buffer_pool;
+
+pub mod operation;
+
+mod read_many;
+
+mod read_ahead;
+
+pub mod dirty_frame;
