@@ -10,6 +10,36 @@ pub mod checksum;
 
 pub mod disk;
 
+#[allow(dead_code)]
+mod space_range;
+
+#[allow(dead_code)]
+mod space_page;
+
+#[allow(dead_code)]
+mod space_bits;
+
+#[allow(dead_code)]
+mod space_map;
+
+#[allow(dead_code)]
+mod space;
+
+#[allow(dead_code)]
+mod space_search;
+
+#[allow(dead_code)]
+mod space_close;
+
+#[allow(dead_code)]
+mod space_check;
+
+#[allow(dead_code)]
+mod extent_set;
+
+#[allow(dead_code)]
+mod page_set;
+
 pub mod stats;
 
 pub mod error;
