@@ -34,6 +34,12 @@ mod space_close;
 #[allow(dead_code)]
 mod space_check;
 
+#[cfg(test)]
+mod space_testing;
+
+#[cfg(test)]
+mod space_model_test;
+
 #[allow(dead_code)]
 mod extent_set;
 

@@ -97,8 +97,8 @@ pub(crate) struct Space {
     pub(crate) newest: Birth,
     pub(crate) map: SpaceMap,
     pub(crate) search: Search,
-    /// The page of the newest closed state.
-    pub(crate) root: Option<PageId>,
+    /// The root page of the newest closed state.
+    pub(crate) root: Option<PagePtr>,
     /// The page behind the last one that was placed together.
     pub(crate) run_next: Option<PageId>,
     /// The page count at which the map was last asked in vain for a free tail.
@@ -148,7 +148,7 @@ impl Space {
         let decoded = SpaceRoot::decode(root, page_count)?;
         let mut space = Space { page_count, ..Space::create() };
         space.newest = root_ptr.birth;
-        space.root = Some(root_ptr.id);
+        space.root = Some(root_ptr);
         space.map = SpaceMap::new(&decoded, page_count);
         for extent in decoded.listed {
             space.available.insert(extent);

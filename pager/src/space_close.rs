@@ -98,7 +98,8 @@ impl Space {
         limit_page_count: u64,
         emit: &mut Emit<'_>,
     ) -> Result<Option<Closed>> {
-        assert!(number >= self.newest, "commit numbers ascend");
+        assert!(number >= self.newest, "a commit is as new as its newest batch");
+        assert!(self.root.is_none_or(|root| number > root.birth), "commit numbers ascend");
         assert!(self.open.as_ref().is_none_or(|batch| batch.birth() > number), "the open batch is not in it");
         let page_count = self.page_count;
         let taken = self.take(store, 1, Placement::Together)?;
@@ -107,14 +108,14 @@ impl Space {
         };
         self.taken.insert_all(&self.claimed.within(root));
         if let Some(old) = self.root {
-            self.limbo.entry(number).or_default().insert(Extent::single(old));
+            self.limbo.entry(number).or_default().insert(Extent::single(old.id));
         }
         let mut undo = Undo { root, page_count, cut: Vec::new() };
         let ptr = PagePtr { id: root.first, birth: number };
         match self.write_state(store, ptr, emit, &mut undo.cut) {
             Ok((map, plan)) => {
                 self.settle(map, &plan);
-                self.root = Some(ptr.id);
+                self.root = Some(ptr);
                 self.newest = number;
                 if self.open.is_none() {
                     self.run_next = None;
@@ -338,7 +339,7 @@ impl Space {
         if let Some(old) = self.root
             && let Some(freed) = self.limbo.get_mut(&number)
         {
-            freed.remove(Extent::single(old));
+            freed.remove(Extent::single(old.id));
         }
         self.limbo.retain(|_, freed| !freed.is_empty());
     }
