@@ -306,6 +306,12 @@ pub enum Corruption {
         /// The first page of the extent that differs.
         first: PageId,
     },
+    /// A page is given up that cannot be in use: two pages lead to it, or a pointer is wrong.
+    #[error("page {page} is freed, but was not in use")]
+    NotInUse {
+        /// The page.
+        page: PageId,
+    },
     /// A page of the free-space structure that contradicts itself, although its checksum holds.
     #[error("free-space field {field} has the impossible value {value}")]
     SpaceField {

@@ -14,6 +14,42 @@ pub mod manifest;
 
 pub mod disk;
 
+#[allow(dead_code)]
+mod space_range;
+
+#[allow(dead_code)]
+mod space_page;
+
+#[allow(dead_code)]
+mod space_bits;
+
+#[allow(dead_code)]
+mod space_map;
+
+#[allow(dead_code)]
+mod space;
+
+#[allow(dead_code)]
+mod space_search;
+
+#[allow(dead_code)]
+mod space_close;
+
+#[allow(dead_code)]
+mod space_check;
+
+#[cfg(test)]
+mod space_testing;
+
+#[cfg(test)]
+mod space_model_test;
+
+#[allow(dead_code)]
+mod extent_set;
+
+#[allow(dead_code)]
+mod page_set;
+
 pub mod stats;
 
 pub mod error;
