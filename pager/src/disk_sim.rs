@@ -128,8 +128,8 @@ impl DiskSim {
         self.state().operations
     }
 
-    /// Lets `operations` more or fewer succeed, counted from the first ever; from then on everything fails. If the
-    /// crash hits a batch of writes, all of them are in flight: each may survive or not.
+    /// Lets the first `operations` operations of the disk's life succeed; from then on everything fails. If the crash
+    /// hits a batch of writes, all of them are in flight: each may survive or not.
     pub fn crash_after(&self, operations: u64) {
         self.state().crash_at = operations;
     }
@@ -149,8 +149,9 @@ impl DiskSim {
         self.state().medium.unflushed()
     }
 
-    /// The disk after a power cut. `seed % 8` chooses the style: nothing unflushed survives, all of it, each change or
-    /// not, each write torn in pieces of 8 bytes, each as a prefix or suffix, all but one, only one, or any mixture.
+    /// The disk after a power cut. The seed chooses style and outcome: nothing unflushed survives (0), all of it (1),
+    /// each change or not (2), each write torn in pieces of 8 bytes (3), each as a prefix or suffix of its pieces (4),
+    /// all changes but one (5), only one (6), any mixture (7), and on from 2 for the seeds above.
     pub fn after_power_loss(&self, seed: u64) -> DiskSim {
         let state = self.state();
         DiskSim::of(seed, state.capacity, state.medium.after_power_loss(seed))

@@ -75,16 +75,20 @@ pub fn sync_directory(path: &Path) -> Result<()> {
 
 /// A disk of anonymous memory, empty, gone with the handle.
 pub fn memory() -> Result<Arc<dyn Disk>> {
+    let file =
+        memory_file().map_err(|error| ErrorContext(memory_path().into()).io(IoOperation::Create, error))?;
+    Ok(Arc::new(SyscallDisk::new(PageFile::new(file, Medium::Memory), "a database in memory".to_string())))
+}
+
+fn memory_file() -> io::Result<File> {
     const NAME: &CStr = c"dynamite";
     // SAFETY: `NAME` is a string that ends with a zero byte.
     let fd = unsafe { libc::memfd_create(NAME.as_ptr(), libc::MFD_CLOEXEC) };
     if fd < 0 {
-        let context = ErrorContext(memory_path().into());
-        return Err(context.io(IoOperation::Create, io::Error::last_os_error()));
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: the call above returned this descriptor, so it is open and nobody else's.
-    let file = unsafe { File::from_raw_fd(fd) };
-    Ok(Arc::new(SyscallDisk::new(PageFile::new(file, Medium::Memory), "a database in memory".to_string())))
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 /// Which I/O to use for the file.
@@ -344,5 +348,15 @@ mod tests {
             let message = name.parse::<IoChoice>().map_err(|error| error.to_string());
             assert_eq!(message, Err(format!("DYNAMITE_IO is {name:?}; use auto, uring or syscall")));
         }
+    }
+
+    /// Whoever held the lock may have put another file in the place of the one that was opened.
+    #[test]
+    fn a_file_is_known_by_what_it_is_and_not_by_its_name() {
+        let [file, other] = [(); 2].map(|()| memory_file().expect("memory is to be had"));
+        let path_of = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
+        assert!(is_named_by(&file, Path::new(&path_of(&file))).expect("the path leads somewhere"));
+        assert!(!is_named_by(&file, Path::new(&path_of(&other))).expect("the path leads somewhere"));
+        assert!(!is_named_by(&file, Path::new("/proc/self/fd/missing")).expect("nothing is there"));
     }
 }
