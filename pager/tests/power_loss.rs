@@ -2,9 +2,9 @@
 //! 8 bytes. Whatever is left, opening shows the last acknowledged commit or the one in flight, whole (INV-3), every
 //! page of the file is accounted for (INV-7), and life goes on from there, also if power is cut again while it does.
 
-mod common;
+mod toy;
 
-use common::*;
+use toy::*;
 use dynamite_pager::disk_sim::{DiskSim, Survival};
 use dynamite_pager::{Durability, Pager, PagerError, Result};
 
