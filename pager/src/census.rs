@@ -16,15 +16,15 @@ use std::fmt;
 use roaring::RoaringBitmap;
 
 use crate::error::{Corruption, IoOperation, PagerError, Result};
-use crate::header::{Header, HeaderError, Place, Roots};
-use crate::operation::Operation;
-use crate::page::{PAGE_SIZE, Page};
-use crate::page_id::{Extent, PageId, PagePtr};
+use crate::format::header::{Header, HeaderError, Place, Roots};
+use crate::pool::operation::Operation;
+use crate::format::page::{PAGE_SIZE, Page};
+use crate::format::page_id::{Extent, PageId, PagePtr};
 use crate::pager::Pager;
-use crate::space_check::free_extents;
-use crate::space_map::MapStore;
-use crate::space_range::reserved_extents;
-use crate::write_state::Core;
+use crate::space::check::free_extents;
+use crate::space::map::MapStore;
+use crate::space::range::reserved_extents;
+use crate::commit::write_state::Core;
 
 /// A check that found something.
 #[derive(Clone, Debug)]

@@ -20,21 +20,33 @@
 //! the next open whether all of them arrived. A commit of more than [`MANIFEST_PAGES`] pages, or one that wrote
 //! pages early, first flushes its pages and then writes a header that is marked as synced, and flushes that.
 
+pub mod published;
+
+pub(crate) mod write_state;
+
+pub(crate) mod writer;
+
+pub mod write_batch;
+
+pub(crate) mod growth;
+
+pub(crate) mod background;
+
 use std::sync::Arc;
 
 use crate::disk::PageWrite;
 use crate::error::{PagerError, Result};
-use crate::header::{Header, Trust};
-use crate::manifest::{MANIFEST_PAGES, Manifest};
-use crate::page::Page;
-use crate::page_id::Birth;
-use crate::published::State;
+use crate::format::header::{Header, Trust};
+use crate::format::manifest::{MANIFEST_PAGES, Manifest};
+use crate::format::page::Page;
+use crate::format::page_id::Birth;
+use crate::commit::published::State;
 use crate::recovery::BIRTHS_AHEAD;
-use crate::space_close::Closed as ClosedSpace;
+use crate::space::close::Closed as ClosedSpace;
 use crate::sync::MutexGuard;
-use crate::write_batch::WriteBatch;
-use crate::write_state::{Group, Release, WriteState};
-use crate::writer::Writer;
+use crate::commit::write_batch::WriteBatch;
+use crate::commit::write_state::{Group, Release, WriteState};
+use crate::commit::writer::Writer;
 
 /// Whoever holds this flushes. Holds what a flush needs and nobody else does.
 #[derive(Debug)]
@@ -119,7 +131,7 @@ impl Writer {
     /// Ends the gathering group: fixes what its commit will be. `None` if there is nothing to commit.
     fn close_group(&self) -> Result<Option<Closed>> {
         let mut write = self.write.lock();
-        let (last, space, mut group) = loop {
+        let (last, space, group) = loop {
             write.check_poison(&self.core.context)?;
             let Some(last) = write.group.last else { return Ok(None) };
             let mut group = std::mem::take(&mut write.group);

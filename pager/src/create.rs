@@ -10,16 +10,16 @@
 //! interrupted and nothing was ever stored. From step 3 on the file is a complete, empty database. A database that
 //! was completely created never has a blank header page.
 
-use crate::checksum::DatabaseSeed;
+use crate::format::checksum::DatabaseSeed;
 use crate::disk::{Disk, PageWrite};
 use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result, memory_path};
-use crate::header::{Header, Place, Roots, Trust, mark_begun};
-use crate::manifest::Manifest;
-use crate::page::Page;
-use crate::page_id::{Birth, PageId, PagePtr};
+use crate::format::header::{Header, Place, Roots, Trust, mark_begun};
+use crate::format::manifest::Manifest;
+use crate::format::page::Page;
+use crate::format::page_id::{Birth, PageId, PagePtr};
 use crate::recovery::{INITIAL_PAGES, write_header};
 use crate::space::Space;
-use crate::space_map::MapStore;
+use crate::space::map::MapStore;
 
 /// Writes an empty database to an empty (or unfinished) file.
 pub(crate) fn initialise(disk: &dyn Disk, context: &ErrorContext, database_id: [u8; 16]) -> Result<()> {

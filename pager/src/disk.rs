@@ -12,13 +12,34 @@
 //!    since the kernel may have marked the pages clean.
 //! 6. The length of the file is as volatile as its contents until a flush.
 //!
-//! [`DiskSim`](crate::disk_sim) implements exactly this, and a bit meaner.
+//! The simulated disk of the tests (module `sim`, behind the feature `sim`) implements exactly this, and a bit meaner.
+
+pub mod file;
+
+mod page_file;
+
+mod transfer;
+
+mod syscall;
+
+mod uring;
+
+mod ring;
+
+#[cfg(feature = "sim")]
+pub mod sim;
+
+#[cfg(feature = "sim")]
+mod sim_medium;
+
+#[cfg(feature = "reference")]
+pub mod reference;
 
 use std::fmt;
 use std::io;
 
-use crate::page::Page;
-use crate::page_id::PageId;
+use crate::format::page::Page;
+use crate::format::page_id::PageId;
 
 /// One page of a batch of reads.
 #[derive(Debug)]

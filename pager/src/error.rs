@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::page_id::{Birth, PageId};
+use crate::format::page_id::{Birth, PageId};
 
 /// A `Result` of the pager.
 pub type Result<T, E = PagerError> = std::result::Result<T, E>;
@@ -120,8 +120,8 @@ pub enum PagerError {
         path: Arc<Path>,
     },
 
-    /// There is no such file.
-    #[error("{} does not exist; create it first", path.display())]
+    /// There is no such file, or, when creating one, no such directory.
+    #[error("{} does not exist", path.display())]
     NotFound {
         /// The missing file.
         path: Arc<Path>,
@@ -171,7 +171,7 @@ pub enum PagerError {
     },
 
     /// The file has reached 16 TiB.
-    #[error("{} has reached the largest size of {} pages", path.display(), u32::MAX)]
+    #[error("{} has reached the largest size, 16 TiB", path.display())]
     FileTooLarge {
         /// The database file.
         path: Arc<Path>,

@@ -25,22 +25,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::buffer_pool::BufferPool;
-use crate::checksum::DatabaseSeed;
+use crate::pool::buffer_pool::BufferPool;
+use crate::format::checksum::DatabaseSeed;
 use crate::create::initialise;
 use crate::disk::Disk;
 use crate::error::{Corruption, ErrorContext, PagerError, Result, memory_path};
-use crate::file::{self, IoChoice};
-use crate::header::Header;
-use crate::operation::Operation;
-use crate::page::PAGE_SIZE;
-use crate::page_id::Birth;
-use crate::published::{Published, State};
+use crate::disk::file::{self, IoChoice};
+use crate::format::header::Header;
+use crate::pool::operation::Operation;
+use crate::format::page::PAGE_SIZE;
+use crate::format::page_id::Birth;
+use crate::commit::published::{Published, State};
 use crate::recovery::{Recovered, heal, recover};
 use crate::stats::{Counters, Stats};
-use crate::write_batch::WriteBatch;
-use crate::write_state::Core;
-use crate::writer::Writer;
+use crate::commit::write_batch::WriteBatch;
+use crate::commit::write_state::Core;
+use crate::commit::writer::Writer;
 
 /// Bytes of the buffer pool unless an option says otherwise.
 pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
@@ -91,7 +91,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// [`PagerError::AlreadyExists`]; [`PagerError::Io`] if the directory does not exist or cannot be written.
+    /// [`PagerError::AlreadyExists`]; [`PagerError::NotFound`] if the directory does not exist, [`PagerError::Io`] if it
+    /// cannot be written to.
     pub fn create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Pager> {
         let path = path.as_ref();
         let disk = file::create(path, IoChoice::resolve(self.io)?)?;
@@ -176,7 +177,7 @@ impl Options {
         if let Some(reason) = rejected {
             tracing::warn!(
                 path = %context.0.display(), commit = %recovered.header.commit, %reason,
-                "the newest commit was incomplete and has been rolled back to this one"
+                "one of the two headers was rejected: a crash interrupted a commit, and the one before it is current"
             );
         }
         let (header, place) = if writable {
@@ -311,7 +312,7 @@ impl Pager {
             page_count,
             free_pages,
             backend: self.core.disk.backend(),
-            rolled_back: self.rejected,
+            rejected_header: self.rejected,
         }
     }
 

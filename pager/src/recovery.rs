@@ -18,18 +18,22 @@
 //! A sealed header is never rolled back: it wrote no pages, so it cannot be incomplete. If pages that it reaches
 //! turn out bad, that is corruption, and is reported when they are read.
 
-use crate::checksum::DatabaseSeed;
+use crate::format::checksum::DatabaseSeed;
 use crate::disk::{Disk, PageWrite};
 use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
-use crate::header::{FORMAT_VERSION, Header, HeaderError, Place, Trust, has_magic};
-use crate::manifest::Manifest;
-use crate::page::Page;
-use crate::page_id::Birth;
+use crate::format::header::{FORMAT_VERSION, Header, HeaderError, Place, Trust, has_magic};
+use crate::format::manifest::Manifest;
+use crate::format::page::Page;
+use crate::format::page_id::Birth;
 
-/// How far a commit number may lead the number of the newest flushed header: so many batches may gather in memory,
-/// or write pages early, before a commit must go out. A heal jumps ahead by as much, so that no birth that a lost
-/// commit may have left in some page is ever given out again.
+/// How far births, and the number of the next commit, may lead the number of the newest flushed header: so many batches
+/// may gather in memory, or write pages early, before a commit must go out.
 pub(crate) const BIRTHS_AHEAD: u64 = 1 << 16;
+
+/// How far a heal leaps ahead of the highest number seen, so that no birth that a lost commit may have left in some page
+/// is ever given out again: twice as far, since the newest flushed header may have rotted, and then it is the one
+/// before it, of a number lower by up to `BIRTHS_AHEAD`, that is seen.
+pub(crate) const HEAL_LEAP: u64 = 2 * BIRTHS_AHEAD;
 
 /// Pages of a new file: 64 KiB. A file of this size or less without a single header is an unfinished create.
 pub(crate) const INITIAL_PAGES: u64 = 16;
@@ -54,7 +58,7 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
     disk.flush().map_err(|error| context.io(IoOperation::Flush, error))?;
     disk.drop_cache().map_err(|error| context.io(IoOperation::Open, error))?;
     let file_bytes = disk.byte_len().map_err(|error| context.io(IoOperation::Inspect, error))?;
-    let file_pages = file_bytes / crate::page::PAGE_SIZE as u64;
+    let file_pages = file_bytes / crate::format::page::PAGE_SIZE as u64;
     if file_pages < 2 {
         return Err(short_file(disk, context, file_bytes));
     }
@@ -112,7 +116,7 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
 /// Makes the recovered state durable under a fresh number, in place of the header that lost (step 5).
 pub(crate) fn heal(disk: &dyn Disk, context: &ErrorContext, recovered: Recovered) -> Result<(Header, Place)> {
     let header = Header {
-        commit: Birth(recovered.highest_seen.0 + BIRTHS_AHEAD),
+        commit: Birth(recovered.highest_seen.0 + HEAL_LEAP),
         trust: Trust::Sealed,
         manifest: Manifest::default(),
         ..recovered.header

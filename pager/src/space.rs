@@ -42,20 +42,44 @@
 //! A file that was tampered with may list or mark a page that is in use. That leads to errors where it is noticed,
 //! and to a page with two owners where it is not, but never to a panic here.
 
+pub(crate) mod range;
+
+mod page;
+
+mod bits;
+
+pub(crate) mod map;
+
+mod extent_set;
+
+mod page_set;
+
+mod search;
+
+pub(crate) mod close;
+
+pub(crate) mod check;
+
+#[cfg(test)]
+mod testing;
+
+#[cfg(test)]
+mod model_test;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Corruption, Result};
-use crate::extent_set::ExtentSet;
-use crate::page::Page;
-use crate::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::page_set::PageSet;
-use crate::space_map::{MapStore, SpaceMap};
-use crate::space_page::{Entry, SpaceRoot, free_twice};
-use crate::space_range::{
+use crate::space::extent_set::ExtentSet;
+use crate::format::page::Page;
+use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::space::page_set::PageSet;
+use crate::space::map::{MapStore, SpaceMap};
+use crate::space::page::{Entry, SpaceRoot, free_twice};
+use crate::space::range::{
     FIRST_USABLE, LONGEST_EXTENT, PAGE_COUNT_MAX, extent_in_range, is_page_count, is_usable, offset_in_range,
     range_end, range_of, usable_start, whole_range,
 };
-use crate::space_search::Search;
+use crate::space::search::Search;
 
 /// How many extents are claimed from a leaf at once.
 const CLAIM_EXTENTS: usize = 128;
@@ -70,7 +94,7 @@ const RUN_PAGES: u32 = 8;
 
 /// Where a batch would like its pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Placement {
+pub enum Placement {
     /// In a low hole, the shorter the better: for pages that will stay where they are for a while.
     Hole,
     /// Behind the group's other pages of this kind: for the pages that every commit rewrites. One contiguous
@@ -246,8 +270,7 @@ impl Space {
 
     /// Undoes the open batch. The file does not shrink by that; its free tail is cut by the next close.
     pub(crate) fn abort(&mut self) {
-        let Batch { birth, mut allocated, .. } = self.open.take().expect("a batch is open");
-        self.newest = birth;
+        let Batch { mut allocated, .. } = self.open.take().expect("a batch is open");
         // Pages of the map return to it, so that a large batch leaves nothing behind in memory.
         let claimed = allocated.intersection(&self.claimed);
         allocated.remove_all(&claimed);

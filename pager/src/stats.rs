@@ -1,6 +1,6 @@
 //! Counters of what the pager did, for operators, benchmarks and tests.
 //!
-//! Hits are counted by each operation slot on its own cache line (see [`crate::epoch`]), so that a hit writes no
+//! Hits are counted by each operation slot on its own cache line (see [`crate::pool::epoch`]), so that a hit writes no
 //! line that another thread reads. Everything else is rare enough for shared counters.
 
 use crate::disk::Backend;
@@ -91,18 +91,19 @@ pub struct Stats {
     pub free_pages: Option<u64>,
     /// The I/O in use, and why.
     pub backend: Backend,
-    /// Why one of the two headers was rejected when the file was opened: a commit that a crash had left incomplete.
-    pub rolled_back: Option<Corruption>,
+    /// Why one of the two headers was rejected when the file was opened, if one was. That is what a commit, a seal or a
+    /// heal leaves behind that a crash interrupted; nobody was told that it was done.
+    pub rejected_header: Option<Corruption>,
 }
 
 impl Stats {
     /// Bytes read from disk.
     pub fn bytes_read(&self) -> u64 {
-        self.pages_read * crate::page::PAGE_SIZE as u64
+        self.pages_read * crate::format::page::PAGE_SIZE as u64
     }
 
     /// Bytes written to disk.
     pub fn bytes_written(&self) -> u64 {
-        self.pages_written * crate::page::PAGE_SIZE as u64
+        self.pages_written * crate::format::page::PAGE_SIZE as u64
     }
 }

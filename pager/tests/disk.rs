@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dynamite_pager::disk::{BackendKind, Disk};
-use dynamite_pager::disk_sim::DiskSim;
-use dynamite_pager::file::{self, IoChoice};
+use dynamite_pager::disk::sim::DiskSim;
+use dynamite_pager::disk::file::{self, IoChoice};
 
 fn create(path: &Path, choice: IoChoice) -> Arc<dyn Disk> {
     file::create(path, choice).expect("the file is created")

@@ -8,9 +8,9 @@ use std::io;
 
 use common::{page_of, read, try_write, write};
 use dynamite_pager::disk::Disk;
-use dynamite_pager::disk_sim::{DiskSim, Fault, Operation, OperationKind, Survival};
-use dynamite_pager::page::Page;
-use dynamite_pager::page_id::PageId;
+use dynamite_pager::disk::sim::{DiskSim, Fault, Operation, OperationKind, Survival};
+use dynamite_pager::format::page::Page;
+use dynamite_pager::format::page_id::PageId;
 
 const SEEDS: std::ops::Range<u64> = 0..100;
 const PAGES: u32 = 6;

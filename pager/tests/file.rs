@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use dynamite_pager::disk::{BackendKind, Disk};
 use dynamite_pager::error::{IoOperation, PagerError};
-use dynamite_pager::file::{self, IoChoice};
+use dynamite_pager::disk::file::{self, IoChoice};
 
 const READ_ONLY: bool = false;
 const WRITABLE: bool = true;

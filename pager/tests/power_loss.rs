@@ -5,7 +5,7 @@
 mod toy;
 
 use toy::*;
-use dynamite_pager::disk_sim::{DiskSim, Survival};
+use dynamite_pager::disk::sim::{DiskSim, Survival};
 use dynamite_pager::{Durability, Pager, PagerError, Result};
 
 /// What a client knows when the power goes.

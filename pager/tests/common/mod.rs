@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use dynamite_pager::disk::{Disk, PageRead, PageWrite};
-use dynamite_pager::page::Page;
-use dynamite_pager::page_id::PageId;
+use dynamite_pager::format::page::Page;
+use dynamite_pager::format::page_id::PageId;
 
 /// Hands the names of all promises to a macro, so that no disk is checked for fewer than another.
 #[macro_export]

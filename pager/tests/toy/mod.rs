@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use dynamite_pager::disk::Disk;
-use dynamite_pager::disk_sim::DiskSim;
+use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::{
     Access, Birth, Durability, Extent, Finding, Options, Page, PageId, PageKind, PagePtr, Pager,
     PagerError, Placement, Result, Roots, WriteBatch,

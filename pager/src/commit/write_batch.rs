@@ -1,0 +1,339 @@
+//! A write batch: copy-on-write changes that become visible and durable together, or not at all.
+//!
+//! # Life of a batch
+//!
+//! 1. [`Pager::begin`](crate::pager::Pager::begin) waits for the turn and gives the batch a birth that was never used before.
+//! 2. The layer above reads through the batch, and for each page that it changes asks for a
+//!    [`writable`](WriteBatch::writable) copy, which stands at another page id; the old page is freed. So nothing that
+//!    a reader or a crash may need is written to (INV-2).
+//! 3. At the end of each of its operations it calls [`end_operation`](WriteBatch::end_operation): there, and only
+//!    there, a batch that holds too many frames writes its pages out early and gives the frames back. A page that
+//!    was written early is never written again; a further change copies it to a new page id.
+//! 4. [`finish`](WriteBatch::finish) joins the gathering group, [`commit`](WriteBatch::commit) also makes it durable,
+//!    dropping the batch aborts it: its pages, its free space and its roots are as if it had never begun.
+//!
+//! Memory: the pages that were not written early (at most a quarter of the pool between operations), and about
+//! two bytes for each page that the batch allocated or freed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use roaring::RoaringBitmap;
+
+use crate::pool::dirty_frame::{OwnedFrame, PinnedFrame};
+use crate::error::{Corruption, Result};
+use crate::format::header::Roots;
+use crate::pool::operation::{Access, Operation, PageRef};
+use crate::format::page::{Page, PageKind};
+use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::commit::published::State;
+use crate::space::Placement;
+use crate::sync::MutexGuard;
+use crate::commit::write_state::{FinishedBatch, WriteState};
+use crate::commit::writer::Writer;
+
+/// When others may see a finished batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it is durable.
+    #[default]
+    Immediate,
+    /// As soon as every `Immediate` batch before it is durable. A power cut may take it back, never out of order.
+    Eventual,
+}
+
+/// An open batch. Dropping it aborts it. See the [module](self).
+#[derive(Debug)]
+pub struct WriteBatch<'p> {
+    writer: &'p Writer,
+    birth: Birth,
+    roots: Roots,
+    /// Pages of this batch that only it can see.
+    dirty: HashMap<PageId, OwnedFrame>,
+    /// Pages of this batch that were written early.
+    written_early: RoaringBitmap,
+    /// Pages of unwritten earlier batches that this one freed; what becomes of them is decided at the end.
+    superseded: BTreeMap<PageId, Birth>,
+    /// Whether allocations may use the file's last pages.
+    may_use_reserve: bool,
+    /// Keeps the frames of pages read since the last `end_operation` in place.
+    operation: Option<Operation<'p>>,
+    finished: bool,
+    /// One batch at a time.
+    _turn: MutexGuard<'p, ()>,
+}
+
+impl<'p> WriteBatch<'p> {
+    pub(crate) fn new(writer: &'p Writer, turn: MutexGuard<'p, ()>, birth: Birth, roots: Roots) -> Self {
+        WriteBatch {
+            writer,
+            birth,
+            roots,
+            dirty: HashMap::new(),
+            written_early: RoaringBitmap::new(),
+            superseded: BTreeMap::new(),
+            may_use_reserve: false,
+            operation: None,
+            finished: false,
+            _turn: turn,
+        }
+    }
+
+    /// The birth of every page that this batch writes. Grows from batch to batch, also across crashes.
+    pub fn birth(&self) -> Birth {
+        self.birth
+    }
+
+    /// The roots, as the batch leaves them so far.
+    pub fn roots(&self) -> Roots {
+        self.roots
+    }
+
+    /// Replaces the roots.
+    pub fn set_roots(&mut self, roots: Roots) {
+        self.roots = roots;
+    }
+
+    /// Lets the batch use the last pages of a full device. For batches that free more than they allocate.
+    pub fn use_reserve(&mut self) {
+        self.may_use_reserve = true;
+    }
+
+    /// Reads a page of the state that the batch has made so far.
+    pub fn read(&mut self, ptr: PagePtr, access: Access) -> Result<&Page> {
+        if ptr.birth == self.birth
+            && let Some(page) = self.dirty.get(&ptr.id)
+        {
+            return Ok(page);
+        }
+        if self.operation.is_none() {
+            self.operation = Some(self.writer.core.pool.enter()?);
+        }
+        let operation = self.operation.as_mut().expect("set above");
+        operation.read(ptr, access).map(PageRef::into_page)
+    }
+
+    /// A new empty page. Its contents go in through [`page_mut`](Self::page_mut).
+    pub fn allocate(&mut self, kind: PageKind, level: u8, placement: Placement) -> Result<PagePtr> {
+        let extent = self.writer.growth.allocate(1, placement, self.may_use_reserve)?;
+        self.format(extent, kind, level)?;
+        Ok(PagePtr { id: extent.first, birth: self.birth })
+    }
+
+    /// `count` new empty pages that follow one another in the file, each with a header of its own. Grows the file
+    /// if there is no such run; see [`try_allocate_run`](Self::try_allocate_run).
+    pub fn allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Extent> {
+        let extent = self.writer.growth.allocate(count, Placement::Hole, self.may_use_reserve)?;
+        self.format(extent, kind, 0)?;
+        Ok(extent)
+    }
+
+    /// Like [`allocate_run`](Self::allocate_run), from free space only: `None` if it holds no such run.
+    pub fn try_allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Option<Extent>> {
+        let found = self.writer.growth.allocate_from_free(count, Placement::Hole)?;
+        if let Some(extent) = found {
+            self.format(extent, kind, 0)?;
+        }
+        Ok(found)
+    }
+
+    /// Makes a page writable in this batch, copying it if it is not, and returns where it is now. The caller points
+    /// the parent there.
+    pub fn writable(&mut self, ptr: PagePtr, placement: Placement) -> Result<PagePtr> {
+        if ptr.birth == self.birth && self.dirty.contains_key(&ptr.id) {
+            return Ok(ptr);
+        }
+        let mut frame = self.take_frame()?;
+        frame.clone_from(self.read(ptr, Access::Point)?);
+        let id = self.writer.growth.allocate(1, placement, self.may_use_reserve)?.first;
+        self.writer.core.pool.forget(id);
+        frame.set_place(id, self.birth);
+        self.dirty.insert(id, frame);
+        self.free(ptr)?;
+        Ok(PagePtr { id, birth: self.birth })
+    }
+
+    /// The page behind a pointer that this batch allocated or made writable since its last
+    /// [`end_operation`](Self::end_operation).
+    ///
+    /// # Panics
+    ///
+    /// If it is no such page: that is a mistake of the caller, not of the data.
+    pub fn page_mut(&mut self, ptr: PagePtr) -> &mut Page {
+        assert_eq!(ptr.birth, self.birth, "{ptr:?} is not of this batch");
+        self.dirty.get_mut(&ptr.id).unwrap_or_else(|| panic!("{ptr:?} is not writable"))
+    }
+
+    /// Frees a page that the state made so far no longer reaches.
+    ///
+    /// # Errors
+    ///
+    /// [`PagerError::Corrupt`](crate::error::PagerError::Corrupt) if the page cannot have been in use: then whatever led
+    /// to it is wrong.
+    pub fn free(&mut self, ptr: PagePtr) -> Result<()> {
+        let extent = Extent::single(ptr.id);
+        if ptr.birth == self.birth && self.dirty.remove(&ptr.id).is_some() {
+            self.writer.write.lock().space.take_back(extent);
+            return Ok(());
+        }
+        let mut write = self.writer.write.lock();
+        let freed = if write.group.pages.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth) {
+            match self.superseded.insert(ptr.id, ptr.birth) {
+                None => Ok(()),
+                Some(_) => Err(Corruption::NotInUse { page: ptr.id }),
+            }
+        } else {
+            write.space.free(extent)
+        };
+        freed.map_err(|source| self.writer.core.context.corrupt(ptr.id, source))
+    }
+
+    /// Frees pages that were allocated as one run. For errors see [`free`](Self::free).
+    pub fn free_run(&mut self, run: Extent, birth: Birth) -> Result<()> {
+        run.pages().try_for_each(|id| self.free(PagePtr { id, birth }))
+    }
+
+    /// Says that no page borrowed or made writable so far is needed as such any longer. Here a large batch writes
+    /// its pages out early.
+    pub fn end_operation(&mut self) -> Result<()> {
+        self.operation = None;
+        if self.dirty.len() > self.writer.core.pool.frames() / 4 {
+            self.write_early()?;
+        }
+        Ok(())
+    }
+
+    /// Joins the gathering group and gives the turn away. The batch becomes durable with the next
+    /// [`Pager::commit_group`](crate::pager::Pager::commit_group), and visible as `durability` says.
+    pub fn finish(mut self, durability: Durability) -> Result<Birth> {
+        self.operation = None;
+        let pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
+            .into_iter()
+            .map(|(id, mut frame)| {
+                self.writer.core.seed.stamp(&mut frame);
+                (id, frame.publish(PagePtr { id, birth: self.birth }))
+            })
+            .collect();
+        let mut write = self.writer.write.lock();
+        let recycled = match self.settle_superseded(&mut write) {
+            Ok(recycled) => recycled,
+            Err(error) => {
+                drop(write);
+                pages.into_iter().for_each(|(_, page)| page.forget());
+                return Err(error);
+            }
+        };
+        write.space.finish(&recycled);
+        write.group.pages.extend(pages);
+        write.group.written_early |= !self.written_early.is_empty();
+        let state = State { birth: self.birth, roots: self.roots };
+        write.group.last = Some(state);
+        let eventual = durability == Durability::Eventual;
+        write.unpublished.push_back(FinishedBatch { state, eventual });
+        self.writer.publish_ready(&mut write);
+        self.finished = true;
+        let large = write.group.pages.len() + write.group.superseded.len() > self.writer.core.pool.frames() / 4;
+        drop(write);
+        let (writer, birth) = (self.writer, self.birth);
+        drop(self);
+        if large {
+            writer.commit_group()?;
+        }
+        Ok(birth)
+    }
+
+    /// Finishes the batch and makes it, and all before it, durable.
+    ///
+    /// Cost: one write of the changed pages and the header together, and one flush; above
+    /// [`MANIFEST_PAGES`](crate::format::manifest::MANIFEST_PAGES) pages a second write and flush.
+    pub fn commit(self) -> Result<Birth> {
+        let writer = self.writer;
+        let birth = self.finish(Durability::Immediate)?;
+        writer.commit_group()?;
+        Ok(birth)
+    }
+
+    /// Decides what becomes of the pages of unwritten batches that this one freed. Returns those that can be given out
+    /// again at once.
+    fn settle_superseded(&mut self, write: &mut WriteState) -> Result<Vec<PageId>> {
+        let context = &self.writer.core.context;
+        write.check_poison(context)?;
+        let mut recycled = Vec::new();
+        let superseded = std::mem::take(&mut self.superseded);
+        for (&id, &birth) in &superseded {
+            // If the group was closed meanwhile, the page has been, or is being, written.
+            if write.group.pages.contains_key(&id) && !write.may_be_seen(birth) {
+                recycled.push(id);
+            } else {
+                write.space.free(Extent::single(id)).map_err(|source| context.corrupt(id, source))?;
+            }
+        }
+        // From here on nothing fails.
+        for id in superseded.into_keys() {
+            match write.group.pages.remove(&id) {
+                Some(page) if recycled.binary_search(&id).is_ok() => page.forget(),
+                Some(page) => write.group.superseded.push(page),
+                None => {}
+            }
+        }
+        Ok(recycled)
+    }
+
+    fn take_frame(&mut self) -> Result<OwnedFrame> {
+        // Waiting for a frame inside a frame epoch would wait for oneself.
+        self.operation = None;
+        self.writer.core.pool.take_frame()
+    }
+
+    /// Makes newly allocated pages empty pages of this batch. After an error they are as if never allocated.
+    fn format(&mut self, extent: Extent, kind: PageKind, level: u8) -> Result<()> {
+        for id in extent.pages() {
+            match self.take_frame() {
+                Ok(mut frame) => {
+                    self.writer.core.pool.forget(id);
+                    frame.format(id, self.birth, kind, level);
+                    self.dirty.insert(id, frame);
+                }
+                Err(error) => {
+                    extent.pages().for_each(|id| drop(self.dirty.remove(&id)));
+                    self.writer.write.lock().space.take_back(extent);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the batch's pages and lets the pool evict them. A failure poisons the handle.
+    fn write_early(&mut self) -> Result<()> {
+        let mut pages: Vec<PinnedFrame> = std::mem::take(&mut self.dirty)
+            .into_iter()
+            .map(|(id, mut frame)| {
+                self.writer.core.seed.stamp(&mut frame);
+                self.written_early.insert(id.0);
+                frame.publish(PagePtr { id, birth: self.birth })
+            })
+            .collect();
+        pages.sort_by_key(|page| page.ptr().id);
+        if let Err(error) = self.writer.core.write_pages(pages.iter()) {
+            pages.into_iter().for_each(PinnedFrame::forget);
+            return Err(self.writer.poison(error));
+        }
+        self.writer.core.counters.early_writes.add(pages.len() as u64);
+        pages.into_iter().for_each(PinnedFrame::unpin);
+        Ok(())
+    }
+}
+
+impl Drop for WriteBatch<'_> {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.operation = None;
+        self.dirty.clear();
+        for id in &self.written_early {
+            self.writer.core.pool.forget(PageId(id));
+        }
+        self.writer.write.lock().space.abort();
+    }
+}

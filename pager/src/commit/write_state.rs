@@ -1,0 +1,184 @@
+//! What writers share: the free space, the group that gathers, what waits to be published or released.
+//!
+//! # From a batch to the disk
+//!
+//! ```text
+//!   open batch ──finish──▶ gathering group ──close──▶ group in flight ──flush returned──▶ durable, published
+//!        │                      │                          │
+//!      abort               (one at a time)            (one at a time)
+//! ```
+//!
+//! One batch is open at a time; whoever has it open holds the *turn*. A finished batch belongs to the gathering
+//! group; its pages are immutable from then on and stand in the page table, unevictable, so that the next batch
+//! finds them. A group may be closed at any moment at which no batch is just finishing, also while the next batch
+//! is open: what that one allocated counts as free, and what it freed as used.
+//!
+//! All of this is behind one mutex that is held for moments. Locks are taken in the order *turn*, *flush turn*,
+//! *write state*.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use crate::pool::buffer_pool::BufferPool;
+use crate::format::checksum::DatabaseSeed;
+use crate::pool::dirty_frame::PinnedFrame;
+use crate::disk::{Disk, PageWrite};
+use crate::pool::epoch::Epoch;
+use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
+use crate::format::header::{Header, Place};
+use crate::pool::operation::Access;
+use crate::format::page::Page;
+use crate::format::page_id::{Birth, PageId, PagePtr};
+use crate::commit::published::{Published, State};
+use crate::space::Space;
+use crate::space::map::MapStore;
+use crate::stats::Counters;
+
+/// What every part of an open database needs: the file, the pool, and how to name the file in errors.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) pool: BufferPool,
+    pub(crate) seed: DatabaseSeed,
+    pub(crate) context: ErrorContext,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) published: Published,
+}
+
+/// The state behind the write lock.
+#[derive(Debug)]
+pub(crate) struct WriteState {
+    pub(crate) space: Space,
+    /// The birth of the next batch, or the number of the next seal.
+    pub(crate) next_birth: Birth,
+    /// The newest durable header and where it stands.
+    pub(crate) durable: Header,
+    pub(crate) place: Place,
+    /// Pages that the header before the newest one counts; the file is not cut below either.
+    pub(crate) older_page_count: u64,
+    pub(crate) group: Group,
+    /// The last batch of the group that is being written.
+    pub(crate) in_flight: Option<State>,
+    /// Finished batches that new readers do not see yet, in order.
+    pub(crate) unpublished: VecDeque<FinishedBatch>,
+    /// The last batch that new readers see.
+    pub(crate) published: Birth,
+    /// Durable commits whose freed pages still wait for older operations to end.
+    pub(crate) releases: VecDeque<Release>,
+    /// Pages that the file has, so that writing them cannot fail for want of space.
+    pub(crate) file_pages: u64,
+    /// Whether the background is extending the file right now.
+    pub(crate) growing: bool,
+    /// The failure after which nothing is written any more.
+    pub(crate) poison: Option<Arc<io::Error>>,
+    /// Groups that failed. Readers may be looking at pages of theirs that were published before they were durable.
+    pub(crate) lost_groups: Vec<Group>,
+}
+
+/// A batch that its writer has finished.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FinishedBatch {
+    pub(crate) state: State,
+    /// Whether it may be seen before it is durable.
+    pub(crate) eventual: bool,
+}
+
+/// Pages freed by batches up to `up_to` may be given out again once the operations of `epoch` have passed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Release {
+    pub(crate) up_to: Birth,
+    pub(crate) epoch: Epoch,
+}
+
+/// Finished batches that will become one commit.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    /// The last batch in it; `None` while it is empty.
+    pub(crate) last: Option<State>,
+    /// Pages to write, ascending as a manifest wants them.
+    pub(crate) pages: BTreeMap<PageId, PinnedFrame>,
+    /// Pages that a later batch of the same group replaced and that a reader may see until that one is published.
+    /// They are never written.
+    pub(crate) superseded: Vec<PinnedFrame>,
+    /// Whether some pages were written before the commit, so that no manifest could name them all.
+    pub(crate) written_early: bool,
+}
+
+impl Group {
+    /// Writes all pages that it holds, ahead of the commit, and lets the pool evict them.
+    pub(crate) fn write_early(&mut self, core: &Core) -> Result<()> {
+        let pages = std::mem::take(&mut self.pages);
+        self.written_early = true;
+        core.write_pages(pages.values())?;
+        core.counters.early_writes.add(pages.len() as u64);
+        pages.into_values().for_each(PinnedFrame::unpin);
+        Ok(())
+    }
+}
+
+impl WriteState {
+    /// Refuses to write after a failed write.
+    pub(crate) fn check_poison(&self, context: &ErrorContext) -> Result<()> {
+        match &self.poison {
+            None => Ok(()),
+            Some(source) => {
+                Err(PagerError::Poisoned { path: context.0.clone(), source: source.clone() })
+            }
+        }
+    }
+
+    /// Gives out again what no operation in flight can reach any more.
+    pub(crate) fn release_passed(&mut self, pool: &BufferPool) {
+        while let Some(release) = self.releases.front()
+            && pool.epochs().operations_passed(release.epoch)
+        {
+            self.space.release(release.up_to);
+            self.releases.pop_front();
+        }
+    }
+
+    /// Whether a reader may see, now or before the group is durable, a state in which a page of birth `from` is
+    /// current although the batch that is about to finish has replaced it.
+    pub(crate) fn may_be_seen(&self, from: Birth) -> bool {
+        self.published >= from
+            || self.unpublished.iter().any(|batch| batch.eventual && batch.state.birth >= from)
+    }
+}
+
+impl Core {
+    /// Refuses a handle that was inherited through `fork`: its frames are not there any more.
+    pub(crate) fn check_forked(&self) -> Result<()> {
+        self.pool.check_forked()
+    }
+
+    /// Writes finished pages, each where its header says.
+    pub(crate) fn write_pages<'a>(&self, pages: impl Iterator<Item = &'a PinnedFrame>) -> Result<()> {
+        let writes: Vec<PageWrite<'_>> =
+            pages.map(|page| PageWrite { id: page.ptr().id, page }).collect();
+        self.write(&writes)
+    }
+
+    pub(crate) fn write(&self, writes: &[PageWrite<'_>]) -> Result<()> {
+        self.counters.pages_written.add(writes.len() as u64);
+        self.disk.write_batch(writes).map_err(|error| self.context.io(IoOperation::WriteBatch, error))
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.counters.flushes.add(1);
+        self.disk.flush().map_err(|error| self.context.io(IoOperation::Flush, error))
+    }
+}
+
+/// Map pages come through the pool like any other, one operation each.
+impl MapStore for &Core {
+    fn read(&mut self, ptr: PagePtr, into: &mut Page) -> Result<()> {
+        let mut operation = self.pool.enter()?;
+        into.clone_from(&*operation.read(ptr, Access::Point)?);
+        Ok(())
+    }
+
+    fn corrupt(&self, page: PageId, source: Corruption) -> PagerError {
+        self.context.corrupt(page, source)
+    }
+}

@@ -1,0 +1,153 @@
+//! Dirty frames: pages that the writer makes, from an empty frame to a page that can be read again from disk.
+//!
+//! ```text
+//!  BufferPool::take_frame        publish                 unpin
+//! ────────────────────► owned ───────────────► pinned ───────────► clean: evicted when not used
+//!                         │                      │
+//!                    drop │               forget │
+//!                         ▼                      ▼
+//!                        free                  limbo
+//! ```
+//!
+//! * [`OwnedFrame`]: its owner writes to it; nobody else can see it.
+//! * [`PinnedFrame`]: in the page table, seen by readers, and immutable. Not on disk yet, so it cannot be evicted.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::pool::buffer_pool::Shared;
+use crate::pool::frames::FrameId;
+use crate::pool::operation::Access;
+use crate::format::page::Page;
+use crate::format::page_id::PagePtr;
+use crate::sync::Ordering;
+use crate::pool::taken_frame::TakenFrame;
+
+/// A frame to build a page in. Dropping it gives the frame back.
+#[derive(Debug)]
+pub struct OwnedFrame {
+    frame: TakenFrame<Arc<Shared>>,
+    counted: Counted,
+}
+
+/// A page that readers can see and that is not on disk yet.
+///
+/// Dropping it leaves the page where it is, for as long as the pool lives: nothing says that it could be read again. That is
+/// what a failed commit needs, whose published pages must stay readable (INV-4).
+#[derive(Debug)]
+#[must_use = "a page that is neither unpinned nor forgotten keeps its frame for ever"]
+pub struct PinnedFrame {
+    pool: Arc<Shared>,
+    frame: FrameId,
+    ptr: PagePtr,
+}
+
+/// One in the count of dirty frames.
+#[derive(Debug)]
+struct Counted(Arc<Shared>);
+
+impl OwnedFrame {
+    pub(crate) fn new(frame: TakenFrame<Arc<Shared>>, pool: &Arc<Shared>) -> OwnedFrame {
+        OwnedFrame { frame, counted: Counted::new(pool.clone()) }
+    }
+
+    /// Makes the page visible to readers, as the one that `ptr` leads to. An older page of that id leaves the pool.
+    ///
+    /// # Panics
+    ///
+    /// If the page's header does not say what the pointer says.
+    pub fn publish(self, ptr: PagePtr) -> PinnedFrame {
+        let OwnedFrame { frame: page, counted } = self;
+        assert_eq!((page.id(), page.birth()), (ptr.id, ptr.birth), "the page belongs elsewhere");
+        let pool = counted.0.clone();
+        let frame = page.frame();
+        let inner = page.level() > 0;
+        let replaced = {
+            let mut shard = pool.loads.shard(ptr.id);
+            // A load under way has read what this page replaces.
+            shard.supersede(ptr.id);
+            let replaced = pool.unlink(ptr.id);
+            pool.frames.label(frame, ptr.id, ptr.birth);
+            pool.clock.admit(frame, Access::Point, inner, true);
+            pool.table.insert(ptr.id, page.enter());
+            replaced
+        };
+        if let Some(replaced) = replaced {
+            pool.reserve.retire(&pool.epochs, &[replaced]);
+        }
+        counted.keep();
+        PinnedFrame { pool, frame, ptr }
+    }
+}
+
+impl PinnedFrame {
+    /// The pointer that leads to the page.
+    pub fn ptr(&self) -> PagePtr {
+        self.ptr
+    }
+
+    /// Lets the page be evicted, after it was written to disk.
+    pub fn unpin(self) {
+        let resident = self.pool.clock.unpin(self.frame);
+        if !resident {
+            // It was replaced or forgotten while it was pinned.
+            self.pool.reserve.retire(&self.pool.epochs, &[self.frame]);
+        }
+        drop(Counted(self.pool));
+    }
+
+    /// Removes the page from the pool, since another one has superseded it and nobody can reach it any more who did not
+    /// before.
+    pub fn forget(self) {
+        {
+            let _shard = self.pool.loads.shard(self.ptr.id);
+            if self.pool.table.find(self.ptr.id) == Some(self.frame) {
+                // Pinned, so it is not retired before it is unpinned.
+                let _ = self.pool.unlink(self.ptr.id);
+            }
+        }
+        self.unpin();
+    }
+}
+
+impl Counted {
+    fn new(pool: Arc<Shared>) -> Counted {
+        pool.dirty.fetch_add(1, Ordering::Relaxed);
+        Counted(pool)
+    }
+
+    /// Leaves the one in the count, for a `Counted` that is made later.
+    fn keep(self) {
+        self.0.dirty.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dirty.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Deref for OwnedFrame {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        &self.frame
+    }
+}
+
+impl DerefMut for OwnedFrame {
+    fn deref_mut(&mut self) -> &mut Page {
+        &mut self.frame
+    }
+}
+
+impl Deref for PinnedFrame {
+    type Target = Page;
+
+    fn deref(&self) -> &Page {
+        // SAFETY: the frame is pinned until `self` is consumed, so it goes back to the reserve no earlier; and nobody
+        // writes to a frame that was published (rule 2 of `frames`).
+        unsafe { self.pool.frames.page(self.frame) }
+    }
+}

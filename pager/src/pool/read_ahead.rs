@@ -1,0 +1,151 @@
+//! Read-ahead: a thread that brings in pages before they are asked for.
+//!
+//! A request outlives the call that makes it, and often the operation too. So it has an epoch slot of its own, which
+//! inherits the operation epoch of the operation: the page ids in it are not given out again before it is done.
+//! What it reads passes the same checks, and goes the same way, as what is read on demand ([`crate::pool::read_many`]).
+//!
+//! Nothing here may slow down those who read on demand. A request never waits; when too much is queued it is dropped. The
+//! thread begins with the first request, and ends with the pool. Should it die, requests are dropped from then on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::pool::buffer_pool::Shared;
+use crate::pool::epoch::{Epochs, Slot};
+use crate::pool::operation::Operation;
+use crate::format::page_id::PagePtr;
+use crate::pool::read_many::{BATCH, Purpose};
+use crate::sync::{Condvar, Mutex};
+
+/// Pages in the queue, at the most.
+const QUEUED_PAGES: usize = 1024;
+/// Requests in the queue, at the most. Each one has a slot, which every scan of the epochs looks at.
+const QUEUED_REQUESTS: usize = 64;
+
+/// The queue, and its thread.
+#[derive(Debug)]
+pub(crate) struct ReadAhead {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    requests: VecDeque<Request>,
+    pages: usize,
+    thread: Option<JoinHandle<()>>,
+    /// The pool is going, or the thread is gone. No requests are taken.
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    ptrs: Vec<PagePtr>,
+    epoch: HeldEpoch,
+}
+
+/// The operation epoch of a request, left when dropped.
+#[derive(Debug)]
+struct HeldEpoch {
+    epochs: Arc<Epochs>,
+    /// `Some` until an operation carries on with it.
+    slot: Option<Arc<Slot>>,
+}
+
+impl ReadAhead {
+    pub(crate) fn new() -> ReadAhead {
+        ReadAhead { queue: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Queues what there is room for. `operation` is the slot of the operation that asks.
+    pub(crate) fn request(&self, pool: &Arc<Shared>, operation: &Slot, ptrs: impl Iterator<Item = PagePtr>) {
+        let mut queue = self.queue.lock();
+        let room = QUEUED_PAGES - queue.pages;
+        if queue.closed || room == 0 || queue.requests.len() == QUEUED_REQUESTS {
+            return;
+        }
+        if queue.thread.is_none() {
+            let pool = pool.clone();
+            match std::thread::Builder::new().name("dynamite-ahead".into()).spawn(move || run(&pool)) {
+                Ok(thread) => queue.thread = Some(thread),
+                Err(error) => {
+                    // Reads still work, one by one.
+                    tracing::warn!(%error, "no read-ahead: its thread cannot be started");
+                    queue.closed = true;
+                    return;
+                }
+            }
+        }
+        let mut ptrs: Vec<_> = ptrs.take(room).collect();
+        ptrs.sort_unstable_by_key(|ptr| ptr.id);
+        ptrs.dedup_by_key(|ptr| ptr.id);
+        queue.pages += ptrs.len();
+        let slot = Some(pool.epochs.lease_heir(operation));
+        queue.requests.push_back(Request { ptrs, epoch: HeldEpoch { epochs: pool.epochs.clone(), slot } });
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// Drops all requests, and waits for the thread to end.
+    pub(crate) fn stop(&self) {
+        let thread = self.close();
+        if let Some(thread) = thread {
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+
+    fn close(&self) -> Option<JoinHandle<()>> {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        queue.pages = 0;
+        queue.requests.clear();
+        self.changed.notify_all();
+        queue.thread.take()
+    }
+
+    /// Waits for a request. `None` when no more will come.
+    fn next(&self) -> Option<Request> {
+        let mut queue = self.queue.lock();
+        loop {
+            if let Some(request) = queue.requests.pop_front() {
+                queue.pages -= request.ptrs.len();
+                return Some(request);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self.changed.wait(queue);
+        }
+    }
+}
+
+/// The thread.
+fn run(pool: &Arc<Shared>) {
+    /// Leaves no request behind whose epoch would be held for ever.
+    struct Close<'a>(&'a ReadAhead);
+    impl Drop for Close<'_> {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+    let _close = Close(&pool.read_ahead);
+    while let Some(Request { ptrs, mut epoch }) = pool.read_ahead.next() {
+        let Some(slot) = epoch.slot.take() else { continue };
+        let mut operation = Operation::inherit(pool, slot);
+        for ptrs in ptrs.chunks(BATCH) {
+            // Whoever needs the page meets the same error.
+            let _ = operation.load_batch(ptrs, Purpose::ReadAhead);
+        }
+    }
+}
+
+impl Drop for HeldEpoch {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.leave();
+            self.epochs.give_back(slot);
+        }
+    }
+}

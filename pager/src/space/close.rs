@@ -1,0 +1,391 @@
+//! Closing a group: writing the free space of all finished batches, at the cost of what they changed.
+//!
+//! Free, for the state that is written, is what is available, what is in limbo (a reader may need it, the next
+//! commit does not), what the open batch has allocated so far (if the machine stops now, that batch never was) and
+//! what the map marks without being claimed. What the open batch has freed is in use.
+//!
+//! # The order of a close
+//!
+//! 1. Take a page for the new root; the old root goes into limbo.
+//! 2. Cut the free tail off the file.
+//! 3. Survey the free extents that memory knows of, by range. Ranges with taken pages are *dirty*: their leaf must be
+//!    rewritten, so all that is claimed there loses its mark and can be listed. (Otherwise the next commits
+//!    would have to rewrite the same leaf again, one hole after another.)
+//! 4. If more is to be listed than fits, *spill* ranges into the map until the list is half full. Whole ranges with the
+//!    most extents go first, so that few leaves are written. A range with few extents is spilled only if the
+//!    list would overflow: where extents are spread thinly, each spilled one costs a map page, and the cost of a
+//!    close must stay in proportion to what its batches freed.
+//! 5. Rewrite the leaves of dirty and spilled ranges and the directories above them, then the root.
+//! 6. Bring memory into line.
+//!
+//! Nothing in memory changes for good before (6), so a close that fails has not happened, and may be tried again
+//! with a number that was never used. (Of what it has emitted, nothing may have been written.)
+//!
+//! A small commit, in the steady state, takes what earlier commits freed from the list, adds what it frees itself, and
+//! writes the root alone.
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::space::extent_set::merged;
+use crate::format::page::Page;
+use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::space::page_set::PageSet;
+use crate::space::{Placement, Space};
+use crate::space::map::{Emit, MapStore, SpaceMap};
+use crate::space::page::{LIST_CAPACITY, SpaceRoot, free_twice};
+use crate::space::range::{
+    extent_in_range, offset_in_range, range_end, range_of, range_start, usable_start, whole_range,
+};
+
+/// How many extents stay listed when the list overflows.
+const LIST_AFTER_SPILL: usize = LIST_CAPACITY / 2;
+/// A range with fewer extents is spilled only if it must be.
+const WORTH_SPILLING: usize = 4;
+/// How many extents may stay claimed and unused; beyond, they go back to the map, which writes nothing.
+const KEPT_MAX: usize = 2 * LIST_CAPACITY;
+/// How many leaves a close looks into for the free tail.
+const TAIL_LEAVES: usize = 4;
+
+/// What a close wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed {
+    /// The space root of the commit.
+    pub(crate) root: PagePtr,
+    /// The pages of the file as of this commit.
+    pub(crate) page_count: u64,
+}
+
+/// The free extents of a range that memory knows of.
+#[derive(Debug)]
+struct RangeLoad {
+    range: u32,
+    /// Extents that the list would have to take.
+    listed: usize,
+    /// Extents that are claimed and keep their mark in the map.
+    kept: usize,
+}
+
+/// What becomes of the ranges that memory knows free extents of.
+#[derive(Debug, Default)]
+struct Plan {
+    listed: Vec<Extent>,
+    /// Ranges with taken pages.
+    dirty: BTreeSet<u32>,
+    /// Ranges all of whose free extents go into the map.
+    spilled: BTreeSet<u32>,
+    /// Ranges whose claimed extents are left to the map, where they are marked already.
+    forgotten: BTreeSet<u32>,
+}
+
+/// What a close has changed before it is certain to succeed.
+#[derive(Debug)]
+struct Undo {
+    root: Extent,
+    page_count: u64,
+    cut: Vec<Extent>,
+}
+
+impl Space {
+    /// Writes the state of all finished batches as commit `number`: emits the map pages that changed, then the space
+    /// root. `None` if there is no page for the root within `limit_page_count`.
+    ///
+    /// After an error or `None` nothing has changed.
+    pub(crate) fn close(
+        &mut self,
+        store: &mut dyn MapStore,
+        number: Birth,
+        limit_page_count: u64,
+        emit: &mut Emit<'_>,
+    ) -> Result<Option<Closed>> {
+        assert!(number >= self.newest, "a commit is as new as its newest batch");
+        assert!(self.root.is_none_or(|root| number > root.birth), "commit numbers ascend");
+        assert!(self.open.as_ref().is_none_or(|batch| batch.birth() > number), "the open batch is not in it");
+        let page_count = self.page_count;
+        let taken = self.take(store, 1, Placement::Together)?;
+        let Some(root) = taken.or_else(|| self.grow(1, limit_page_count)) else {
+            return Ok(None);
+        };
+        self.taken.insert_all(&self.claimed.within(root));
+        if let Some(old) = self.root {
+            self.limbo.entry(number).or_default().insert(Extent::single(old.id));
+        }
+        let mut undo = Undo { root, page_count, cut: Vec::new() };
+        let ptr = PagePtr { id: root.first, birth: number };
+        match self.write_state(store, ptr, emit, &mut undo.cut) {
+            Ok((map, plan)) => {
+                self.settle(map, &plan);
+                self.root = Some(ptr);
+                self.newest = number;
+                if self.open.is_none() {
+                    self.run_next = None;
+                }
+                Ok(Some(Closed { root: ptr, page_count: self.page_count }))
+            }
+            Err(error) => {
+                self.undo(undo, number);
+                Err(error)
+            }
+        }
+    }
+
+    /// Emits everything, and leaves memory as it is but for the tail.
+    fn write_state(
+        &mut self,
+        store: &mut dyn MapStore,
+        root: PagePtr,
+        emit: &mut Emit<'_>,
+        cut: &mut Vec<Extent>,
+    ) -> Result<(SpaceMap, Plan)> {
+        self.cut_tail(store, cut)?;
+        let plan = self.plan();
+        let rewritten: Vec<u32> = plan.dirty.union(&plan.spilled).copied().collect();
+        let map = self.map.update(
+            store,
+            root.birth,
+            self.page_count,
+            &rewritten,
+            &mut |store, range, bits| {
+                for claimed in self.claimed.extents_within(whole_range(range)) {
+                    bits.clear(offset_in_range(claimed.first), claimed.count);
+                }
+                if plan.spilled.contains(&range) {
+                    for free in self.known_free(Some(range)) {
+                        if !bits.set(offset_in_range(free.first), free.count) {
+                            return Err(store.corrupt(root.id, free_twice(free)));
+                        }
+                    }
+                }
+                Ok(())
+            },
+            emit,
+        )?;
+        let state = SpaceRoot { height: map.height(), entries: *map.entries(), listed: plan.listed.clone() };
+        let mut page = Page::boxed();
+        state.encode(root, &mut page);
+        emit(root, &page)?;
+        Ok((map, plan))
+    }
+
+    /// Lowers the page count past available pages at the end of the file, and past the reserved places of a range
+    /// that becomes empty. Marked pages at the end are claimed for that.
+    fn cut_tail(&mut self, store: &mut dyn MapStore, cut: &mut Vec<Extent>) -> Result<()> {
+        for leaves in 0.. {
+            while let Some(tail) = self.available.ending_at(self.page_count) {
+                self.available.remove(tail);
+                self.taken.insert_all(&self.claimed.within(tail));
+                cut.push(tail);
+                let range = range_of(tail.first);
+                let is_empty = u64::from(tail.first.0) == usable_start(range) && range > 0;
+                self.page_count = if is_empty { range_start(range) } else { tail.first.0.into() };
+            }
+            if leaves == TAIL_LEAVES || !self.claim_tail(store)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the run of marked pages at the end of the file available.
+    fn claim_tail(&mut self, store: &mut dyn MapStore) -> Result<bool> {
+        let last = PageId((self.page_count - 1) as u32);
+        let range = range_of(last);
+        if self.tail_checked == Some(self.page_count)
+            || self.quarantine.contains_key(&range)
+            || self.claimed.contains(Extent::single(last))
+        {
+            return Ok(false);
+        }
+        let entry = self.map.entry(store, range)?;
+        let mut bits = self.map.leaf(store, range, &entry)?;
+        for claimed in self.claimed.extents_within(whole_range(range)) {
+            bits.clear(offset_in_range(claimed.first), claimed.count);
+        }
+        let end = offset_in_range(last) + 1;
+        let first = bits.run_before(end);
+        if first == end {
+            self.tail_checked = Some(self.page_count);
+            return Ok(false);
+        }
+        let tail = extent_in_range(range, first, end - first);
+        self.claim(tail).map_err(|source| store.corrupt(entry.ptr(0, range).id, source))?;
+        Ok(true)
+    }
+
+    fn plan(&self) -> Plan {
+        let mut plan = Plan { dirty: ranges(&self.taken), ..Plan::default() };
+        let mut loads: Vec<RangeLoad> = Vec::new();
+        self.survey(&plan.dirty, &mut |extent, is_kept| {
+            let range = range_of(extent.first);
+            if loads.last().is_none_or(|load| load.range != range) {
+                loads.push(RangeLoad { range, listed: 0, kept: 0 });
+            }
+            let load = loads.last_mut().expect("one was pushed");
+            if is_kept {
+                load.kept += 1;
+                return;
+            }
+            load.listed += 1;
+            // One more than fits tells that the list overflows.
+            if plan.listed.len() <= LIST_CAPACITY {
+                plan.listed.push(extent);
+            }
+        });
+        plan.choose(loads);
+        if !plan.spilled.is_empty() {
+            plan.listed.clear();
+            self.survey(&plan.dirty, &mut |extent, is_kept| {
+                if !is_kept && !plan.spilled.contains(&range_of(extent.first)) {
+                    plan.listed.push(extent);
+                }
+            });
+        }
+        plan
+    }
+
+    /// Visits the free extents that memory knows of, ascending, and says of each whether it keeps its mark in the map.
+    fn survey(&self, dirty: &BTreeSet<u32>, visit: &mut dyn FnMut(Extent, bool)) {
+        for extent in self.known_free(None) {
+            if dirty.contains(&range_of(extent.first)) || !self.claimed.overlaps(extent) {
+                visit(extent, false);
+                continue;
+            }
+            let mut first = u64::from(extent.first.0);
+            for claimed in self.claimed.extents_within(extent) {
+                if first < u64::from(claimed.first.0) {
+                    visit(between(first, claimed.first.0.into()), false);
+                }
+                visit(claimed, true);
+                first = claimed.end();
+            }
+            if first < extent.end() {
+                visit(between(first, extent.end()), false);
+            }
+        }
+    }
+
+    /// The free extents that memory knows of, in one range or in all, ascending and as long as possible.
+    fn known_free(&self, range: Option<u32>) -> impl Iterator<Item = Extent> {
+        let available: Box<dyn Iterator<Item = Extent>> = match range {
+            Some(range) => Box::new(self.available.extents_within(whole_range(range))),
+            None => Box::new(self.available.iter()),
+        };
+        let allocated = self.open.iter().map(|batch| &batch.allocated);
+        let sets = self.limbo.values().chain(allocated).map(|set| -> Box<dyn Iterator<Item = Extent>> {
+            match range {
+                Some(range) => Box::new(set.extents_within(whole_range(range))),
+                None => Box::new(set.extents()),
+            }
+        });
+        merged(std::iter::once(available).chain(sets).collect())
+    }
+
+    /// Brings memory into line with what was written.
+    fn settle(&mut self, map: SpaceMap, plan: &Plan) {
+        self.map = map;
+        for &range in &plan.forgotten {
+            let claimed: Vec<Extent> = self.claimed.extents_within(whole_range(range)).collect();
+            for extent in claimed {
+                self.leave_to_map(extent);
+            }
+            self.search.improved(range);
+        }
+        for &range in &plan.spilled {
+            self.leave_to_map(whole_range(range));
+            self.search.improved(range);
+            self.tail_checked = None;
+        }
+        for &range in &plan.dirty {
+            if !plan.spilled.contains(&range) {
+                self.claimed.remove(whole_range(range));
+                self.search.rewritten(range);
+            }
+        }
+        self.taken.clear();
+    }
+
+    /// Forgets the free pages within an extent, which lies in one range: the map marks them. What the open batch
+    /// has allocated there is claimed; what was in limbo puts the range into quarantine.
+    fn leave_to_map(&mut self, extent: Extent) {
+        let available: Vec<Extent> = self.available.extents_within(extent).collect();
+        for free in available {
+            self.available.remove(free);
+        }
+        for (birth, freed) in &mut self.limbo {
+            if freed.overlaps(extent) {
+                freed.remove(extent);
+                let quarantined = self.quarantine.entry(range_of(extent.first)).or_insert(*birth);
+                *quarantined = (*quarantined).max(*birth);
+            }
+        }
+        self.limbo.retain(|_, freed| !freed.is_empty());
+        self.claimed.remove(extent);
+        if let Some(batch) = &self.open {
+            self.claimed.insert_all(&batch.allocated.within(extent));
+        }
+    }
+
+    fn undo(&mut self, undo: Undo, number: Birth) {
+        for cut in undo.cut {
+            self.available.insert(cut);
+            self.taken.remove(cut);
+        }
+        self.page_count = undo.page_count;
+        self.taken.remove(undo.root);
+        // A root that the file grew for is cut off again.
+        if undo.root.end() <= self.page_count {
+            self.available.insert(undo.root);
+        }
+        if let Some(old) = self.root
+            && let Some(freed) = self.limbo.get_mut(&number)
+        {
+            freed.remove(Extent::single(old.id));
+        }
+        self.limbo.retain(|_, freed| !freed.is_empty());
+    }
+}
+
+impl Plan {
+    /// Chooses the ranges to spill and to forget.
+    fn choose(&mut self, mut loads: Vec<RangeLoad>) {
+        let mut listed: usize = loads.iter().map(|load| load.listed).sum();
+        if listed > LIST_CAPACITY {
+            loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.listed, load.range)));
+            for load in &loads {
+                let must = listed > LIST_CAPACITY;
+                let should = listed > LIST_AFTER_SPILL && load.listed >= WORTH_SPILLING;
+                if !must && !should {
+                    break;
+                }
+                listed -= load.listed;
+                self.spilled.insert(load.range);
+            }
+        }
+        loads.retain(|load| !self.spilled.contains(&load.range));
+        let mut kept: usize = loads.iter().map(|load| load.kept).sum();
+        loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.kept, load.range)));
+        for load in loads {
+            if kept <= KEPT_MAX {
+                break;
+            }
+            kept -= load.kept;
+            self.forgotten.insert(load.range);
+        }
+    }
+}
+
+/// The ranges that pages of the set belong to.
+fn ranges(pages: &PageSet) -> BTreeSet<u32> {
+    let mut ranges = BTreeSet::new();
+    let mut next = pages.next(PageId(0));
+    while let Some(page) = next {
+        let range = range_of(page);
+        ranges.insert(range);
+        next = u32::try_from(range_end(range)).ok().and_then(|end| pages.next(PageId(end)));
+    }
+    ranges
+}
+
+fn between(first: u64, end: u64) -> Extent {
+    Extent { first: PageId(first as u32), count: (end - first) as u32 }
+}
