@@ -19,8 +19,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dynamite-loom-tests", ANY),
 ];
 
-const ANY: &[&str] =
-    &["dynamite-pager", "dynamite-bptree", "dynamite-txn", "dynamite-core", "dynamite-server", "dynamite-memory"];
+const ANY: &[&str] = &[
+    "dynamite-pager",
+    "dynamite-bptree",
+    "dynamite-txn",
+    "dynamite-core",
+    "dynamite-server",
+    "dynamite-memory",
+];
 
 #[test]
 fn dependencies_point_strictly_downwards() {
@@ -57,7 +63,8 @@ fn every_crate_but_the_pager_forbids_unsafe_code() {
 
 /// Each workspace member's name, with the members that it depends on in any way.
 fn workspace_dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let manifests: Vec<toml::Table> = members().iter().map(|member| manifest(&member.join("Cargo.toml"))).collect();
+    let manifests: Vec<toml::Table> =
+        members().iter().map(|member| manifest(&member.join("Cargo.toml"))).collect();
     let name = |manifest: &toml::Table| manifest["package"]["name"].as_str().unwrap().to_owned();
     let names: BTreeSet<String> = manifests.iter().map(name).collect();
     assert!(names.contains("dynamite-pager"), "the workspace was not found");

@@ -15,16 +15,16 @@ use std::fmt;
 
 use roaring::RoaringBitmap;
 
+use crate::commit::write_state::Core;
 use crate::error::{Corruption, IoOperation, PagerError, Result};
 use crate::format::header::{Header, HeaderError, Place, Roots};
-use crate::pool::operation::Operation;
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::{Extent, PageId, PagePtr};
 use crate::pager::Pager;
+use crate::pool::operation::Operation;
 use crate::space::check::free_extents;
 use crate::space::map::MapStore;
 use crate::space::range::reserved_extents;
-use crate::commit::write_state::Core;
 
 /// A check that found something.
 #[derive(Clone, Debug)]
@@ -230,7 +230,8 @@ impl Census<'_> {
             free.insert_range(extent.first.0..=(extent.end() - 1) as u32);
         };
         let mut wrong = Vec::new();
-        let walked = free_extents(&mut store, space_root, page_count, &mut visit, &mut |error| wrong.push(error));
+        let walked =
+            free_extents(&mut store, space_root, page_count, &mut visit, &mut |error| wrong.push(error));
         wrong.extend(walked.err());
         for error in wrong {
             self.report_error(space_root.id, error);

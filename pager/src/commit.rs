@@ -34,19 +34,19 @@ pub(crate) mod background;
 
 use std::sync::Arc;
 
+use crate::commit::published::State;
+use crate::commit::write_batch::WriteBatch;
+use crate::commit::write_state::{Group, Release, WriteState};
+use crate::commit::writer::Writer;
 use crate::disk::PageWrite;
 use crate::error::{PagerError, Result};
 use crate::format::header::{Header, Trust};
 use crate::format::manifest::{MANIFEST_PAGES, Manifest};
 use crate::format::page::Page;
 use crate::format::page_id::Birth;
-use crate::commit::published::State;
 use crate::recovery::BIRTHS_AHEAD;
 use crate::space::close::Closed as ClosedSpace;
 use crate::sync::MutexGuard;
-use crate::commit::write_batch::WriteBatch;
-use crate::commit::write_state::{Group, Release, WriteState};
-use crate::commit::writer::Writer;
 
 /// Whoever holds this flushes. Holds what a flush needs and nobody else does.
 #[derive(Debug)]
@@ -116,12 +116,8 @@ impl Writer {
         write.check_poison(&self.core.context)?;
         let commit = write.next_birth;
         write.next_birth = commit.next();
-        let header = Header {
-            commit,
-            trust: Trust::Sealed,
-            manifest: Manifest::default(),
-            ..write.durable.clone()
-        };
+        let header =
+            Header { commit, trust: Trust::Sealed, manifest: Manifest::default(), ..write.durable.clone() };
         drop(write);
         let mut closed = Closed { group: Group::default(), header };
         let written = self.write_out(&mut closed, &mut flush_turn);
@@ -171,7 +167,12 @@ impl Writer {
     }
 
     /// Turns the free space of the finished batches into pages of the group.
-    fn close_space(&self, write: &mut WriteState, number: Birth, group: &mut Group) -> Result<Option<ClosedSpace>> {
+    fn close_space(
+        &self,
+        write: &mut WriteState,
+        number: Birth,
+        group: &mut Group,
+    ) -> Result<Option<ClosedSpace>> {
         let core = &*self.core;
         let WriteState { space, file_pages, .. } = write;
         space.close(&mut &*core, number, *file_pages, &mut |ptr, page| {

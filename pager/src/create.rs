@@ -10,9 +10,9 @@
 //! interrupted and nothing was ever stored. From step 3 on the file is a complete, empty database. A database that
 //! was completely created never has a blank header page.
 
-use crate::format::checksum::DatabaseSeed;
 use crate::disk::{Disk, PageWrite};
 use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result, memory_path};
+use crate::format::checksum::DatabaseSeed;
 use crate::format::header::{Header, Place, Roots, Trust, mark_begun};
 use crate::format::manifest::Manifest;
 use crate::format::page::Page;

@@ -38,7 +38,7 @@ pub mod reference;
 use std::fmt;
 use std::io;
 
-use crate::format::page::Page;
+use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::PageId;
 
 /// One page of a batch of reads.
@@ -83,6 +83,11 @@ pub trait Disk: Send + Sync + fmt::Debug {
 
     /// Bytes in the file. A file that is not ours may end within a page.
     fn byte_len(&self) -> io::Result<u64>;
+
+    /// Whole pages in the file.
+    fn page_count(&self) -> io::Result<u64> {
+        Ok(self.byte_len()? / PAGE_SIZE as u64)
+    }
 
     /// Makes the file at least `page_count` pages long and reserves the blocks, so that writing to them cannot
     /// fail for want of space. New pages read as zeros.

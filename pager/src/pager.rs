@@ -25,22 +25,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::pool::buffer_pool::BufferPool;
-use crate::format::checksum::DatabaseSeed;
-use crate::create::initialise;
-use crate::disk::Disk;
-use crate::error::{Corruption, ErrorContext, PagerError, Result, memory_path};
-use crate::disk::file::{self, IoChoice};
-use crate::format::header::Header;
-use crate::pool::operation::Operation;
-use crate::format::page::PAGE_SIZE;
-use crate::format::page_id::Birth;
 use crate::commit::published::{Published, State};
-use crate::recovery::{Recovered, heal, recover};
-use crate::stats::{Counters, Stats};
 use crate::commit::write_batch::WriteBatch;
 use crate::commit::write_state::Core;
 use crate::commit::writer::Writer;
+use crate::create::initialise;
+use crate::disk::Disk;
+use crate::disk::file::{self, IoChoice};
+use crate::error::{Corruption, ErrorContext, PagerError, Result, memory_path};
+use crate::format::checksum::DatabaseSeed;
+use crate::format::header::Header;
+use crate::format::page::PAGE_SIZE;
+use crate::format::page_id::Birth;
+use crate::pool::buffer_pool::BufferPool;
+use crate::pool::operation::Operation;
+use crate::recovery::{Recovered, heal, recover};
+use crate::stats::{Counters, Stats};
 
 /// Bytes of the buffer pool unless an option says otherwise.
 pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
@@ -180,11 +180,8 @@ impl Options {
                 "one of the two headers was rejected: a crash interrupted a commit, and the one before it is current"
             );
         }
-        let (header, place) = if writable {
-            heal(&*disk, &context, recovered)?
-        } else {
-            (recovered.header, recovered.place)
-        };
+        let (header, place) =
+            if writable { heal(&*disk, &context, recovered)? } else { (recovered.header, recovered.place) };
         let backend = disk.backend();
         tracing::info!(
             path = %context.0.display(), backend = %backend.kind, direct = backend.direct,

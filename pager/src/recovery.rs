@@ -18,9 +18,9 @@
 //! A sealed header is never rolled back: it wrote no pages, so it cannot be incomplete. If pages that it reaches
 //! turn out bad, that is corruption, and is reported when they are read.
 
-use crate::format::checksum::DatabaseSeed;
 use crate::disk::{Disk, PageWrite};
 use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
+use crate::format::checksum::DatabaseSeed;
 use crate::format::header::{FORMAT_VERSION, Header, HeaderError, Place, Trust, has_magic};
 use crate::format::manifest::Manifest;
 use crate::format::page::Page;

@@ -69,12 +69,12 @@ mod model_test;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Corruption, Result};
-use crate::space::extent_set::ExtentSet;
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::space::page_set::PageSet;
+use crate::space::extent_set::ExtentSet;
 use crate::space::map::{MapStore, SpaceMap};
 use crate::space::page::{Entry, SpaceRoot, free_twice};
+use crate::space::page_set::PageSet;
 use crate::space::range::{
     FIRST_USABLE, LONGEST_EXTENT, PAGE_COUNT_MAX, extent_in_range, is_page_count, is_usable, offset_in_range,
     range_end, range_of, usable_start, whole_range,

@@ -6,9 +6,9 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
-use dynamite_pager::disk::{BackendKind, Disk};
-use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::disk::file::{self, IoChoice};
+use dynamite_pager::disk::sim::DiskSim;
+use dynamite_pager::disk::{BackendKind, Disk};
 
 fn create(path: &Path, choice: IoChoice) -> Arc<dyn Disk> {
     file::create(path, choice).expect("the file is created")

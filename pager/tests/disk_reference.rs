@@ -4,10 +4,10 @@ mod common;
 
 use std::io;
 
+use dynamite_pager::disk::file::{self, IoChoice};
 use dynamite_pager::disk::reference::{
     PreadReads, UringReads, WriteAndFlush, random_reads_pread, random_reads_uring,
 };
-use dynamite_pager::disk::file::{self, IoChoice};
 use dynamite_pager::format::page_id::PageId;
 
 /// `None` where the file system refuses what the yardstick needs.

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamite_pager::disk::file::{self, IoChoice};
 use dynamite_pager::disk::{BackendKind, Disk};
 use dynamite_pager::error::{IoOperation, PagerError};
-use dynamite_pager::disk::file::{self, IoChoice};
 
 const READ_ONLY: bool = false;
 const WRITABLE: bool = true;
@@ -84,11 +84,7 @@ fn a_created_file_obeys_the_umask() {
 #[test]
 fn a_missing_file_is_not_found() {
     let (_directory, path) = common::scratch_file();
-    check_refused(
-        &path,
-        |error| matches!(error, PagerError::NotFound { .. }),
-        "PATH does not exist; create it first",
-    );
+    check_refused(&path, |error| matches!(error, PagerError::NotFound { .. }), "PATH does not exist");
     assert!(!path.exists());
 }
 

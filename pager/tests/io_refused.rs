@@ -7,9 +7,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use dynamite_pager::disk::file::{self, IoChoice};
 use dynamite_pager::disk::{BackendKind, Disk};
 use dynamite_pager::error::{IoOperation, PagerError};
-use dynamite_pager::disk::file::{self, IoChoice};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch,

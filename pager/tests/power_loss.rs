@@ -4,9 +4,9 @@
 
 mod toy;
 
-use toy::*;
 use dynamite_pager::disk::sim::{DiskSim, Survival};
 use dynamite_pager::{Durability, Pager, PagerError, Result};
+use toy::*;
 
 /// What a client knows when the power goes.
 #[derive(Default)]
@@ -116,7 +116,8 @@ fn crash_everywhere(workload_seed: u64, survivors: u64, step: usize) {
             assert!(is_crash(error), "{error}");
         }
         for seed in 0..survivors {
-            let context = format!("workload {workload_seed}, power lost at operation {operations}, seed {seed}");
+            let context =
+                format!("workload {workload_seed}, power lost at operation {operations}, seed {seed}");
             let survivor = disk.after_power_loss(seed);
             let found = check_survivor(&survivor, &witness, &context);
             go_on(&survivor, found, operations ^ seed, &context);

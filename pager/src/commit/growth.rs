@@ -15,11 +15,11 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::commit::write_state::{Core, WriteState};
 use crate::error::{IoOperation, PagerError, Result};
 use crate::format::page_id::{Extent, PageId};
 use crate::space::Placement;
 use crate::sync::{Condvar, Mutex, MutexGuard};
-use crate::commit::write_state::{Core, WriteState};
 
 const STEP_MIN: u64 = 16;
 const STEP_MAX: u64 = 4096;

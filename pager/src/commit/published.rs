@@ -95,10 +95,7 @@ mod tests {
 
     fn state(n: u64) -> State {
         let catalog = (n > 0).then_some(PagePtr { id: PageId(n as u32), birth: Birth(n) });
-        State {
-            birth: Birth(n),
-            roots: Roots { catalog, txn_ids_reserved: n, horizon: n, commit_time: n },
-        }
+        State { birth: Birth(n), roots: Roots { catalog, txn_ids_reserved: n, horizon: n, commit_time: n } }
     }
 
     #[test]

@@ -19,17 +19,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use roaring::RoaringBitmap;
 
-use crate::pool::dirty_frame::{OwnedFrame, PinnedFrame};
-use crate::error::{Corruption, Result};
-use crate::format::header::Roots;
-use crate::pool::operation::{Access, Operation, PageRef};
-use crate::format::page::{Page, PageKind};
-use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 use crate::commit::published::State;
-use crate::space::Placement;
-use crate::sync::MutexGuard;
 use crate::commit::write_state::{FinishedBatch, WriteState};
 use crate::commit::writer::Writer;
+use crate::error::{Corruption, Result};
+use crate::format::header::Roots;
+use crate::format::page::{Page, PageKind};
+use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::pool::dirty_frame::{OwnedFrame, PinnedFrame};
+use crate::pool::operation::{Access, Operation, PageRef};
+use crate::space::Placement;
+use crate::sync::MutexGuard;
 
 /// When others may see a finished batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -231,7 +231,8 @@ impl<'p> WriteBatch<'p> {
         write.unpublished.push_back(FinishedBatch { state, eventual });
         self.writer.publish_ready(&mut write);
         self.finished = true;
-        let large = write.group.pages.len() + write.group.superseded.len() > self.writer.core.pool.frames() / 4;
+        let large =
+            write.group.pages.len() + write.group.superseded.len() > self.writer.core.pool.frames() / 4;
         drop(write);
         let (writer, birth) = (self.writer, self.birth);
         drop(self);

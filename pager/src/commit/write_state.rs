@@ -20,17 +20,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
-use crate::pool::buffer_pool::BufferPool;
-use crate::format::checksum::DatabaseSeed;
-use crate::pool::dirty_frame::PinnedFrame;
+use crate::commit::published::{Published, State};
 use crate::disk::{Disk, PageWrite};
-use crate::pool::epoch::Epoch;
 use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
+use crate::format::checksum::DatabaseSeed;
 use crate::format::header::{Header, Place};
-use crate::pool::operation::Access;
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, PageId, PagePtr};
-use crate::commit::published::{Published, State};
+use crate::pool::buffer_pool::BufferPool;
+use crate::pool::dirty_frame::PinnedFrame;
+use crate::pool::epoch::Epoch;
+use crate::pool::operation::Access;
 use crate::space::Space;
 use crate::space::map::MapStore;
 use crate::stats::Counters;
@@ -122,9 +122,7 @@ impl WriteState {
     pub(crate) fn check_poison(&self, context: &ErrorContext) -> Result<()> {
         match &self.poison {
             None => Ok(()),
-            Some(source) => {
-                Err(PagerError::Poisoned { path: context.0.clone(), source: source.clone() })
-            }
+            Some(source) => Err(PagerError::Poisoned { path: context.0.clone(), source: source.clone() }),
         }
     }
 
@@ -154,8 +152,7 @@ impl Core {
 
     /// Writes finished pages, each where its header says.
     pub(crate) fn write_pages<'a>(&self, pages: impl Iterator<Item = &'a PinnedFrame>) -> Result<()> {
-        let writes: Vec<PageWrite<'_>> =
-            pages.map(|page| PageWrite { id: page.ptr().id, page }).collect();
+        let writes: Vec<PageWrite<'_>> = pages.map(|page| PageWrite { id: page.ptr().id, page }).collect();
         self.write(&writes)
     }
 

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::commit::background::Background;
 use crate::commit::FlushTurn;
-use crate::error::Result;
+use crate::commit::background::Background;
 use crate::commit::growth::Growth;
+use crate::commit::write_state::{Core, Group, WriteState};
+use crate::error::Result;
 use crate::format::header::{Header, Place};
 use crate::format::page::Page;
 use crate::space::Space;
 use crate::space::map::MapStore;
 use crate::sync::Mutex;
-use crate::commit::write_state::{Core, Group, WriteState};
 
 /// The writing half of a pager. Its locks are taken in the order of the fields.
 #[derive(Debug)]

@@ -18,13 +18,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::disk::{Backend, Disk};
-use crate::disk::syscall::SyscallDisk;
-use crate::disk::uring::UringDisk;
-use crate::error::{ErrorContext, IoOperation, PagerError, Result, memory_path};
-use crate::format::page::{PAGE_SIZE, Page};
 use crate::disk::page_file::{Medium, PageFile, retry_interrupted};
 use crate::disk::ring::Ring;
+use crate::disk::syscall::SyscallDisk;
+use crate::disk::uring::UringDisk;
+use crate::disk::{Backend, Disk};
+use crate::error::{ErrorContext, IoOperation, PagerError, Result, memory_path};
+use crate::format::page::{PAGE_SIZE, Page};
 
 /// A locked file is tried this often, with pauses in between: for 300 ms, since the I/O of a process that was killed
 /// may be in flight a moment longer.

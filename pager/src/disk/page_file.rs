@@ -9,11 +9,11 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::FileExt;
 
+use crate::disk::transfer::Progress;
 use crate::disk::{PageRead, PageWrite};
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::PageId;
 use crate::sync::Mutex;
-use crate::disk::transfer::Progress;
 
 /// Offsets of 32-bit systems would not reach the pages above 2 GiB.
 const _: () = assert!(size_of::<libc::off_t>() == 8);

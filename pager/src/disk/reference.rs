@@ -11,8 +11,8 @@ use std::path::Path;
 
 use io_uring::{IoUring, opcode, types};
 
-use crate::format::page::{PAGE_SIZE, Page};
 use crate::disk::page_file::retry_interrupted;
+use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::PageId;
 
 /// Reads pages by io_uring with `depth` requests in flight, setup included; see [`UringReads`].

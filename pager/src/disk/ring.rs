@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use io_uring::{EnterFlags, IoUring, opcode, squeue, types};
 
-use crate::sync::yield_now;
 use crate::disk::transfer::{Request, Requests};
+use crate::sync::yield_now;
 
 /// Requests in flight.
 pub(crate) const DEPTH: usize = 64;

@@ -16,10 +16,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::disk::sim_medium::{Change, Medium};
 use crate::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::PageId;
-use crate::disk::sim_medium::{Change, Medium};
 use crate::sync::{Mutex, MutexGuard};
 
 pub use crate::disk::sim_medium::Survival;

@@ -8,12 +8,12 @@ use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::disk::page_file::{Medium, PageFile};
+use crate::disk::transfer::{runs, runs_mut};
 use crate::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
 use crate::format::page::Page;
-use crate::disk::page_file::{Medium, PageFile};
 use crate::format::page_id::PageId;
 use crate::sync::Mutex;
-use crate::disk::transfer::{runs, runs_mut};
 
 /// Requests of a batch that are under way at a time.
 const THREADS: usize = 8;

@@ -7,14 +7,14 @@
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
 
-use crate::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
-use crate::disk::syscall::SyscallDisk;
-use crate::format::page::Page;
 use crate::disk::page_file::PageFile;
-use crate::format::page_id::PageId;
 use crate::disk::ring::Ring;
-use crate::sync::Mutex;
+use crate::disk::syscall::SyscallDisk;
 use crate::disk::transfer::{Request, Requests, runs};
+use crate::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
+use crate::format::page::Page;
+use crate::format::page_id::PageId;
+use crate::sync::Mutex;
 
 /// Rings of one disk.
 const RINGS_MAX: usize = 8;

@@ -41,8 +41,8 @@
 //! 2. A header is believed only if it is sealed, synced, or its manifest was verified.
 //! 3. Commit numbers only grow, and no two commits share one, across crashes too.
 
-use crate::format::checksum::header_checksum;
 use crate::error::Corruption;
+use crate::format::checksum::header_checksum;
 use crate::format::manifest::{MANIFEST_ENTRY_SIZE, MANIFEST_PAGES, Manifest};
 use crate::format::page::{PAGE_SIZE, Page, PageKind};
 use crate::format::page_id::{Birth, PageId, PagePtr};
@@ -68,7 +68,8 @@ const HORIZON: usize = 128;
 const COMMIT_TIME: usize = 136;
 const MANIFEST_LEN: usize = 252;
 const MANIFEST: usize = 256;
-const _: () = assert!(CATALOG_ROOT + PagePtr::SIZE == SPACE_ROOT && SPACE_ROOT + PagePtr::SIZE == TXN_IDS_RESERVED);
+const _: () =
+    assert!(CATALOG_ROOT + PagePtr::SIZE == SPACE_ROOT && SPACE_ROOT + PagePtr::SIZE == TXN_IDS_RESERVED);
 const _: () = assert!(MANIFEST + MANIFEST_PAGES * MANIFEST_ENTRY_SIZE == PAGE_SIZE);
 
 /// The form of a root that does not exist yet.
@@ -193,8 +194,7 @@ impl Header {
         }
         let u32_at = |offset| u32::from_le_bytes(page.get(offset));
         let u64_at = |offset| u64::from_le_bytes(page.get(offset));
-        let impossible =
-            |field, value| HeaderError::Impossible(Corruption::HeaderField { field, value });
+        let impossible = |field, value| HeaderError::Impossible(Corruption::HeaderField { field, value });
         if !has_magic(page) {
             return Err(HeaderError::Impossible(Corruption::Magic));
         }
@@ -273,8 +273,8 @@ pub(crate) fn has_magic(page: &Page) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::checksum::DatabaseSeed;
     use crate::disk::PageWrite;
+    use crate::format::checksum::DatabaseSeed;
 
     fn sample() -> Header {
         let seed = DatabaseSeed::new(*b"0123456789abcdef");
@@ -286,8 +286,7 @@ mod tests {
                 page
             })
             .into();
-        let writes: Vec<PageWrite<'_>> =
-            pages.iter().map(|page| PageWrite { id: page.id(), page }).collect();
+        let writes: Vec<PageWrite<'_>> = pages.iter().map(|page| PageWrite { id: page.id(), page }).collect();
         Header {
             commit: Birth(77),
             trust: Trust::Manifest,
@@ -415,9 +414,6 @@ mod tests {
         check_impossible(|page| page.put(MANIFEST + 4, u32_bytes(241)), "manifest", 241);
         check_impossible(|page| page.put(MANIFEST + 16, u32_bytes(21)), "manifest", 21);
         check_impossible(|page| page.put(MANIFEST + 16, u32_bytes(100)), "manifest", 100);
-        assert_eq!(
-            forged(|page| page.put(MAGIC_AT, [0])),
-            Err(HeaderError::Impossible(Corruption::Magic))
-        );
+        assert_eq!(forged(|page| page.put(MAGIC_AT, [0])), Err(HeaderError::Impossible(Corruption::Magic)));
     }
 }

@@ -18,9 +18,9 @@
 
 use xxhash_rust::xxh64::Xxh64;
 
-use crate::format::checksum::DatabaseSeed;
 use crate::disk::{Disk, PageRead, PageWrite};
 use crate::error::{Corruption, IoOperation};
+use crate::format::checksum::DatabaseSeed;
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId};
 

@@ -1,8 +1,8 @@
 //! A page: 4096 bytes that begin with a header of 32 bytes.
 //!
 //! The pager reads and writes the header and never looks past it; what the rest means is the business of the
-//! layer that owns the page's kind. (The pager's own kinds are described in [`crate::commit_record`] and
-//! [`crate::space::page`].)
+//! layer that owns the page's kind. (The pager's own kinds are described in [`header`](crate::format::header)
+//! and in `space/page.rs`.)
 //!
 //! # Layout
 //!

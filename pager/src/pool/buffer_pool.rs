@@ -12,23 +12,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::disk::Disk;
+use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
 use crate::format::checksum::DatabaseSeed;
+use crate::format::page::Page;
+use crate::format::page_id::{PageId, PagePtr};
 use crate::pool::clock::{Clock, Detached, Hand};
 use crate::pool::dirty_frame::OwnedFrame;
-use crate::disk::Disk;
 use crate::pool::epoch::Epochs;
-use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
 use crate::pool::frames::{FrameId, Frames};
 use crate::pool::loads::{Claim, Loads};
 use crate::pool::operation::{Access, Operation};
-use crate::format::page::Page;
-use crate::format::page_id::{PageId, PagePtr};
 use crate::pool::page_table::PageTable;
 use crate::pool::read_ahead::ReadAhead;
 use crate::pool::reserve::Reserve;
+use crate::pool::taken_frame::TakenFrame;
 use crate::stats::Counters;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, yield_now};
-use crate::pool::taken_frame::TakenFrame;
 
 /// Frames that a pool has at the least: room for a batch of reads, a path through each of a few trees, and a reserve.
 pub const MIN_FRAMES: usize = 256;

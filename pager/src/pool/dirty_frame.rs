@@ -15,13 +15,13 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use crate::format::page::Page;
+use crate::format::page_id::PagePtr;
 use crate::pool::buffer_pool::Shared;
 use crate::pool::frames::FrameId;
 use crate::pool::operation::Access;
-use crate::format::page::Page;
-use crate::format::page_id::PagePtr;
-use crate::sync::Ordering;
 use crate::pool::taken_frame::TakenFrame;
+use crate::sync::Ordering;
 
 /// A frame to build a page in. Dropping it gives the frame back.
 #[derive(Debug)]

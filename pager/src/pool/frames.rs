@@ -106,8 +106,8 @@ mod region {
     use std::ptr::NonNull;
 
     use super::FrameId;
-    use crate::pool::fork::ForkDetector;
     use crate::format::page::{PAGE_SIZE, Page};
+    use crate::pool::fork::ForkDetector;
 
     const HUGE_PAGE: usize = 2 << 20;
 

@@ -22,8 +22,8 @@
 use std::sync::Arc;
 
 use crate::error::PagerError;
-use crate::pool::frames::FrameId;
 use crate::format::page_id::{Birth, PageId, PagePtr};
+use crate::pool::frames::FrameId;
 use crate::pool::page_table::PageTable;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 

@@ -9,14 +9,14 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::error::Result;
+use crate::format::page::Page;
+use crate::format::page_id::PagePtr;
 use crate::pool::buffer_pool::Shared;
 use crate::pool::epoch::{Epoch, Slot};
-use crate::error::Result;
 use crate::pool::frames::FrameId;
 use crate::pool::leases;
 use crate::pool::loads::{Begun, Claim, Outcome};
-use crate::format::page::Page;
-use crate::format::page_id::PagePtr;
 use crate::pool::taken_frame::TakenFrame;
 
 /// Why a page is read, which says how long it is worth keeping.

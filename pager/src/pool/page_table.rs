@@ -30,8 +30,8 @@
 //! than twice that. An insertion therefore always finds an empty entry, unless others take each one before it: then
 //! they have made progress, and it goes round once more.
 
-use crate::pool::frames::FrameId;
 use crate::format::page_id::PageId;
+use crate::pool::frames::FrameId;
 use crate::sync::{AtomicU64, Ordering};
 
 #[cfg(not(loom))]

@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::format::page_id::PagePtr;
 use crate::pool::buffer_pool::Shared;
 use crate::pool::epoch::{Epochs, Slot};
 use crate::pool::operation::Operation;
-use crate::format::page_id::PagePtr;
 use crate::pool::read_many::{BATCH, Purpose};
 use crate::sync::{Condvar, Mutex};
 

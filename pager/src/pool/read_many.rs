@@ -4,14 +4,14 @@
 //! frame nor claim, and while it holds them it waits for nothing but the disk (see [`crate::pool::loads`]). It takes what frames
 //! it gets without waiting, at least one. Pages that others are reading are left to them, and waited for when nothing is left to read.
 
-use crate::pool::buffer_pool::Shared;
 use crate::disk::PageRead;
 use crate::error::{PagerError, Result};
+use crate::format::page::Page;
+use crate::format::page_id::PagePtr;
+use crate::pool::buffer_pool::Shared;
 use crate::pool::frames::FrameId;
 use crate::pool::loads::{Begun, Claim};
 use crate::pool::operation::{Access, Operation};
-use crate::format::page::Page;
-use crate::format::page_id::PagePtr;
 use crate::pool::taken_frame::TakenFrame;
 
 /// Pages in a batch, at the most.

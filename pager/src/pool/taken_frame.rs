@@ -2,9 +2,9 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::format::page::Page;
 use crate::pool::buffer_pool::Shared;
 use crate::pool::frames::FrameId;
-use crate::format::page::Page;
 
 /// Exclusive access to a frame that is in nobody's reach: not in the page table, not in the reserve. Goes back to the
 /// reserve when dropped.

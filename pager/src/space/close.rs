@@ -27,16 +27,16 @@
 use std::collections::BTreeSet;
 
 use crate::error::Result;
-use crate::space::extent_set::merged;
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::space::page_set::PageSet;
-use crate::space::{Placement, Space};
+use crate::space::extent_set::merged;
 use crate::space::map::{Emit, MapStore, SpaceMap};
 use crate::space::page::{LIST_CAPACITY, SpaceRoot, free_twice};
+use crate::space::page_set::PageSet;
 use crate::space::range::{
     extent_in_range, offset_in_range, range_end, range_of, range_start, usable_start, whole_range,
 };
+use crate::space::{Placement, Space};
 
 /// How many extents stay listed when the list overflows.
 const LIST_AFTER_SPILL: usize = LIST_CAPACITY / 2;

@@ -3,8 +3,8 @@
 //! consist of has been destroyed.
 
 use crate::format::page_id::{Birth, Extent, PageId};
-use crate::space::page_set::PageSet;
 use crate::space::Placement;
+use crate::space::page_set::PageSet;
 use crate::space::range::LONGEST_EXTENT;
 use crate::space::testing::{Choices, NO_LIMIT, Twins};
 

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use crate::error::{Corruption, ErrorContext, PagerError, Result};
 use crate::format::page::{Page, PageKind};
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::space::page_set::PageSet;
-use crate::space::{Placement, Space};
 use crate::space::check::free_extents;
 use crate::space::close::Closed;
 use crate::space::map::MapStore;
 use crate::space::page::{Entry, SpaceRoot, decode_directory};
+use crate::space::page_set::PageSet;
 use crate::space::range::{FAN_OUT, is_usable, range_of};
+use crate::space::{Placement, Space};
 
 pub(crate) const NO_LIMIT: u64 = 1 << 32;
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use dynamite_pager::disk::Disk;
 use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::{
-    Access, Birth, Durability, Extent, Finding, Options, Page, PageId, PageKind, PagePtr, Pager,
-    PagerError, Placement, Result, Roots, WriteBatch,
+    Access, Birth, Durability, Extent, Finding, Options, Page, PageId, PageKind, PagePtr, Pager, PagerError,
+    Placement, Result, Roots, WriteBatch,
 };
 
 pub const DATABASE_ID: [u8; 16] = *b"a test database.";
@@ -113,7 +113,8 @@ pub fn read_all(pager: &Pager) -> Result<Cells> {
     let (mut operation, state) = pager.enter()?;
     let Some(root) = state.roots.catalog else { return Ok(Vec::new()) };
     let root = operation.read(root, Access::Point)?;
-    let entries: Vec<(PagePtr, u32)> = (0..root.slot_count()).map(|index| entry(&root, index.into())).collect();
+    let entries: Vec<(PagePtr, u32)> =
+        (0..root.slot_count()).map(|index| entry(&root, index.into())).collect();
     drop(root);
     let mut cells = Vec::new();
     for (index, (first, pages)) in entries.into_iter().enumerate() {

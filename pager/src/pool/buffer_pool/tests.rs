@@ -15,9 +15,9 @@ use disk::{SEED, TestDisk};
 
 use super::BufferPool;
 use crate::error::{Corruption, ErrorContext, PagerError, Result};
-use crate::pool::operation::{Access, Operation};
 use crate::format::page::{Page, PageKind};
 use crate::format::page_id::{Birth, PageId, PagePtr};
+use crate::pool::operation::{Access, Operation};
 
 /// A pool of `frames` frames over the disk, which has 10,000 pages.
 fn pool(disk: &Arc<TestDisk>, frames: usize) -> BufferPool {

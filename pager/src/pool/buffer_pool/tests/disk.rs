@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 use parking_lot::{Condvar, Mutex};
 
 use super::fill;
-use crate::format::checksum::DatabaseSeed;
 use crate::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
+use crate::format::checksum::DatabaseSeed;
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, PageId, PagePtr};
 
@@ -143,7 +143,7 @@ impl Disk for TestDisk {
         Ok(())
     }
 
-    fn page_count(&self) -> io::Result<u64> {
+    fn byte_len(&self) -> io::Result<u64> {
         Ok(10_000)
     }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pool::dirty_frame::{OwnedFrame, PinnedFrame};
 use crate::disk::{Disk, PageWrite};
+use crate::pool::dirty_frame::{OwnedFrame, PinnedFrame};
 
 const PAGES: u32 = 40;
 
