@@ -224,10 +224,9 @@ impl Writer {
         write.place = write.place.other();
         closed.group.pages.into_values().for_each(|page| page.unpin());
         self.publish_ready(&mut write);
-        closed.group.superseded.into_iter().for_each(|page| page.forget());
-        // Whoever enters from here on sees the new state; pages that it freed wait for those who entered before.
+        // Whoever enters from here on sees the new state; what it replaced waits for those who entered before.
         let epoch = self.core.pool.epochs().advance();
-        write.releases.push_back(Release { up_to: commit, epoch });
+        write.releases.push_back(Release { epoch, up_to: commit, superseded: closed.group.superseded });
         let maintenance_due = self.growth.is_due(&write);
         drop(write);
         if maintenance_due {

@@ -32,8 +32,8 @@ const MUTATIONS: &[Mutation] = &[
         rule: "1",
         mistake: "pages that an operation in flight reaches are given out",
         file: "commit/write_state.rs",
-        from: "            && pool.epochs().operations_passed(release.epoch)\n",
-        to: "",
+        from: "self.releases.pop_front_if(|release| pool.epochs().operations_passed(release.epoch))",
+        to: "self.releases.pop_front()",
         caught_by: "commit_groups",
     },
     Mutation {

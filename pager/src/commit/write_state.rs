@@ -84,11 +84,15 @@ pub(crate) struct FinishedBatch {
     pub(crate) eventual: bool,
 }
 
-/// Pages freed by batches up to `up_to` may be given out again once the operations of `epoch` have passed.
-#[derive(Clone, Copy, Debug)]
+/// What is let go once the operations of `epoch` have passed.
+#[derive(Debug)]
 pub(crate) struct Release {
-    pub(crate) up_to: Birth,
     pub(crate) epoch: Epoch,
+    /// Pages freed by batches up to this one may be given out again.
+    pub(crate) up_to: Birth,
+    /// Pages of the group that were replaced before they were written. They exist in the pool only, so they stay there as
+    /// long as an operation may ask for them.
+    pub(crate) superseded: Vec<PinnedFrame>,
 }
 
 /// Finished batches that will become one commit.
@@ -128,11 +132,11 @@ impl WriteState {
 
     /// Gives out again what no operation in flight can reach any more.
     pub(crate) fn release_passed(&mut self, pool: &BufferPool) {
-        while let Some(release) = self.releases.front()
-            && pool.epochs().operations_passed(release.epoch)
+        while let Some(release) =
+            self.releases.pop_front_if(|release| pool.epochs().operations_passed(release.epoch))
         {
             self.space.release(release.up_to);
-            self.releases.pop_front();
+            release.superseded.into_iter().for_each(PinnedFrame::forget);
         }
     }
 
