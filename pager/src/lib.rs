@@ -38,6 +38,9 @@ mod space_check;
 mod space_testing;
 
 #[cfg(test)]
+mod space_test;
+
+#[cfg(test)]
 mod space_model_test;
 
 #[allow(dead_code)]

@@ -207,7 +207,8 @@ impl Space {
         let in_limbo = self.limbo.values().any(|freed| freed.overlaps(extent));
         let usable = is_usable(extent, self.page_count);
         let batch = self.open.as_mut().expect("pages are freed by a batch");
-        if !usable || in_limbo || self.available.overlaps(extent) || batch.freed.overlaps(extent) {
+        let is_root = self.root.is_some_and(|root| extent.contains(root.id));
+        if !usable || in_limbo || is_root || self.available.overlaps(extent) || batch.freed.overlaps(extent) {
             return Err(Corruption::NotInUse { page: extent.first });
         }
         batch.freed.insert(extent);
@@ -431,9 +432,10 @@ impl Space {
         drop(fitting);
         for extent in &extents {
             self.claim(*extent).map_err(|source| store.corrupt(entry.ptr(0, range).id, source))?;
+            bits.clear(offset_in_range(extent.first), extent.count);
         }
         if is_exhausted {
-            self.search.learned(range, entry, count - 1);
+            self.search.learned(range, entry, bits.longest_run() as u16);
         }
         Ok(!extents.is_empty())
     }
@@ -442,7 +444,8 @@ impl Space {
     pub(crate) fn claim(&mut self, extent: Extent) -> Result<(), Corruption> {
         let in_batch = self.open.as_ref().is_some_and(|batch| batch.allocated.overlaps(extent));
         let in_limbo = self.limbo.values().any(|freed| freed.overlaps(extent));
-        if in_batch || in_limbo || self.available.overlaps(extent) {
+        let is_root = self.root.is_some_and(|root| extent.contains(root.id));
+        if in_batch || in_limbo || is_root || self.available.overlaps(extent) {
             return Err(free_twice(extent));
         }
         self.claimed.insert(extent);
