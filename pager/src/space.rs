@@ -49,6 +49,7 @@ use crate::extent_set::ExtentSet;
 use crate::page::Page;
 use crate::page_id::{Birth, Extent, PageId, PagePtr};
 use crate::page_set::PageSet;
+use crate::space_bits::RangeBits;
 use crate::space_map::{MapStore, SpaceMap};
 use crate::space_page::{Entry, SpaceRoot, free_twice};
 use crate::space_range::{
@@ -97,6 +98,9 @@ pub(crate) struct Space {
     pub(crate) newest: Birth,
     pub(crate) map: SpaceMap,
     pub(crate) search: Search,
+    /// The marked and unclaimed pages of the range from which extents were claimed last, so that its leaf is not
+    /// decoded again for every handful. Forgotten whenever marks or claims change in another way.
+    pub(crate) unclaimed: Option<(u32, Box<RangeBits>)>,
     /// The root page of the newest closed state.
     pub(crate) root: Option<PagePtr>,
     /// The page behind the last one that was placed together.
@@ -127,6 +131,7 @@ impl Space {
             newest: Birth(0),
             map: SpaceMap::empty(),
             search: Search::default(),
+            unclaimed: None,
             root: None,
             run_next: None,
             tail_checked: None,
@@ -253,6 +258,7 @@ impl Space {
         let claimed = allocated.intersection(&self.claimed);
         allocated.remove_all(&claimed);
         self.claimed.remove_all(&claimed);
+        self.unclaimed = None;
         let mut next = claimed.next(PageId(0));
         while let Some(page) = next {
             let range = range_of(page);
@@ -316,8 +322,18 @@ impl Space {
 
     /// A short one of the lowest extents, so that holes fill up and runs stay whole.
     fn hole(&self, count: u32) -> Option<Extent> {
-        let lowest = self.available.iter().take(HOLES_COMPARED).filter(|extent| extent.count >= count);
-        let best = lowest.min_by_key(|extent| (Some(extent.first) == self.run_next, extent.count));
+        let mut best: Option<Extent> = None;
+        for extent in self.available.iter().take(HOLES_COMPARED).filter(|extent| extent.count >= count) {
+            if Some(extent.first) == self.run_next {
+                continue;
+            }
+            if extent.count == count {
+                return Some(extent);
+            }
+            if best.is_none_or(|best| extent.count < best.count) {
+                best = Some(extent);
+            }
+        }
         best.or_else(|| self.available.shortest(count))
     }
 
@@ -419,10 +435,10 @@ impl Space {
         entry: &Entry,
         count: u16,
     ) -> Result<bool> {
-        let mut bits = self.map.leaf(store, range, entry)?;
-        for claimed in self.claimed.extents_within(whole_range(range)) {
-            bits.clear(offset_in_range(claimed.first), claimed.count);
-        }
+        let mut bits = match self.unclaimed.take() {
+            Some((known, bits)) if known == range => bits,
+            _ => Box::new(self.unclaimed_bits(store, range, entry)?),
+        };
         let mut fitting = bits.runs().filter(|run| run.1 >= u32::from(count));
         let mut extents = Vec::new();
         for (first, count) in fitting.by_ref().take(CLAIM_EXTENTS) {
@@ -437,7 +453,22 @@ impl Space {
         if is_exhausted {
             self.search.learned(range, entry, bits.longest_run() as u16);
         }
+        self.unclaimed = Some((range, bits));
         Ok(!extents.is_empty())
+    }
+
+    /// The pages of a range that are marked and not claimed.
+    pub(crate) fn unclaimed_bits(
+        &self,
+        store: &mut dyn MapStore,
+        range: u32,
+        entry: &Entry,
+    ) -> Result<RangeBits> {
+        let mut bits = self.map.leaf(store, range, entry)?;
+        for claimed in self.claimed.extents_within(whole_range(range)) {
+            bits.clear(offset_in_range(claimed.first), claimed.count);
+        }
+        Ok(bits)
     }
 
     /// Makes marked pages available. They are free, unless the file was tampered with.
