@@ -357,6 +357,106 @@ fn an_aborted_batch_leaves_no_trace() {
     assert_eq!(twins.space.free_pages(), free - 1 + 1, "a new root, and the old one in limbo");
 }
 
+/// Takes every free page, one by one.
+fn exhaust(twins: &mut Twins) {
+    twins.begin();
+    for _ in 0..twins.space.free_pages() {
+        twins.allocate(1, Placement::Hole).expect("a page is free");
+    }
+    assert_eq!(twins.allocate(1, Placement::Hole), None);
+}
+
+#[test]
+fn pages_of_an_aborted_batch_are_all_found_again() {
+    let mut twins = scattered_file(3000);
+    exhaust(&mut twins);
+    twins.abort();
+    exhaust(&mut twins);
+}
+
+/// A close spills pages into the very range that allocations are being served from.
+#[test]
+fn pages_spilled_into_a_range_in_use_are_all_found_again() {
+    let mut twins = scattered_file(8000);
+    twins.begin();
+    for _ in 0..1000 {
+        twins.allocate(1, Placement::Hole).expect("a page is free");
+    }
+    twins.finish(&[]);
+    let pages: Vec<Extent> = used(&twins).take(1600).step_by(2).map(Extent::single).collect();
+    free_and_close(&mut twins, pages);
+    assert!(twins.map_pages > 0);
+    release_all(&mut twins);
+    exhaust(&mut twins);
+}
+
+/// What one batch of a group takes out of the map and a later one of it gives up is where it was.
+#[test]
+fn pages_taken_and_given_up_within_a_group_cost_no_map_page() {
+    for recycles in [false, true] {
+        let mut twins = scattered_file(5000);
+        twins.begin();
+        let mut taken = Vec::new();
+        for _ in 0..800 {
+            taken.push(twins.allocate(1, Placement::Hole).expect("a page is free"));
+        }
+        // The root shall not need a page of the map.
+        let run = twins.allocate_at_end(20, NO_LIMIT).expect("room");
+        twins.finish(&[]);
+        twins.begin();
+        let mut recycled: Vec<PageId> = run.pages().collect();
+        for page in taken {
+            if recycles {
+                recycled.push(page.first);
+            } else {
+                twins.free(page);
+            }
+        }
+        twins.finish(&recycled);
+        twins.close();
+        assert_eq!(twins.map_pages, 0);
+    }
+}
+
+/// A close claims the free tail from the map, and fails afterwards.
+#[test]
+fn a_failed_close_loses_nothing_that_it_claimed() {
+    let mut twins = full_file(2 * RANGE_PAGES);
+    let tail = 2 * RANGE_PAGES - 10_000;
+    // The root goes below, so that the tail can be cut.
+    free_and_close(&mut twins, [extent(100, 20)]);
+    release_all(&mut twins);
+    free_and_close(&mut twins, (tail..2 * RANGE_PAGES).step_by(2).map(|page| extent(page, 1)));
+    release_all(&mut twins);
+    free_and_close(&mut twins, (tail + 3..2 * RANGE_PAGES).step_by(2).map(|page| extent(page, 1)));
+    release_all(&mut twins);
+    twins.begin();
+    while twins.space.unclaimed.is_none() {
+        twins.allocate(1, Placement::Hole).expect("a page is free");
+    }
+    twins.finish(&[]);
+    let free = twins.space.free_pages();
+    twins.close_failing(NO_LIMIT, &mut || true).expect_err("emitting fails");
+    assert_eq!(twins.space.free_pages(), free);
+    exhaust(&mut twins);
+    twins.abort();
+    let page_count = twins.space.page_count();
+    assert!(twins.close().page_count < page_count, "the next close cuts the tail");
+}
+
+/// The root's entries move into a directory, whether or not a leaf below it changes at that time.
+#[test]
+fn a_map_that_grows_keeps_what_it_marked() {
+    for ranges in [&[3_u32, 20][..], &[3, 300], &[3, 300, 4066], &[3, 4066]] {
+        let mut twins = full_file((ranges.last().expect("not empty") + 1) * RANGE_PAGES);
+        for range in ranges {
+            free_and_close(&mut twins, (0..600).map(|nth| extent(range * RANGE_PAGES + 100 + 2 * nth, 1)));
+            let height = [0, 16, 16 * 254].iter().filter(|reach| *range >= **reach).count();
+            assert_eq!(usize::from(twins.space.map.height()), height);
+        }
+    }
+}
+
 #[test]
 fn a_page_that_is_not_in_use_cannot_be_freed() {
     let mut twins = full_file(100);
