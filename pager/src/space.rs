@@ -66,11 +66,15 @@ mod testing;
 #[cfg(test)]
 mod model_test;
 
+#[cfg(test)]
+mod promises_test;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Corruption, Result};
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::space::bits::RangeBits;
 use crate::space::extent_set::ExtentSet;
 use crate::space::map::{MapStore, SpaceMap};
 use crate::space::page::{Entry, SpaceRoot, free_twice};
@@ -121,6 +125,9 @@ pub(crate) struct Space {
     pub(crate) newest: Birth,
     pub(crate) map: SpaceMap,
     pub(crate) search: Search,
+    /// The marked and unclaimed pages of the range from which extents were claimed last, so that its leaf is not
+    /// decoded again for every handful. Forgotten whenever marks or claims change in another way.
+    pub(crate) unclaimed: Option<(u32, Box<RangeBits>)>,
     /// The root page of the newest closed state.
     pub(crate) root: Option<PagePtr>,
     /// The page behind the last one that was placed together.
@@ -151,6 +158,7 @@ impl Space {
             newest: Birth(0),
             map: SpaceMap::empty(),
             search: Search::default(),
+            unclaimed: None,
             root: None,
             run_next: None,
             tail_checked: None,
@@ -231,7 +239,8 @@ impl Space {
         let in_limbo = self.limbo.values().any(|freed| freed.overlaps(extent));
         let usable = is_usable(extent, self.page_count);
         let batch = self.open.as_mut().expect("pages are freed by a batch");
-        if !usable || in_limbo || self.available.overlaps(extent) || batch.freed.overlaps(extent) {
+        let is_root = self.root.is_some_and(|root| extent.contains(root.id));
+        if !usable || in_limbo || is_root || self.available.overlaps(extent) || batch.freed.overlaps(extent) {
             return Err(Corruption::NotInUse { page: extent.first });
         }
         batch.freed.insert(extent);
@@ -275,6 +284,7 @@ impl Space {
         let claimed = allocated.intersection(&self.claimed);
         allocated.remove_all(&claimed);
         self.claimed.remove_all(&claimed);
+        self.unclaimed = None;
         let mut next = claimed.next(PageId(0));
         while let Some(page) = next {
             let range = range_of(page);
@@ -338,8 +348,18 @@ impl Space {
 
     /// A short one of the lowest extents, so that holes fill up and runs stay whole.
     fn hole(&self, count: u32) -> Option<Extent> {
-        let lowest = self.available.iter().take(HOLES_COMPARED).filter(|extent| extent.count >= count);
-        let best = lowest.min_by_key(|extent| (Some(extent.first) == self.run_next, extent.count));
+        let mut best: Option<Extent> = None;
+        for extent in self.available.iter().take(HOLES_COMPARED).filter(|extent| extent.count >= count) {
+            if Some(extent.first) == self.run_next {
+                continue;
+            }
+            if extent.count == count {
+                return Some(extent);
+            }
+            if best.is_none_or(|best| extent.count < best.count) {
+                best = Some(extent);
+            }
+        }
         best.or_else(|| self.available.shortest(count))
     }
 
@@ -441,10 +461,10 @@ impl Space {
         entry: &Entry,
         count: u16,
     ) -> Result<bool> {
-        let mut bits = self.map.leaf(store, range, entry)?;
-        for claimed in self.claimed.extents_within(whole_range(range)) {
-            bits.clear(offset_in_range(claimed.first), claimed.count);
-        }
+        let mut bits = match self.unclaimed.take() {
+            Some((known, bits)) if known == range => bits,
+            _ => Box::new(self.unclaimed_bits(store, range, entry)?),
+        };
         let mut fitting = bits.runs().filter(|run| run.1 >= u32::from(count));
         let mut extents = Vec::new();
         for (first, count) in fitting.by_ref().take(CLAIM_EXTENTS) {
@@ -454,18 +474,35 @@ impl Space {
         drop(fitting);
         for extent in &extents {
             self.claim(*extent).map_err(|source| store.corrupt(entry.ptr(0, range).id, source))?;
+            bits.clear(offset_in_range(extent.first), extent.count);
         }
         if is_exhausted {
-            self.search.learned(range, entry, count - 1);
+            self.search.learned(range, entry, bits.longest_run() as u16);
         }
+        self.unclaimed = Some((range, bits));
         Ok(!extents.is_empty())
+    }
+
+    /// The pages of a range that are marked and not claimed.
+    pub(crate) fn unclaimed_bits(
+        &self,
+        store: &mut dyn MapStore,
+        range: u32,
+        entry: &Entry,
+    ) -> Result<RangeBits> {
+        let mut bits = self.map.leaf(store, range, entry)?;
+        for claimed in self.claimed.extents_within(whole_range(range)) {
+            bits.clear(offset_in_range(claimed.first), claimed.count);
+        }
+        Ok(bits)
     }
 
     /// Makes marked pages available. They are free, unless the file was tampered with.
     pub(crate) fn claim(&mut self, extent: Extent) -> Result<(), Corruption> {
         let in_batch = self.open.as_ref().is_some_and(|batch| batch.allocated.overlaps(extent));
         let in_limbo = self.limbo.values().any(|freed| freed.overlaps(extent));
-        if in_batch || in_limbo || self.available.overlaps(extent) {
+        let is_root = self.root.is_some_and(|root| extent.contains(root.id));
+        if in_batch || in_limbo || is_root || self.available.overlaps(extent) {
             return Err(free_twice(extent));
         }
         self.claimed.insert(extent);

@@ -4,8 +4,8 @@
 
 mod toy;
 
-use dynamite_pager::disk::sim::{DiskSim, Survival};
 use dynamite_pager::disk::Disk;
+use dynamite_pager::disk::sim::{DiskSim, Survival};
 use dynamite_pager::{Durability, PageId, Pager, PagerError, Result};
 use toy::*;
 

@@ -116,6 +116,11 @@ impl Extent {
         u64::from(self.first.0) + u64::from(self.count)
     }
 
+    /// Whether the page is one of them.
+    pub fn contains(self, page: PageId) -> bool {
+        page >= self.first && u64::from(page.0) < self.end()
+    }
+
     /// The page ids, ascending.
     pub fn pages(self) -> impl Iterator<Item = PageId> {
         (u64::from(self.first.0)..self.end()).map(|id| PageId(id as u32))

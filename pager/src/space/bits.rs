@@ -2,6 +2,8 @@
 //!
 //! Bit `i % 8` of byte `i / 8`, the lowest bit first, stands for page `i` of the range.
 
+use std::fmt;
+
 use crate::format::page::PAYLOAD_SIZE;
 use crate::space::range::RANGE_PAGES;
 
@@ -11,6 +13,12 @@ const _: () = assert!(WORDS * 64 == RANGE_PAGES as usize);
 /// The free pages of a range, by their offset in it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RangeBits([u64; WORDS]);
+
+impl fmt::Debug for RangeBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RangeBits({} pages)", self.count())
+    }
+}
 
 impl RangeBits {
     /// Nothing is free.

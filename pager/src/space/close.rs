@@ -197,10 +197,7 @@ impl Space {
             return Ok(false);
         }
         let entry = self.map.entry(store, range)?;
-        let mut bits = self.map.leaf(store, range, &entry)?;
-        for claimed in self.claimed.extents_within(whole_range(range)) {
-            bits.clear(offset_in_range(claimed.first), claimed.count);
-        }
+        let bits = self.unclaimed_bits(store, range, &entry)?;
         let end = offset_in_range(last) + 1;
         let first = bits.run_before(end);
         if first == end {
@@ -208,6 +205,7 @@ impl Space {
             return Ok(false);
         }
         let tail = extent_in_range(range, first, end - first);
+        self.unclaimed = None;
         self.claim(tail).map_err(|source| store.corrupt(entry.ptr(0, range).id, source))?;
         Ok(true)
     }
@@ -283,6 +281,7 @@ impl Space {
     /// Brings memory into line with what was written.
     fn settle(&mut self, map: SpaceMap, plan: &Plan) {
         self.map = map;
+        self.unclaimed = None;
         for &range in &plan.forgotten {
             let claimed: Vec<Extent> = self.claimed.extents_within(whole_range(range)).collect();
             for extent in claimed {

@@ -247,7 +247,7 @@ fn decode_extents(bytes: &[u8], root: PageId, page_count: u64) -> Result<Vec<Ext
         if u64::from(first) <= end {
             return refuse("listed extent's place", first);
         }
-        if (u64::from(first)..extent.end()).contains(&u64::from(root.0)) {
+        if extent.contains(root) {
             return refuse("listed root", root.0);
         }
         end = extent.end();
@@ -340,4 +340,165 @@ fn refuse<T>(field: &'static str, value: impl Into<u64>) -> Result<T, Corruption
 
 fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     bytes[offset..offset + N].try_into().expect("N bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::range::RANGE_PAGES;
+
+    const PTR: PagePtr = PagePtr { id: PageId(20), birth: Birth(0x0807_0605_0403_0201) };
+    const PAGE_COUNT: u64 = 60 * RANGE_PAGES as u64;
+
+    fn entry(free: u32, longest: u16, place: u8) -> Entry {
+        Entry { birth: Birth(0x0807_0605_0403_0201), free, longest, place }
+    }
+
+    fn extent(first: u32, count: u32) -> Extent {
+        Extent { first: PageId(first), count }
+    }
+
+    fn root() -> SpaceRoot {
+        let mut entries = [Entry::EMPTY; ROOT_FAN_OUT];
+        entries[0] = entry(0x0403, 0x0201, 1);
+        SpaceRoot { height: 2, entries, listed: vec![extent(0x0100, 3), extent(0x0201, 0x0102)] }
+    }
+
+    fn encoded(root: &SpaceRoot) -> Box<Page> {
+        let mut page = Page::boxed();
+        root.encode(PTR, &mut page);
+        page
+    }
+
+    /// The file format is a promise. If one of these fails, bump the version and write the upgrade.
+    #[test]
+    fn root_bytes_are_the_documented_ones() {
+        let page = encoded(&root());
+        let mut expected = [0; PAYLOAD_SIZE];
+        expected[..8].copy_from_slice(&[2, 0, 2, 0, 0, 0, 0, 0]);
+        expected[8..24].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 3, 4, 0, 0, 1, 2, 1, 0]);
+        expected[264..280].copy_from_slice(&[0, 1, 0, 0, 3, 0, 0, 0, 1, 2, 0, 0, 2, 1, 0, 0]);
+        assert_eq!(page.payload(), &expected);
+        assert_eq!((page.id(), page.birth()), (PTR.id, PTR.birth));
+        assert_eq!((page.kind(), page.level()), (PageKind::SPACE_ROOT, 0));
+        assert_eq!(SpaceRoot::decode(&page, PAGE_COUNT), Ok(root()));
+    }
+
+    #[test]
+    fn directory_bytes_are_the_documented_ones() {
+        let mut entries = [Entry::EMPTY; FAN_OUT];
+        entries[1] = entry(0x0403, 0x0201, 1);
+        let mut page = Page::boxed();
+        encode_directory(&entries, 1, PTR, &mut page);
+        let mut expected = [0; PAYLOAD_SIZE];
+        expected[16..32].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 3, 4, 0, 0, 1, 2, 1, 0]);
+        assert_eq!(page.payload(), &expected);
+        assert_eq!((page.kind(), page.level()), (PageKind::SPACE_MAP, 1));
+        let sum = entry(0x0403, 0x0201, 0);
+        assert_eq!(*decode_directory(&page, 1, 0, &sum, PAGE_COUNT).expect("valid"), entries);
+    }
+
+    #[test]
+    fn leaf_bytes_are_the_documented_ones() {
+        let mut bits = RangeBits::new();
+        assert!(bits.set(9, 2) && bits.set(20, 1));
+        let mut page = Page::boxed();
+        encode_leaf(&bits, PTR, &mut page);
+        let mut expected = [0; PAYLOAD_SIZE];
+        expected[1..3].copy_from_slice(&[0b110, 0b1_0000]);
+        assert_eq!(page.payload(), &expected);
+        assert_eq!((page.kind(), page.level()), (PageKind::SPACE_MAP, 0));
+        assert!(decode_leaf(&page, 0, &entry(3, 2, 0), PAGE_COUNT).expect("valid") == bits);
+    }
+
+    #[test]
+    fn a_full_list_fits_the_root() {
+        let listed: Vec<Extent> = (0..LIST_CAPACITY as u32).map(|i| extent(100 + 3 * i, 2)).collect();
+        let root = SpaceRoot { listed, ..root() };
+        assert_eq!(SpaceRoot::decode(&encoded(&root), PAGE_COUNT), Ok(root));
+    }
+
+    /// Damages a valid root, and names the check that must refuse it.
+    #[track_caller]
+    fn check_root_refused(damage: impl FnOnce(&mut SpaceRoot), field: &str) {
+        let mut root = root();
+        damage(&mut root);
+        check_field(SpaceRoot::decode(&encoded(&root), PAGE_COUNT), field);
+    }
+
+    #[track_caller]
+    fn check_field<T>(decoded: Result<T, Corruption>, expected: &str) {
+        match decoded {
+            Err(Corruption::SpaceField { field, .. }) => assert_eq!(field, expected),
+            Err(other) => panic!("{expected} expected, but {other}"),
+            Ok(_) => panic!("{expected} passed"),
+        }
+    }
+
+    #[test]
+    fn a_root_that_contradicts_itself_is_refused() {
+        check_root_refused(|root| root.height = 4, "map height");
+        check_root_refused(|root| root.height = 0, "entry of no map");
+        check_root_refused(|root| root.entries[0].birth.0 += 1, "entry birth");
+        check_root_refused(|root| root.entries[0].birth.0 = 0, "entry without birth");
+        check_root_refused(|root| root.entries[0].place = 2, "entry place");
+        check_root_refused(|root| root.entries[0].free = 0, "entry free pages");
+        check_root_refused(|root| root.entries[0].longest = 0x0404, "entry longest run");
+        check_root_refused(|root| root.entries[1] = root.entries[0], "entry beyond the end");
+        check_root_refused(|root| root.entries[0].free = PAGE_COUNT as u32, "free pages");
+        check_root_refused(|root| root.listed[0].count = 0, "listed extent's count");
+        check_root_refused(|root| root.listed[0].first.0 = 7, "listed extent's count");
+        check_root_refused(|root| root.listed[1].count = RANGE_PAGES, "listed extent's count");
+        check_root_refused(|root| root.listed[1].first.0 = PAGE_COUNT as u32, "listed extent's count");
+        check_root_refused(|root| root.listed[1].first.0 = 0x0102, "listed extent's place");
+        check_root_refused(|root| root.listed[1].first.0 = 0x0103, "listed extent's place");
+        check_root_refused(|root| root.listed[0] = extent(18, 3), "listed root");
+    }
+
+    #[test]
+    fn bytes_that_mean_nothing_must_be_zero() {
+        for (offset, field) in
+            [(1, "root padding"), (4, "root padding"), (23, "entry padding"), (280, "extent padding")]
+        {
+            let mut page = encoded(&root());
+            page.payload_mut()[offset] = 1;
+            check_field(SpaceRoot::decode(&page, PAGE_COUNT), field);
+        }
+    }
+
+    #[test]
+    fn a_leaf_that_marks_what_cannot_be_free_is_refused() {
+        for (range, offset, page_count) in [(0, 7, PAGE_COUNT), (1, 1, PAGE_COUNT), (0, 100, 100)] {
+            let mut bits = RangeBits::new();
+            assert!(bits.set(offset, 1));
+            let mut page = Page::boxed();
+            encode_leaf(&bits, PTR, &mut page);
+            check_field(decode_leaf(&page, range, &entry(1, 1, 0), page_count), "marked page");
+        }
+    }
+
+    #[test]
+    fn a_summary_that_does_not_add_up_is_refused() {
+        let mut bits = RangeBits::new();
+        assert!(bits.set(9, 2) && bits.set(20, 1));
+        let mut leaf = Page::boxed();
+        encode_leaf(&bits, PTR, &mut leaf);
+        check_field(decode_leaf(&leaf, 0, &entry(4, 2, 0), PAGE_COUNT), "marked pages");
+        check_field(decode_leaf(&leaf, 0, &entry(3, 1, 0), PAGE_COUNT), "longest marked run");
+        let mut entries = [Entry::EMPTY; FAN_OUT];
+        entries[3] = entry(3, 2, 0);
+        entries[4] = entry(5, 1, 0);
+        let mut directory = Page::boxed();
+        encode_directory(&entries, 1, PTR, &mut directory);
+        check_field(decode_directory(&directory, 1, 0, &entry(7, 2, 0), PAGE_COUNT), "marked pages");
+        check_field(decode_directory(&directory, 1, 0, &entry(8, 3, 0), PAGE_COUNT), "longest marked run");
+        check_field(decode_directory(&directory, 2, 0, &entry(8, 2, 0), PAGE_COUNT), "level");
+    }
+
+    #[test]
+    fn a_page_of_another_kind_is_refused() {
+        let page = encoded(&root());
+        let expected = Corruption::Kind { found: 2, expected: 3 };
+        assert_eq!(decode_leaf(&page, 0, &entry(3, 2, 0), PAGE_COUNT).err(), Some(expected));
+    }
 }
