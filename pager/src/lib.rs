@@ -45,3 +45,22 @@ mod read_many;
 mod read_ahead;
 
 pub mod dirty_frame;
+
+/// What the loom models need beyond the public interface.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod loom_models {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::buffer_pool::BufferPool;
+    use crate::checksum::DatabaseSeed;
+    use crate::disk::Disk;
+    use crate::error::ErrorContext;
+
+    /// A pool of exactly `frames` frames.
+    pub fn tiny_pool(disk: Arc<dyn Disk>, seed: DatabaseSeed, path: &Path, frames: usize) -> BufferPool {
+        BufferPool::with_exactly(disk, seed, ErrorContext(path.into()), frames, Arc::default())
+            .expect("memory")
+    }
+}
