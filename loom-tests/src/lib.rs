@@ -9,7 +9,7 @@
 //! bound: `LOOM_MAX_PREEMPTIONS=4` before the command above, and hours of patience. To look at a failure: `LOOM_LOG=trace`
 //! and `LOOM_LOCATION=1`.
 //!
-//! Under `--cfg loom` a bucket of the page table has fewer entries, there is one shard, waits for a frame are short, and
+//! Under `--cfg loom` a bucket of the page table has fewer entries, there are two shards, waits for a frame are short, and
 //! threads keep no epoch slots: less of the same to explore. Whatever is not about order, like a checksum, is tested elsewhere.
 
 #![forbid(unsafe_code)]

@@ -16,9 +16,9 @@ use loom::thread;
 /// Reads a page in an operation of its own. A pool this small may have no room, which is an error and no harm.
 /// Whatever is read is what it should be.
 #[track_caller]
-fn read(pool: &BufferPool, ptr: PagePtr) {
+fn read(pool: &BufferPool, ptr: PagePtr, access: Access) {
     let mut operation = pool.enter().expect("not forked");
-    match operation.read(ptr, Access::Point) {
+    match operation.read(ptr, access) {
         Ok(page) => assert_page(&page, ptr),
         Err(PagerError::PoolExhausted { .. }) => {}
         Err(error) => panic!("{ptr:?}: {error}"),
@@ -37,10 +37,10 @@ fn assert_no_frame_is_lost(pool: &BufferPool) {
 fn a_reader_never_sees_a_frame_that_is_being_filled_again() {
     explore(6, || {
         let pool = pool(Arc::default(), 1);
-        read(&pool, ptr(2));
+        read(&pool, ptr(2), Access::Scan);
         let evictor = {
             let pool = pool.clone();
-            thread::spawn(move || read(&pool, ptr(3)))
+            thread::spawn(move || read(&pool, ptr(3), Access::Scan))
         };
         let operation = pool.enter().expect("not forked");
         if let Some(page) = operation.read_resident(ptr(2), Access::Scan) {
@@ -54,20 +54,18 @@ fn a_reader_never_sees_a_frame_that_is_being_filled_again() {
     });
 }
 
-/// As above, with a reader that moves its frame epoch forward as it reads on.
+/// As above, with a reader that moves its frame epoch forward as it reads on. It is there from the beginning, so the fence
+/// of its entering orders nothing.
 #[test]
-fn a_reader_that_reads_on_is_protected_by_its_new_frame_epoch() {
-    explore(3, || {
-        let pool = pool(Arc::default(), 2);
-        read(&pool, ptr(2));
+fn a_reader_that_reads_on_lets_go_of_what_it_has_read() {
+    explore(4, || {
+        let pool = pool(Arc::default(), 1);
+        read(&pool, ptr(2), Access::Scan);
+        let mut operation = pool.enter().expect("not forked");
         let evictor = {
             let pool = pool.clone();
-            thread::spawn(move || {
-                read(&pool, ptr(3));
-                read(&pool, ptr(4));
-            })
+            thread::spawn(move || read(&pool, ptr(3), Access::Scan))
         };
-        let mut operation = pool.enter().expect("not forked");
         for _ in 0..2 {
             match operation.read(ptr(2), Access::Scan) {
                 Ok(page) => assert_page(&page, ptr(2)),
@@ -81,6 +79,25 @@ fn a_reader_that_reads_on_is_protected_by_its_new_frame_epoch() {
     });
 }
 
+/// The reader is there from the beginning, so nothing but the entry in the page table orders its look at the page after the
+/// load.
+#[test]
+fn a_page_that_is_found_is_whole() {
+    explore(8, || {
+        let pool = pool(Arc::default(), 2);
+        let operation = pool.enter().expect("not forked");
+        let loader = {
+            let pool = pool.clone();
+            thread::spawn(move || read(&pool, ptr(2), Access::Scan))
+        };
+        if let Some(page) = operation.read_resident(ptr(2), Access::Scan) {
+            assert_page(&page, ptr(2));
+        }
+        drop(operation);
+        loader.join().expect("the loader ends");
+    });
+}
+
 #[test]
 fn two_misses_of_one_page_cause_one_load() {
     explore(8, || {
@@ -88,9 +105,9 @@ fn two_misses_of_one_page_cause_one_load() {
         let pool = pool(disk.clone(), 2);
         let other = {
             let pool = pool.clone();
-            thread::spawn(move || read(&pool, ptr(2)))
+            thread::spawn(move || read(&pool, ptr(2), Access::Scan))
         };
-        read(&pool, ptr(2));
+        read(&pool, ptr(2), Access::Scan);
         other.join().expect("the other thread ends");
         assert_eq!(disk.reads(), 1);
     });
@@ -127,7 +144,8 @@ fn a_failed_load_reaches_its_waiters_and_leaves_nothing_behind() {
 }
 
 /// The reader enters its epoch and then loads the root. The writer publishes a new root, and uses the page id of
-/// the old one again as soon as all operations that may have seen it have ended.
+/// the old one again as soon as all operations that may have seen it have ended. (The root is relaxed: the fences
+/// have to do.)
 #[test]
 fn a_page_id_is_used_again_only_when_no_operation_can_meet_it() {
     explore(8, || {
@@ -141,23 +159,23 @@ fn a_page_id_is_used_again_only_when_no_operation_can_meet_it() {
             drop(frame.publish(ptr));
         };
         publish(&pool, roots[0]);
-        root.store(0, Ordering::Release);
+        root.store(0, Ordering::Relaxed);
         let reader = {
             let (pool, root) = (pool.clone(), root.clone());
             thread::spawn(move || {
                 let mut operation = pool.enter().expect("not forked");
-                let ptr = roots[root.load(Ordering::Acquire) as usize];
+                let ptr = roots[root.load(Ordering::Relaxed) as usize];
                 let page = operation.read(ptr, Access::Point).expect("the page that the root leads to");
                 assert_page(&page, ptr);
             })
         };
         publish(&pool, roots[1]);
-        root.store(1, Ordering::Release);
+        root.store(1, Ordering::Relaxed);
         let tag = pool.epochs().advance();
         if pool.epochs().operations_passed(tag) {
             pool.forget(roots[0].id);
             publish(&pool, roots[2]);
-            root.store(2, Ordering::Release);
+            root.store(2, Ordering::Relaxed);
         }
         reader.join().expect("the reader ends");
     });
@@ -172,10 +190,10 @@ fn the_clock_never_evicts_what_is_not_there_yet() {
             .into_iter()
             .map(|id| {
                 let pool = pool.clone();
-                thread::spawn(move || read(&pool, ptr(id)))
+                thread::spawn(move || read(&pool, ptr(id), Access::Scan))
             })
             .collect();
-        read(&pool, ptr(2));
+        read(&pool, ptr(2), Access::Scan);
         others.into_iter().for_each(|other| other.join().expect("it ends"));
         assert_no_frame_is_lost(&pool);
     });
@@ -193,7 +211,7 @@ fn an_unpinned_page_is_evicted_only_after_its_readers_have_left() {
             .into_iter()
             .map(|id| {
                 let pool = pool.clone();
-                thread::spawn(move || read(&pool, ptr(id)))
+                thread::spawn(move || read(&pool, ptr(id), Access::Scan))
             })
             .collect();
         assert_page(&pinned, ptr(2));
