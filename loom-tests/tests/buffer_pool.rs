@@ -72,6 +72,7 @@ fn a_reader_that_reads_on_lets_go_of_what_it_has_read() {
                 Err(PagerError::PoolExhausted { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
+            thread::yield_now();
         }
         drop(operation);
         evictor.join().expect("the evictor ends");
@@ -90,6 +91,8 @@ fn a_page_that_is_found_is_whole() {
             let pool = pool.clone();
             thread::spawn(move || read(&pool, ptr(2), Access::Scan))
         };
+        // Loom begins with the order in which the loader comes first.
+        thread::yield_now();
         if let Some(page) = operation.read_resident(ptr(2), Access::Scan) {
             assert_page(&page, ptr(2));
         }
@@ -195,6 +198,30 @@ fn the_clock_never_evicts_what_is_not_there_yet() {
             .collect();
         read(&pool, ptr(2), Access::Scan);
         others.into_iter().for_each(|other| other.join().expect("it ends"));
+        assert_no_frame_is_lost(&pool);
+    });
+}
+
+/// A page is replaced, and another one forgotten, while the hand is about to evict them.
+#[test]
+fn the_clock_and_the_writer_never_remove_the_same_page_twice() {
+    explore(4, || {
+        let pool = pool(Arc::default(), 3);
+        read(&pool, ptr(2), Access::Scan);
+        read(&pool, ptr(4), Access::Scan);
+        let evictor = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                read(&pool, ptr(3), Access::Scan);
+                read(&pool, ptr(5), Access::Scan);
+            })
+        };
+        pool.forget(ptr(4).id);
+        if let Ok(mut frame) = pool.take_frame() {
+            fill(&mut frame, newer(2, 2));
+            frame.publish(newer(2, 2)).unpin();
+        }
+        evictor.join().expect("the evictor ends");
         assert_no_frame_is_lost(&pool);
     });
 }
