@@ -59,3 +59,22 @@ pub use crate::pager::{Options, Pager};
 pub use crate::pool::operation::{Access, Operation, PageRef};
 pub use crate::space::Placement;
 pub use crate::stats::Stats;
+
+/// What the loom models need beyond the public interface.
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod loom_models {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::disk::Disk;
+    use crate::error::ErrorContext;
+    use crate::format::checksum::DatabaseSeed;
+    use crate::pool::buffer_pool::BufferPool;
+
+    /// A pool of exactly `frames` frames.
+    pub fn tiny_pool(disk: Arc<dyn Disk>, seed: DatabaseSeed, path: &Path, frames: usize) -> BufferPool {
+        BufferPool::with_exactly(disk, seed, ErrorContext(path.into()), frames, Arc::default())
+            .expect("memory")
+    }
+}

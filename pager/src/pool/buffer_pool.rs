@@ -259,13 +259,14 @@ impl Shared {
         evicted
     }
 
+    /// Takes the page of a frame that the hand has found clean out of the table.
     fn evict_frame(&self, frame: FrameId) -> bool {
+        // The caller holds the lock of the reserve. So a frame that leaves the table now is not filled with another page,
+        // and this is the id of the page that the hand has found.
         let id = self.frames.page_id(frame);
+        // Under its lock the page stays as it is: it may have been forgotten, replaced or hit, but not after this.
         let _shard = self.loads.shard(id);
-        // Until the lock was taken the page could leave and another one come. If a page that may go is in the frame,
-        // and the id is still the same, then this is the lock of that page, and it stays as it is.
-        let evicted =
-            self.clock.seems_evictable(frame) && self.frames.page_id(frame) == id && self.clock.evict(frame);
+        let evicted = self.clock.evict(frame);
         if evicted {
             self.table.remove(id, frame);
         }

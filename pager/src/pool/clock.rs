@@ -122,12 +122,13 @@ impl Clock {
         if before == PINNED { Detached::Pinned } else { Detached::Clean }
     }
 
-    /// Makes a clean frame whose counter is at 0 detached. Returns false if it is no such frame.
+    /// Makes a clean frame whose counter is at 0 detached. Returns false if it is no such frame (any more).
     pub(crate) fn evict(&self, frame: FrameId) -> bool {
         let place = &self.marks[frame.0 as usize];
         let mark = place.load(Ordering::Relaxed);
-        is_evictable(mark)
-            && place.compare_exchange(mark, DETACHED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        // Acquire pairs with `unpin`: what the one who had pinned the frame read of it comes before.
+        mark & (STATE | COUNTER) == CLEAN
+            && place.compare_exchange(mark, DETACHED, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     fn change_state(&self, frame: FrameId, next: impl Fn(u8) -> u8) -> u8 {
@@ -160,7 +161,7 @@ impl Clock {
             let at = hand.next;
             hand.step(frames);
             let place = &self.marks[at];
-            // Acquire pairs with `admit`.
+            // Acquire pairs with `admit`: the page id of a clean frame is that of the page in it.
             let mark = place.load(Ordering::Acquire);
             if mark & STATE != CLEAN {
                 passed_over += 1;
@@ -179,21 +180,11 @@ impl Clock {
         }
     }
 
-    /// Whether the hand may evict the page in this frame. It also makes sure that the page id of the frame, if loaded
-    /// afterwards, is that of the page which was found clean, or of a later one.
-    pub(crate) fn seems_evictable(&self, frame: FrameId) -> bool {
-        is_evictable(self.marks[frame.0 as usize].load(Ordering::Acquire))
-    }
-
     /// The counter of a frame.
     #[cfg(test)]
     pub(crate) fn counter(&self, frame: FrameId) -> u8 {
         self.marks[frame.0 as usize].load(Ordering::Relaxed) & COUNTER
     }
-}
-
-fn is_evictable(mark: u8) -> bool {
-    mark & (STATE | COUNTER) == CLEAN
 }
 
 impl Hand {

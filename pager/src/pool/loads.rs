@@ -29,8 +29,9 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(not(loom))]
 const SHARDS: usize = 64;
+/// Pages that share a shard, and pages that do not.
 #[cfg(loom)]
-const SHARDS: usize = 1;
+const SHARDS: usize = 2;
 
 /// All loads under way.
 #[derive(Debug)]
