@@ -184,6 +184,17 @@ pub enum PagerError {
         frames: usize,
     },
 
+    /// A setting has a value that means nothing.
+    #[error("{setting} is {value:?}; use {expected}")]
+    InvalidSetting {
+        /// The setting's name.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// The values that mean something.
+        expected: &'static str,
+    },
+
     /// The handle was inherited through `fork`.
     #[error("{} was opened by a parent process; a forked child must open it anew", path.display())]
     Forked {

@@ -10,6 +10,18 @@ pub mod checksum;
 
 pub mod disk;
 
+pub mod file;
+
+mod page_file;
+
+mod transfer;
+
+mod disk_syscall;
+
+mod disk_uring;
+
+mod ring;
+
 pub mod stats;
 
 pub mod error;
