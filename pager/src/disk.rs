@@ -12,7 +12,7 @@
 //!    since the kernel may have marked the pages clean.
 //! 6. The length of the file is as volatile as its contents until a flush.
 //!
-//! [`DiskSim`](crate::disk_sim) implements exactly this, and a bit meaner.
+//! `DiskSim` (feature `sim`) implements exactly this, and a bit meaner.
 
 use std::fmt;
 use std::io;

@@ -22,6 +22,12 @@ mod disk_uring;
 
 mod ring;
 
+#[cfg(feature = "sim")]
+pub mod disk_sim;
+
+#[cfg(feature = "sim")]
+mod sim_medium;
+
 pub mod stats;
 
 pub mod error;
