@@ -28,6 +28,9 @@ pub mod disk_sim;
 #[cfg(feature = "sim")]
 mod sim_medium;
 
+#[cfg(feature = "reference")]
+pub mod disk_reference;
+
 pub mod stats;
 
 pub mod error;
