@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use dynamite_pager::pool::buffer_pool::BufferPool;
-use dynamite_pager::format::checksum::DatabaseSeed;
 use dynamite_pager::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
-use dynamite_pager::loom_models::tiny_pool;
+use dynamite_pager::format::checksum::DatabaseSeed;
 use dynamite_pager::format::page::{Page, PageKind};
 use dynamite_pager::format::page_id::{Birth, PageId, PagePtr};
+use dynamite_pager::loom_models::tiny_pool;
+use dynamite_pager::pool::buffer_pool::BufferPool;
 
 static SEED: LazyLock<DatabaseSeed> = LazyLock::new(|| DatabaseSeed::new(*b"models of a pool"));
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use dynamite_loom_tests::explore;
 use dynamite_loom_tests::model_disk::{ModelDisk, assert_page, fill, pool, ptr};
-use dynamite_pager::pool::buffer_pool::BufferPool;
 use dynamite_pager::error::PagerError;
-use dynamite_pager::pool::operation::Access;
 use dynamite_pager::format::page_id::{Birth, PageId, PagePtr};
+use dynamite_pager::pool::buffer_pool::BufferPool;
+use dynamite_pager::pool::operation::Access;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 

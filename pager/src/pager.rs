@@ -140,13 +140,10 @@ impl Options {
             Err(PagerError::UnfinishedCreate { .. }) => {
                 let disk = file::open(path, true, IoChoice::resolve(self.io)?)?;
                 let context = ErrorContext(path.into());
-                match recover(&*disk, &context, true) {
-                    Err(PagerError::UnfinishedCreate { .. }) => {
-                        initialise(&*disk, &context, database_id)?;
-                        file::sync_directory(path)?;
-                    }
-                    // Somebody else has finished it between the two opens.
-                    _ => {}
+                // Somebody else may have finished it between the two opens.
+                if let Err(PagerError::UnfinishedCreate { .. }) = recover(&*disk, &context, true) {
+                    initialise(&*disk, &context, database_id)?;
+                    file::sync_directory(path)?;
                 }
                 self.start(disk, context, true)
             }

@@ -473,3 +473,54 @@ fn clones_are_handles_of_one_disk_and_copies_are_not() {
     check_version(&handle, 2, 1);
     check_version(&copy, 2, 0);
 }
+
+#[test]
+fn the_styles_of_one_loss_and_of_one_survivor_are_those() {
+    let disk = flushed();
+    write(&disk, &[2, 3, 4], 1);
+    for (first_seed, kept) in [(5, 2), (6, 1)] {
+        // Styles come round every 6 seeds from 8 on, without the first two.
+        for seed in [first_seed, first_seed + 6, first_seed + 12, first_seed + 18] {
+            let survivor = disk.after_power_loss(seed);
+            let pages =
+                [2, 3, 4].map(|id| versions_in(&survivor, id, &[0, 1]).into_iter().collect::<Vec<_>>());
+            assert_eq!(pages.iter().filter(|page| **page == [1]).count(), kept, "{pages:?}");
+            assert_eq!(pages.iter().filter(|page| **page == [0]).count(), 3 - kept, "{pages:?}");
+        }
+    }
+}
+
+/// As in a file.
+#[test]
+fn a_write_beyond_the_end_lengthens_the_file() {
+    let disk = flushed();
+    write(&disk, &[8], 1);
+    assert_eq!((page_count(&disk), disk.unflushed()), (9, 2));
+    check_version(&disk, 8, 1);
+    common::check_zeros(&disk, &[6, 7]);
+    assert_eq!([0, 1].map(|seed| page_count(&disk.after_power_loss(seed))), [6, 9]);
+}
+
+/// A growth whose flush failed takes along what was written behind the old end, flushed or not.
+#[test]
+fn a_growth_whose_flush_failed_may_be_lost_with_what_it_made_room_for() {
+    let mut lengths = BTreeSet::new();
+    for seed in SEEDS {
+        let disk = flushed().after_power_loss(seed);
+        disk.grow(8).expect("the disk has room");
+        disk.fail_operation(disk.operations(), Fault::Eio);
+        check_errno(disk.flush(), libc::EIO);
+        write(&disk, &[7], 1);
+        disk.flush().expect("the disk flushes");
+        disk.drop_cache().expect("the disk is up");
+        lengths.insert(page_count(&disk));
+        if page_count(&disk) == 6 {
+            disk.grow(8).expect("the disk has room");
+            disk.flush().expect("the disk flushes");
+            common::check_zeros(&disk.after_power_loss(0), &[7]);
+        } else {
+            check_version(&disk, 7, 1);
+        }
+    }
+    assert_eq!(Vec::from_iter(lengths), [6, 8]);
+}

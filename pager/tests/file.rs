@@ -232,6 +232,20 @@ fn a_part_of_a_page_at_the_end_does_not_count_and_does_not_show() {
     }
 }
 
+/// O_NONBLOCK, which keeps the opening from waiting, would make io_uring give up where it should wait.
+#[test]
+fn the_flags_of_the_open_file_are_those_that_the_disk_claims() {
+    let (_directory, path) = common::scratch_file();
+    drop(create(&path));
+    for writable in [READ_ONLY, WRITABLE] {
+        let disk = open(&path, writable).expect("the file opens");
+        let flags = common::open_flags(&path);
+        assert_eq!(flags & libc::O_DIRECT != 0, disk.backend().direct);
+        assert_eq!(flags & libc::O_NONBLOCK, 0);
+        assert_ne!(flags & libc::O_CLOEXEC, 0);
+    }
+}
+
 #[test]
 fn the_choice_is_obeyed_and_explained() {
     let (_directory, path) = common::scratch_file();

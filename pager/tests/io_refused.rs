@@ -3,9 +3,12 @@
 
 mod common;
 
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dynamite_pager::disk::file::{self, IoChoice};
 use dynamite_pager::disk::{BackendKind, Disk};
@@ -94,13 +97,15 @@ fn without_io_uring_in_the_kernel_system_calls_do() {
 #[test]
 fn a_ring_that_can_be_made_but_not_entered_is_refused_at_the_opening() {
     if common::in_child("a_ring_that_can_be_made_but_not_entered_is_refused_at_the_opening", &[]) {
-        refuse(libc::SYS_io_uring_enter, &[], libc::EACCES);
-        check_fallback(libc::EACCES);
+        let (_directory, path) = common::scratch_file();
+        if create(&path, IoChoice::Auto).backend().kind == BackendKind::Uring {
+            refuse(libc::SYS_io_uring_enter, &[], libc::EACCES);
+            check_fallback(libc::EACCES);
+        }
     }
 }
 
-/// IORING_SETUP_COOP_TASKRUN is bit 8 of the flags, which are not an argument, so the oldest kernels cannot be had
-/// by a filter; a disk whose rings are refused later can.
+/// Checks everything with files that were opened while io_uring was still to be had.
 fn check_refused_later(call: libc::c_long, conditions: &[(u8, SeccompCmpOp, u64)], errno: i32) {
     let (directory, _) = common::scratch_file();
     let mut disks: Vec<_> = common::PROMISES
@@ -125,20 +130,54 @@ fn a_batch_that_rings_put_off_for_ever_goes_by_system_calls() {
     }
 }
 
-/// A full ring is taken and its refill is not. So the ring ends with requests in flight, and is waited for.
+/// More requests than a ring holds, each so large that they are under way for a while.
+fn large_batch() -> Vec<u32> {
+    (0..120).flat_map(|run| run * 17..run * 17 + 16).collect()
+}
+
+/// How many rings this process has.
+fn rings() -> usize {
+    let links = fs::read_dir("/proc/self/fd").expect("the process sees its own descriptors");
+    let links = links.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links.filter(|link| link.as_os_str().to_string_lossy().contains("[io_uring]")).count()
+}
+
+/// A full ring is taken and its refill is not.
 #[test]
-fn a_ring_that_fails_amid_a_batch_is_drained_and_the_batch_completes() {
-    if common::in_child("a_ring_that_fails_amid_a_batch_is_drained_and_the_batch_completes", &[]) {
+fn a_batch_that_a_ring_takes_in_part_is_completed_by_system_calls() {
+    if common::in_child("a_batch_that_a_ring_takes_in_part_is_completed_by_system_calls", &[]) {
+        let (_directory, path) = common::scratch_file();
+        let disk = create(&path, IoChoice::Auto);
+        disk.grow(120 * 17).expect("the disk has room");
+        let batch = large_batch();
+        common::write(&*disk, &batch, 0);
         let refills = [(1, SeccompCmpOp::Gt, 0), (1, SeccompCmpOp::Lt, 64)];
-        check_refused_later(libc::SYS_io_uring_enter, &refills, libc::EPERM);
+        refuse(libc::SYS_io_uring_enter, &refills, libc::EPERM);
+        common::check_version(&*disk, &batch, 0);
+        assert_eq!(rings(), 0, "the ring is not used again");
     }
 }
 
-/// As above, and the kernel refuses to wait, too.
 #[test]
-fn a_ring_that_cannot_even_be_waited_for_is_drained_all_the_same() {
-    if common::in_child("a_ring_that_cannot_even_be_waited_for_is_drained_all_the_same", &[]) {
-        check_refused_later(libc::SYS_io_uring_enter, &[(1, SeccompCmpOp::Lt, 64)], libc::EPERM);
+fn rings_come_when_descriptors_are_to_be_had_again() {
+    if common::in_child("rings_come_when_descriptors_are_to_be_had_again", &[]) {
+        let (directory, path) = common::scratch_file();
+        let disks = [create(&path, IoChoice::Auto), create(&directory.path().join("other"), IoChoice::Auto)];
+        let at_first = rings();
+        let allowed = soft_limit(libc::RLIMIT_NOFILE, 3);
+        for _ in 0..3 {
+            common::threads_do_not_disturb_each_other(&*disks[0]);
+            disks[0].truncate(0).expect("the file is cut");
+        }
+        soft_limit(libc::RLIMIT_NOFILE, allowed);
+        assert_eq!(rings(), at_first);
+        for _ in 0..10 {
+            common::threads_do_not_disturb_each_other(&*disks[0]);
+            if rings() > at_first || disks[0].backend().kind != BackendKind::Uring {
+                return;
+            }
+        }
+        panic!("the refused rings are missing");
     }
 }
 
@@ -196,9 +235,11 @@ fn growth_without_space_is_taken_back() {
 fn check_cached(refusal: &str) {
     for choice in [IoChoice::Auto, IoChoice::Syscall] {
         let (_directory, path) = common::scratch_file();
-        let backend = create(&path, choice).backend();
+        let disk = create(&path, choice);
+        let backend = disk.backend();
         let reason = format!("; reads and writes are cached, since O_DIRECT is refused: {refusal}");
         assert!(!backend.direct && backend.reason.ends_with(&reason), "{backend:?}");
+        assert_eq!(common::open_flags(&path) & libc::O_DIRECT, 0);
     }
 }
 
@@ -236,6 +277,17 @@ fn limit(resource: libc::__rlimit_resource_t, value: u64) {
     assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0, "{}", io::Error::last_os_error());
 }
 
+/// Sets a limit that may be raised again, and returns the one before.
+fn soft_limit(resource: libc::__rlimit_resource_t, value: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is an `rlimit` that outlives the call.
+    assert_eq!(unsafe { libc::getrlimit(resource, &mut limit) }, 0, "{}", io::Error::last_os_error());
+    let before = std::mem::replace(&mut limit.rlim_cur, value);
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setrlimit(resource, &limit) }, 0, "{}", io::Error::last_os_error());
+    before
+}
+
 /// 8 MiB is what an ordinary user may lock. (For root there is no limit, so this shows less when run by root.)
 #[test]
 fn eight_mebibytes_of_locked_memory_are_enough_for_io_uring() {
@@ -270,7 +322,7 @@ fn writes_beyond_what_the_system_allows_end_with_its_error() {
     }
 }
 
-/// Interrupted calls are made again, in whatever call the signal arrives.
+/// A wait that a signal interrupts goes on, and the ring is as good as before: no other one can be had here.
 #[test]
 fn signals_do_not_disturb_the_io() {
     extern "C" fn ignore(_: libc::c_int) {}
@@ -280,12 +332,31 @@ fn signals_do_not_disturb_the_io() {
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
         action.sa_sigaction = ignore as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // SAFETY: the handler touches nothing, so it may run anywhere.
-        assert_eq!(unsafe { libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) }, 0);
-        let interval = libc::timeval { tv_sec: 0, tv_usec: 200 };
-        let timer = libc::itimerval { it_interval: interval, it_value: interval };
-        // SAFETY: `timer` outlives the call, and the signal has a handler.
-        assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) }, 0);
-        check_all_promises(IoChoice::Auto);
-        check_all_promises(IoChoice::Syscall);
+        assert_eq!(unsafe { libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()) }, 0);
+        let (_directory, path) = common::scratch_file();
+        let disk = create(&path, IoChoice::Auto);
+        disk.grow(120 * 17).expect("the disk has room");
+        refuse(libc::SYS_io_uring_setup, &[], libc::EPERM);
+        let ring_count = rings();
+        // SAFETY: this only asks for the name of this thread.
+        let this_thread = unsafe { libc::pthread_self() };
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // SAFETY: the thread that is named waits for this one at the end of the scope, so it lives.
+                    unsafe { libc::pthread_kill(this_thread, libc::SIGUSR1) };
+                    std::thread::sleep(Duration::from_micros(50));
+                }
+            });
+            let batch = large_batch();
+            for version in 0..5 {
+                common::write(&*disk, &batch, version);
+                disk.flush().expect("the disk flushes");
+                common::check_version(&*disk, &batch, version);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(rings(), ring_count);
     }
 }

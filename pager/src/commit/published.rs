@@ -42,7 +42,7 @@ impl Published {
             let words = std::array::from_fn(|word| self.words[word].load(Ordering::Relaxed));
             // Keeps the loads above from moving below the second look at the sequence.
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.sequence.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.sequence.load(Ordering::Relaxed) == before {
                 return from_words(words);
             }
             yield_now();

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::disk::page_file::{Medium, PageFile, retry_interrupted};
+use crate::disk::page_file::{Caching, PageFile, retry_interrupted};
 use crate::disk::ring::Ring;
 use crate::disk::syscall::SyscallDisk;
 use crate::disk::uring::UringDisk;
@@ -77,7 +77,7 @@ pub fn sync_directory(path: &Path) -> Result<()> {
 pub fn memory() -> Result<Arc<dyn Disk>> {
     let file =
         memory_file().map_err(|error| ErrorContext(memory_path().into()).io(IoOperation::Create, error))?;
-    Ok(Arc::new(SyscallDisk::new(PageFile::new(file, Medium::Memory), "a database in memory".to_string())))
+    Ok(Arc::new(SyscallDisk::new(PageFile::new(file, Caching::Memory), "a database in memory".to_string())))
 }
 
 fn memory_file() -> io::Result<File> {
@@ -159,16 +159,16 @@ impl Engine {
     }
 
     fn start(mut self, file: File) -> io::Result<Arc<dyn Disk>> {
-        let medium = match bypass_cache(&file)? {
-            Ok(()) => Medium::Direct,
+        let caching = match bypass_cache(&file)? {
+            Ok(()) => Caching::Direct,
             Err(refusal) => {
                 self.reason.push_str(&format!(
                     "; reads and writes are cached, since O_DIRECT is refused: {refusal}"
                 ));
-                Medium::Cached
+                Caching::Cached
             }
         };
-        let file = PageFile::new(file, medium);
+        let file = PageFile::new(file, caching);
         let disk: Arc<dyn Disk> = match self.ring {
             Some(ring) => Arc::new(UringDisk::new(file, ring, self.reason)),
             None => Arc::new(SyscallDisk::new(file, self.reason)),

@@ -26,7 +26,7 @@ const ZERO_PAGES_MAX: usize = 256;
 
 /// What stands between the file and its medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Medium {
+pub(crate) enum Caching {
     /// Nothing: O_DIRECT.
     Direct,
     /// The kernel's page cache.
@@ -39,18 +39,18 @@ pub(crate) enum Medium {
 #[derive(Debug)]
 pub(crate) struct PageFile {
     file: File,
-    medium: Medium,
+    caching: Caching,
     /// Held while the length changes, so that a failed growth can be taken back.
     length: Mutex<()>,
 }
 
 impl PageFile {
-    pub(crate) fn new(file: File, medium: Medium) -> PageFile {
-        PageFile { file, medium, length: Mutex::new(()) }
+    pub(crate) fn new(file: File, caching: Caching) -> PageFile {
+        PageFile { file, caching, length: Mutex::new(()) }
     }
 
-    pub(crate) fn medium(&self) -> Medium {
-        self.medium
+    pub(crate) fn caching(&self) -> Caching {
+        self.caching
     }
 
     pub(crate) fn read_page(&self, id: PageId, page: &mut Page) -> io::Result<()> {
@@ -118,9 +118,9 @@ impl PageFile {
     }
 
     pub(crate) fn flush(&self) -> io::Result<()> {
-        match self.medium {
-            Medium::Direct | Medium::Cached => retry_interrupted(|| self.file.sync_data()),
-            Medium::Memory => Ok(()),
+        match self.caching {
+            Caching::Direct | Caching::Cached => retry_interrupted(|| self.file.sync_data()),
+            Caching::Memory => Ok(()),
         }
     }
 
@@ -191,7 +191,7 @@ impl PageFile {
     }
 
     pub(crate) fn drop_cache(&self) -> io::Result<()> {
-        if self.medium != Medium::Cached {
+        if self.caching != Caching::Cached {
             return Ok(());
         }
         // SAFETY: `posix_fadvise` touches no memory of ours, and `self.file` keeps the descriptor open.
@@ -263,5 +263,23 @@ pub(crate) fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> i
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_call_is_made_again_and_a_failed_one_is_not() {
+        let mut answers = vec![
+            Err(io::ErrorKind::Other),
+            Ok(3),
+            Err(io::ErrorKind::Interrupted),
+            Err(io::ErrorKind::Interrupted),
+        ];
+        let mut call = || answers.pop().expect("nobody asks further").map_err(io::Error::from);
+        assert_eq!(retry_interrupted(&mut call).ok(), Some(3));
+        assert_eq!(retry_interrupted(&mut call).map_err(|error| error.kind()), Err(io::ErrorKind::Other));
     }
 }

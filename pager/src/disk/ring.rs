@@ -233,3 +233,97 @@ impl Drop for Flight<'_> {
         self.drain(|_, _| {});
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+
+    use super::*;
+
+    /// Has a read in flight that ends only some time after `end` has begun to end the flight, and checks that the
+    /// flight lasted until then.
+    fn check_waits_for_its_read(end: impl FnOnce(Flight<'_>)) {
+        // Where io_uring is refused there is nothing to see.
+        let Ok(mut ring) = Ring::new() else { return };
+        let (reader, mut writer) = io::pipe().expect("a pipe is to be had");
+        // Never freed, so that the test may fail without harm.
+        let buffer: *mut [u8; 4] = Box::leak(Box::new([0; 4]));
+        let mut flight = Flight::new(&mut ring.ring);
+        let entry = opcode::Read::new(types::Fd(reader.as_raw_fd()), buffer.cast(), 4).build();
+        // SAFETY: the buffer is never freed, and nobody looks at it while the read is in flight.
+        unsafe { flight.push(&entry) };
+        while flight.in_flight() == 0 {
+            let _ = flight.submit_and_wait(0);
+        }
+        let writer = thread::spawn(move || {
+            thread::sleep(20 * PAUSE);
+            writer.write_all(b"done").expect("the pipe is open");
+        });
+        end(flight);
+        // SAFETY: this is where the read must have ended.
+        assert_eq!(unsafe { &*buffer }, b"done");
+        writer.join().expect("the writer ends");
+    }
+
+    #[test]
+    fn a_flight_ends_only_when_the_kernel_is_done_with_its_buffers() {
+        check_waits_for_its_read(|flight| drop(flight));
+    }
+
+    #[test]
+    fn a_flight_that_is_unwound_ends_only_when_the_kernel_is_done_with_its_buffers() {
+        check_waits_for_its_read(|flight| {
+            let unwound = catch_unwind(AssertUnwindSafe(|| {
+                let _flight = flight;
+                std::panic::resume_unwind(Box::new("as planned"));
+            }));
+            assert!(unwound.is_err());
+        });
+    }
+
+    #[test]
+    fn a_flight_that_cannot_wait_ends_only_when_the_kernel_is_done_with_its_buffers() {
+        // The filter ends with its thread.
+        let ended = thread::spawn(|| {
+            check_waits_for_its_read(|flight| {
+                refuse_to_enter();
+                drop(flight);
+            });
+        });
+        ended.join().expect("the flight ends");
+    }
+
+    fn refuse_to_enter() {
+        let arch = TargetArch::try_from(std::env::consts::ARCH).expect("seccompiler knows this architecture");
+        let rules = [(libc::SYS_io_uring_enter, vec![])].into();
+        let refusal = SeccompAction::Errno(libc::EPERM as u32);
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch);
+        let program: Result<BpfProgram, _> = filter.and_then(BpfProgram::try_from);
+        seccompiler::apply_filter(&program.expect("the filter compiles")).expect("the filter is installed");
+    }
+
+    #[test]
+    fn what_the_kernel_did_not_take_is_not_waited_for() {
+        let Ok(mut ring) = Ring::new() else { return };
+        let mut flight = Flight::new(&mut ring.ring);
+        // SAFETY: this request has no buffers.
+        unsafe { flight.push(&opcode::Nop::new().build()) };
+        assert_eq!((flight.outstanding(), flight.in_flight()), (1, 0));
+        drop(flight);
+    }
+
+    #[test]
+    fn a_batch_that_unwinds_leaves_an_unsound_ring() {
+        let Ok(mut ring) = Ring::new() else { return };
+        let ids = [crate::format::page_id::PageId(1)];
+        let mut requests = Requests::new(crate::disk::transfer::runs(&ids, |id| *id), |id| *id);
+        // No slice for the one request, as no caller of ours would do it.
+        let unwound = catch_unwind(AssertUnwindSafe(|| ring.write(-1, &[], &mut requests)));
+        assert!(unwound.is_err() && !ring.is_sound());
+    }
+}

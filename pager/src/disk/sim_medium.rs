@@ -292,7 +292,7 @@ impl Fate {
     fn of_all(count: usize, seed: u64) -> Vec<Fate> {
         let mut random = Random(seed);
         let chosen = random.below(count.max(1));
-        let style = if seed < 8 { seed } else { 2 + seed % 6 };
+        let style = if seed < 2 { seed } else { 2 + (seed - 2) % 6 };
         let fate = |index: usize| match style {
             0 => Fate::Lost,
             1 => Fate::Kept,

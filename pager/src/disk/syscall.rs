@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::disk::page_file::{Medium, PageFile};
+use crate::disk::page_file::{Caching, PageFile};
 use crate::disk::transfer::{runs, runs_mut};
 use crate::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
 use crate::format::page::Page;
@@ -47,7 +47,7 @@ impl SyscallDisk {
                 }
             }
         };
-        if self.file.medium() == Medium::Memory { None } else { self.threads.get_or_init(start).as_ref() }
+        if self.file.caching() == Caching::Memory { None } else { self.threads.get_or_init(start).as_ref() }
     }
 
     /// Does `work` for each run, all at a time as far as there are threads. The caller does the first one.
@@ -111,10 +111,10 @@ impl Disk for SyscallDisk {
     }
 
     fn backend(&self) -> Backend {
-        let kind = match self.file.medium() {
-            Medium::Direct | Medium::Cached => BackendKind::Syscall,
-            Medium::Memory => BackendKind::Memory,
+        let kind = match self.file.caching() {
+            Caching::Direct | Caching::Cached => BackendKind::Syscall,
+            Caching::Memory => BackendKind::Memory,
         };
-        Backend { kind, direct: self.file.medium() == Medium::Direct, reason: self.reason.clone() }
+        Backend { kind, direct: self.file.caching() == Caching::Direct, reason: self.reason.clone() }
     }
 }

@@ -162,3 +162,21 @@ impl Drop for Lease<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_end_at_the_limit_and_give_their_rings_back() {
+        // Where io_uring is refused there is nothing to see.
+        let Ok(first) = Ring::new() else { return };
+        let pool = RingPool::new(first);
+        let mut leases: Vec<_> = std::iter::from_fn(|| pool.lease()).collect();
+        assert_eq!(leases.len(), RINGS_MAX);
+        leases.truncate(RINGS_MAX - 2);
+        assert_eq!(pool.0.lock().idle.len(), 2);
+        assert!(pool.lease().is_some());
+        assert_eq!(pool.0.lock().count, RINGS_MAX);
+    }
+}

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -70,6 +70,19 @@ pub(crate) fn in_child(name: &str, variables: &[(&str, &str)]) -> bool {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
     false
+}
+
+/// The flags with which this process has the file open.
+pub(crate) fn open_flags(path: &Path) -> i32 {
+    let descriptors = std::fs::read_dir("/proc/self/fd").expect("the process sees its own descriptors");
+    let descriptor = descriptors
+        .filter_map(Result::ok)
+        .find(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| link == path))
+        .expect("the file is open");
+    let info = std::fs::read_to_string(Path::new("/proc/self/fdinfo").join(descriptor.file_name()));
+    let info = info.expect("the process sees its own descriptors");
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("the flags are told");
+    i32::from_str_radix(flags.trim(), 8).expect("the flags are octal")
 }
 
 /// A page full of bytes that no other place or version has.
