@@ -244,11 +244,18 @@ pub fn pages_of(pager: &Pager) -> Vec<(PageId, &'static str)> {
 /// The page ids that a state reaches, by what they hold.
 pub fn pages_of_state(operation: &mut Operation<'_>, state: State) -> Vec<(PageId, &'static str)> {
     let root = state.roots.catalog.expect("the cells were filled");
-    let mut pages = vec![(root.id, "root")];
+    let cells = cell_ptrs(operation, state).into_iter().map(|ptr| (ptr.id, "cell"));
+    std::iter::once((root.id, "root")).chain(cells).collect()
+}
+
+/// The pages of all cells of a state, in order.
+pub fn cell_ptrs(operation: &mut Operation<'_>, state: State) -> Vec<PagePtr> {
+    let root = state.roots.catalog.expect("the cells were filled");
     let root = operation.read(root, Access::Point).expect("the root is whole");
+    let mut ptrs = Vec::new();
     for index in 0..root.slot_count() {
         let (first, count) = entry(&root, index.into());
-        pages.extend(run(first, count).map(|ptr| (ptr.id, "cell")));
+        ptrs.extend(run(first, count));
     }
-    pages
+    ptrs
 }
