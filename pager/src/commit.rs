@@ -224,9 +224,14 @@ impl Writer {
         write.place = write.place.other();
         closed.group.pages.into_values().for_each(|page| page.unpin());
         self.publish_ready(&mut write);
-        // Whoever enters from here on sees the new state; what it replaced waits for those who entered before.
+        // Whoever enters from here on sees the new state; pages that it freed wait for those who entered before.
         let epoch = self.core.pool.epochs().advance();
-        write.releases.push_back(Release { epoch, up_to: commit, superseded: closed.group.superseded });
+        write.releases.push_back(Release { up_to: commit, epoch, superseded: closed.group.superseded });
+        write.release_passed(&self.core.pool);
+        if let Err(error) = write.make_room(&self.core) {
+            // This commit is durable all the same; the next one is refused.
+            self.poison_locked(&mut write, error);
+        }
         let maintenance_due = self.growth.is_due(&write);
         drop(write);
         if maintenance_due {

@@ -265,7 +265,9 @@ impl Pager {
     /// Extends the file ahead of need or cuts its free tail, where that is due. For owners who have switched the
     /// [background](Options::background) off.
     pub fn maintain(&self) -> Result<()> {
-        self.writer()?.growth.maintain();
+        let writer = self.writer()?;
+        self.core.check_forked()?;
+        writer.growth.maintain();
         Ok(())
     }
 

@@ -346,10 +346,15 @@ impl Space {
         Ok(Some(extent))
     }
 
-    /// A short one of the lowest extents, so that holes fill up and runs stay whole.
+    /// A short one of the lowest extents, so that holes fill up and runs stay whole. Where there are few extents, those are
+    /// not all low: whatever lies in the upper half of the file comes last, however short. Else the pages of a file that
+    /// has become nearly empty would go on taking one another's places at its end, and it could not be cut.
     fn hole(&self, count: u32) -> Option<Extent> {
         let mut best: Option<Extent> = None;
         for extent in self.available.iter().take(HOLES_COMPARED).filter(|extent| extent.count >= count) {
+            if best.is_some() && u64::from(extent.first.0) >= self.page_count / 2 {
+                break;
+            }
             if Some(extent.first) == self.run_next {
                 continue;
             }

@@ -2,6 +2,7 @@
 //! Each test cripples a process of its own by a seccomp filter, as a container's profile would, or by a limit.
 
 mod common;
+mod toy;
 
 use std::fs;
 use std::io;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use dynamite_pager::disk::file::{self, IoChoice};
 use dynamite_pager::disk::{BackendKind, Disk};
 use dynamite_pager::error::{IoOperation, PagerError};
+use dynamite_pager::{Access, Options, Pager};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch,
@@ -358,5 +360,58 @@ fn signals_do_not_disturb_the_io() {
             done.store(true, Ordering::Relaxed);
         });
         assert_eq!(rings(), ring_count);
+    }
+}
+
+/// Fills a database that is larger than its pool, changes and reads it in every way, closes and opens it.
+fn check_database(check: impl Fn(&Pager)) {
+    use toy::{Cell, DATABASE_ID, Random, assert_sound, cell_ptrs, commit, fill, read_all};
+
+    let (_directory, path) = common::scratch_file();
+    // No option chooses the I/O, nor does the environment.
+    let options = Options::new().cache_bytes(2 << 20).io(IoChoice::Auto);
+    let pager = options.create(&path, DATABASE_ID).expect("the file is created");
+    check(&pager);
+    let mut cells = vec![Cell { value: 0, pages: 25 }; 60];
+    fill(&pager, &cells).expect("nothing fails");
+    let mut random = Random(1);
+    for value in 1..40 {
+        let index = random.below(60) as usize;
+        cells[index] = Cell { value, pages: 1 + random.below(50) as u32 };
+        commit(&pager, &[(index, cells[index])]).expect("nothing fails");
+    }
+    let (mut operation, state) = pager.enter().expect("not forked");
+    let ptrs = cell_ptrs(&mut operation, state);
+    operation.prefetch(&ptrs[..200]);
+    operation.read_many(&ptrs, Access::Scan, |_, _| Ok::<(), PagerError>(())).expect("all can be read");
+    drop(operation);
+    pager.close().expect("nothing fails");
+
+    let pager = options.open(&path).expect("the file opens");
+    check(&pager);
+    assert_eq!(read_all(&pager).expect("the state can be read"), cells);
+    assert_sound(&pager, "after reopening");
+}
+
+#[test]
+fn a_database_works_without_io_uring_and_says_why() {
+    if common::in_child("a_database_works_without_io_uring_and_says_why", &[]) {
+        refuse(libc::SYS_io_uring_setup, &[], libc::EPERM);
+        check_database(|pager| {
+            let backend = pager.stats().backend;
+            assert_eq!(backend.kind, BackendKind::Syscall);
+            let reason = format!("io_uring is refused: {}", os_error(libc::EPERM));
+            assert!(backend.reason.starts_with(&reason), "{backend:?}");
+        });
+    }
+}
+
+#[test]
+fn a_database_works_with_eight_mebibytes_of_locked_memory() {
+    if common::in_child("a_database_works_with_eight_mebibytes_of_locked_memory", &[]) {
+        let (_directory, path) = common::scratch_file();
+        let expected = create(&path, IoChoice::Auto).backend();
+        limit(libc::RLIMIT_MEMLOCK, 8 << 20);
+        check_database(|pager| assert_eq!(pager.stats().backend, expected));
     }
 }

@@ -195,6 +195,7 @@ impl<'p> WriteBatch<'p> {
     /// Says that no page borrowed or made writable so far is needed as such any longer. Here a large batch writes
     /// its pages out early.
     pub fn end_operation(&mut self) -> Result<()> {
+        self.writer.core.check_forked()?;
         self.operation = None;
         if self.dirty.len() > self.writer.core.pool.frames() / 4 {
             self.write_early()?;
@@ -205,6 +206,7 @@ impl<'p> WriteBatch<'p> {
     /// Joins the gathering group and gives the turn away. The batch becomes durable with the next
     /// [`Pager::commit_group`](crate::pager::Pager::commit_group), and visible as `durability` says.
     pub fn finish(mut self, durability: Durability) -> Result<Birth> {
+        self.writer.core.check_forked()?;
         self.operation = None;
         let pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
             .into_iter()

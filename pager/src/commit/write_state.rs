@@ -102,8 +102,8 @@ pub(crate) struct Group {
     pub(crate) last: Option<State>,
     /// Pages to write, ascending as a manifest wants them.
     pub(crate) pages: BTreeMap<PageId, PinnedFrame>,
-    /// Pages that a later batch of the same group replaced and that a reader may see until that one is published.
-    /// They are never written.
+    /// Pages that a later batch of the same group replaced and that readers may have seen, or may see until that one is
+    /// published. No commit needs them, so they stay in the pool, unwritten, until these readers have ended.
     pub(crate) superseded: Vec<PinnedFrame>,
     /// Whether some pages were written before the commit, so that no manifest could name them all.
     pub(crate) written_early: bool,
@@ -138,6 +138,21 @@ impl WriteState {
             self.space.release(release.up_to);
             release.superseded.into_iter().for_each(PinnedFrame::forget);
         }
+    }
+
+    /// Writes pages that only old operations may still want, if they have become so many that the pool needs their frames.
+    /// No header leads to them, so neither manifest nor flush is due; their ids are not given out before these
+    /// operations end.
+    pub(crate) fn make_room(&mut self, core: &Core) -> Result<()> {
+        let held: usize = self.releases.iter().map(|release| release.superseded.len()).sum();
+        if held <= core.pool.frames() / 8 {
+            return Ok(());
+        }
+        for release in &mut self.releases {
+            core.write_pages(release.superseded.iter())?;
+            release.superseded.drain(..).for_each(PinnedFrame::unpin);
+        }
+        Ok(())
     }
 
     /// Whether a reader may see, now or before the group is durable, a state in which a page of birth `from` is

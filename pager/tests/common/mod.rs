@@ -55,18 +55,17 @@ pub(crate) fn scratch_file() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
+/// Says which test a child process is to run.
+const CHILD: &str = "DYNAMITE_TEST_CHILD";
+
 /// Runs the rest of the calling test in a process of its own, which it may then cripple: returns in the child only.
 /// `name` is the test's name, with its modules.
 #[must_use]
 pub(crate) fn in_child(name: &str, variables: &[(&str, &str)]) -> bool {
-    const VARIABLE: &str = "DYNAMITE_TEST_CHILD";
-    if std::env::var_os(VARIABLE).is_some_and(|child| child == name) {
+    if is_child(name) {
         return true;
     }
-    let test = std::env::current_exe().expect("the test knows its binary");
-    let mut child = Command::new(test);
-    child.args(["--exact", name, "--nocapture"]).env(VARIABLE, name).envs(variables.iter().copied());
-    let output = child.output().expect("the test binary runs");
+    let output = child_command(name).envs(variables.iter().copied()).output().expect("the test binary runs");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.contains("1 passed"), "{}\n{out}\n{err}", output.status);
     false
@@ -83,6 +82,19 @@ pub(crate) fn open_flags(path: &Path) -> i32 {
     let info = info.expect("the process sees its own descriptors");
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).expect("the flags are told");
     i32::from_str_radix(flags.trim(), 8).expect("the flags are octal")
+}
+
+/// Whether this process is a child that was started to run this test.
+pub(crate) fn is_child(name: &str) -> bool {
+    std::env::var_os(CHILD).is_some_and(|child| child == name)
+}
+
+/// A process that runs this one test, as a child.
+pub(crate) fn child_command(name: &str) -> Command {
+    let test = std::env::current_exe().expect("the test knows its binary");
+    let mut child = Command::new(test);
+    child.args(["--exact", name, "--include-ignored", "--nocapture"]).env(CHILD, name);
+    child
 }
 
 /// A page full of bytes that no other place or version has.

@@ -1,15 +1,15 @@
 //! A toy client of the pager: an array of cells, each a run of pages, under one root page. Small enough to know by
 //! heart what every state must look like, and yet it allocates, copies, frees, and spans commits of all sizes.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::sync::Arc;
 
 use dynamite_pager::disk::Disk;
 use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::{
-    Access, Birth, Durability, Extent, Finding, Options, Page, PageId, PageKind, PagePtr, Pager, PagerError,
-    Placement, Result, Roots, WriteBatch,
+    Access, Birth, Durability, Extent, Finding, Operation, Options, Page, PageId, PageKind, PagePtr, Pager,
+    PagerError, Placement, Result, Roots, State, WriteBatch,
 };
 
 pub const DATABASE_ID: [u8; 16] = *b"a test database.";
@@ -111,11 +111,15 @@ pub fn finish(pager: &Pager, changes: &[(usize, Cell)], durability: Durability) 
 /// Everything that a new reader sees. Checks that each page of a cell is the one that was written.
 pub fn read_all(pager: &Pager) -> Result<Cells> {
     let (mut operation, state) = pager.enter()?;
+    read_state(&mut operation, state)
+}
+
+/// Everything that a reader sees who entered with this state.
+pub fn read_state(operation: &mut Operation<'_>, state: State) -> Result<Cells> {
     let Some(root) = state.roots.catalog else { return Ok(Vec::new()) };
     let root = operation.read(root, Access::Point)?;
     let entries: Vec<(PagePtr, u32)> =
         (0..root.slot_count()).map(|index| entry(&root, index.into())).collect();
-    drop(root);
     let mut cells = Vec::new();
     for (index, (first, pages)) in entries.into_iter().enumerate() {
         let mut cell = None;
@@ -233,12 +237,24 @@ impl Random {
 /// The page ids that a test wants to damage, by what they hold.
 pub fn pages_of(pager: &Pager) -> Vec<(PageId, &'static str)> {
     let (mut operation, state) = pager.enter().expect("not forked");
+    pages_of_state(&mut operation, state)
+}
+
+/// The page ids that a state reaches, by what they hold.
+pub fn pages_of_state(operation: &mut Operation<'_>, state: State) -> Vec<(PageId, &'static str)> {
     let root = state.roots.catalog.expect("the cells were filled");
-    let mut pages = vec![(root.id, "root")];
+    let cells = cell_ptrs(operation, state).into_iter().map(|ptr| (ptr.id, "cell"));
+    std::iter::once((root.id, "root")).chain(cells).collect()
+}
+
+/// The pages of all cells of a state, in order.
+pub fn cell_ptrs(operation: &mut Operation<'_>, state: State) -> Vec<PagePtr> {
+    let root = state.roots.catalog.expect("the cells were filled");
     let root = operation.read(root, Access::Point).expect("the root is whole");
+    let mut ptrs = Vec::new();
     for index in 0..root.slot_count() {
         let (first, count) = entry(&root, index.into());
-        pages.extend(run(first, count).map(|ptr| (ptr.id, "cell")));
+        ptrs.extend(run(first, count));
     }
-    pages
+    ptrs
 }
