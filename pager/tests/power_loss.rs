@@ -39,7 +39,7 @@ fn mixed_workload(pager: &Pager, seed: u64, witness: &mut Witness) -> Result<()>
     fill(pager, &first)?;
     witness.acknowledged();
     for step in 0..14 {
-        let mut changes = |most: u64, random: &mut Random| -> Vec<(usize, Cell)> {
+        let changes = |most: u64, random: &mut Random| -> Vec<(usize, Cell)> {
             (0..=random.below(most))
                 .map(|_| {
                     let pages = if random.below(4) == 0 { 1 + random.below(6) as u32 } else { 1 };

@@ -120,7 +120,6 @@ pub fn read_state(operation: &mut Operation<'_>, state: State) -> Result<Cells> 
     let root = operation.read(root, Access::Point)?;
     let entries: Vec<(PagePtr, u32)> =
         (0..root.slot_count()).map(|index| entry(&root, index.into())).collect();
-    drop(root);
     let mut cells = Vec::new();
     for (index, (first, pages)) in entries.into_iter().enumerate() {
         let mut cell = None;
