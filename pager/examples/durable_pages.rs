@@ -174,8 +174,8 @@ fn stable_view(pager: &Pager, chunks: &[String]) -> Outcome<()> {
     ensure(read_all(&mut operation, state)?[1].starts_with("written in"), "and what it wrote")?;
     drop(operation);
     let mut batch = pager.begin()?;
-    for index in 1..6 {
-        replace(&mut batch, index, &chunks[index])?;
+    for (index, chunk) in chunks.iter().enumerate().take(6).skip(1) {
+        replace(&mut batch, index, chunk)?;
     }
     batch.commit()?;
     println!(
