@@ -34,8 +34,8 @@ const DOCUMENTS: [&str; 5] = [
     include_str!("../../docs/glossary.md"),
     include_str!("../../docs/testing.md"),
 ];
-/// Bytes of text in a page: small, so that there are many pages.
-const CHUNK: usize = 200;
+/// Characters in a page: few, so that there are many pages.
+const CHUNK: usize = 150;
 /// Bytes of a pointer in the root page.
 const POINTER: usize = 12;
 /// Pages under the one root.
@@ -92,7 +92,7 @@ fn demonstrate(directory: Option<&Path>) -> Outcome<()> {
 /// The documents, cut into pieces that end between characters.
 fn chunks() -> Vec<String> {
     let text: Vec<char> = DOCUMENTS.concat().chars().collect();
-    let pieces = text.chunks(CHUNK / 4 * 3).map(|piece| piece.iter().collect::<String>());
+    let pieces = text.chunks(CHUNK).map(|piece| piece.iter().collect::<String>());
     let mut chunks: Vec<String> = vec!["0".into()];
     chunks.extend(pieces.take(CHUNKS_MAX - 1));
     chunks
@@ -174,8 +174,8 @@ fn stable_view(pager: &Pager, chunks: &[String]) -> Outcome<()> {
     ensure(read_all(&mut operation, state)?[1].starts_with("written in"), "and what it wrote")?;
     drop(operation);
     let mut batch = pager.begin()?;
-    for index in 1..6 {
-        replace(&mut batch, index, &chunks[index])?;
+    for (index, chunk) in chunks.iter().enumerate().take(6).skip(1) {
+        replace(&mut batch, index, chunk)?;
     }
     batch.commit()?;
     println!(

@@ -421,7 +421,8 @@ fn births_ascend_across_aborts_seals_and_reopening() {
             assert!(batch.birth() > newest, "round {round}, step {step}");
             newest = batch.birth();
             change(&mut batch, &[(0, Cell::of(round))]).expect("nothing fails");
-            match step {
+            // The last one before the end differs from round to round: also a batch that left nothing has used a birth.
+            match (step + round / 3) % 4 {
                 0 => drop(batch),
                 1 => assert_eq!(batch.finish(Durability::Immediate).expect("nothing fails"), newest),
                 _ => assert_eq!(batch.commit().expect("nothing fails"), newest),
@@ -438,7 +439,6 @@ fn births_ascend_across_aborts_seals_and_reopening() {
                 pager = open_on(&disk).expect("it opens");
             }
         }
-        assert!(pager.published().birth >= newest);
     }
 }
 
