@@ -95,7 +95,7 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
     }
 
     let mut rejected = rejections.into_iter().flatten().next();
-    let (header, place) = match verify(&newest, disk, context)? {
+    let (header, place) = match verify(&newest, disk, file_pages, context)? {
         Ok(()) => (newest, place),
         Err(incomplete) => {
             rejections[place as usize] = Some(incomplete);
@@ -141,12 +141,17 @@ pub(crate) fn write_header(
 }
 
 /// Whether the newest header may be believed (step 4). The outer error is one that must not be forgiven.
-fn verify(header: &Header, disk: &dyn Disk, context: &ErrorContext) -> Result<Result<(), Corruption>> {
+fn verify(
+    header: &Header,
+    disk: &dyn Disk,
+    file_pages: u64,
+    context: &ErrorContext,
+) -> Result<Result<(), Corruption>> {
     match header.trust {
         Trust::Sealed | Trust::Synced => Ok(Ok(())),
         Trust::Manifest => header
             .manifest
-            .verify(header.commit, DatabaseSeed::new(header.database_id), disk)
+            .verify(header.commit, DatabaseSeed::new(header.database_id), disk, file_pages)
             .map_err(|(operation, error)| context.io(operation, error)),
     }
 }
