@@ -1,7 +1,7 @@
 //! A toy client of the pager: an array of cells, each a run of pages, under one root page. Small enough to know by
 //! heart what every state must look like, and yet it allocates, copies, frees, and spans commits of all sizes.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 use std::sync::Arc;
 
@@ -241,4 +241,17 @@ pub fn pages_of(pager: &Pager) -> Vec<(PageId, &'static str)> {
         pages.extend(run(first, count).map(|ptr| (ptr.id, "cell")));
     }
     pages
+}
+
+/// Takes the last cell away, in a batch that may use the reserve of a full device.
+pub fn remove_last(batch: &mut WriteBatch<'_>) -> Result<()> {
+    batch.use_reserve();
+    let root = batch.roots().catalog.expect("the cells were filled");
+    let root = batch.writable(root, Placement::Together)?;
+    batch.set_roots(Roots { catalog: Some(root), ..batch.roots() });
+    let last = usize::from(batch.page_mut(root).slot_count()) - 1;
+    let (first, count) = entry(batch.page_mut(root), last);
+    batch.page_mut(root).set_slot_count(last as u16);
+    batch.free_run(Extent { first: first.id, count }, first.birth)?;
+    batch.end_operation()
 }
