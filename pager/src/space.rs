@@ -188,8 +188,12 @@ impl Space {
     /// How many pages hold nothing, or nothing that a new operation could read: available ones and those in limbo.
     pub(crate) fn free_pages(&self) -> u64 {
         let limbo: u64 = self.limbo.values().map(PageSet::len).sum();
-        let marked = self.map.free_pages().saturating_sub(self.claimed.len());
-        self.available.pages() + limbo + marked
+        self.spare_pages() + limbo
+    }
+
+    /// How many pages hold nothing and may be given out, or are marked in the map and may be soon.
+    pub(crate) fn spare_pages(&self) -> u64 {
+        self.available.pages() + self.map.free_pages().saturating_sub(self.claimed.len())
     }
 
     /// Opens a batch. Its birth is newer than all before.

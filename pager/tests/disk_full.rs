@@ -8,29 +8,38 @@ use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::{Access, Durability, Pager, PagerError, Result, Roots};
 use toy::*;
 
-/// A database on a device that has not a page left, of cells of one page. The file is full but for its reserve.
+/// A database on a device that has not a page left, of cells of one to four pages. The file is full but for its reserve.
 fn on_full_device() -> (DiskSim, Pager, Cells) {
     let disk = DiskSim::new(8);
     let pager = create_on(&disk).expect("nothing fails");
-    let mut state: Cells = (0..60).map(Cell::of).collect();
+    let mut state: Cells = (0..60).map(|value| Cell { value, pages: 1 + (value % 4) as u32 }).collect();
     fill(&pager, &state).expect("nothing fails");
     disk.set_capacity(disk.page_count().expect("the file has a length"));
-    let mut next = 0;
     loop {
-        // Cells that grow until there is no room.
-        let cell = Cell { value: 5000 + next as u64, pages: state[next % 60].pages + 1 };
-        match commit(&pager, &[(next % 60, cell)]) {
-            Ok(_) => state[next % 60] = cell,
+        let cell = Cell::of(5000 + state.len() as u64);
+        let mut batch = pager.begin().expect("the handle is not poisoned");
+        match append(&mut batch, cell) {
+            Ok(()) => drop(batch.commit().expect("the last pages are for this")),
             Err(error @ PagerError::DiskFull { .. }) => {
                 assert!(error.to_string().contains(":memory:"), "{error}");
                 break;
             }
             Err(error) => panic!("{error}"),
         }
-        next += 1;
-        assert!(next < 10_000, "the device is never full");
+        state.push(cell);
     }
     (disk, pager, state)
+}
+
+/// Deletes a cell, with the reserve's help.
+#[track_caller]
+fn delete_last(pager: &Pager, state: &mut Cells) {
+    let mut batch = pager.begin().expect("the handle is not poisoned");
+    batch.use_reserve();
+    remove_last(&mut batch).unwrap_or_else(|error| panic!("{} cells left: {error}", state.len()));
+    batch.commit().unwrap_or_else(|error| panic!("{} cells left: {error}", state.len()));
+    state.pop();
+    assert_eq!(read_all(pager).expect("nothing fails"), *state);
 }
 
 #[test]
@@ -38,30 +47,22 @@ fn want_of_space_fails_one_batch_and_poisons_nothing() {
     let (disk, pager, mut state) = on_full_device();
     assert_eq!(read_all(&pager).expect("nothing fails"), state);
     assert_sound(&pager, "full");
+    let before = pager.stats();
     for attempt in 0..5 {
         let error = commit(&pager, &[(attempt, Cell { value: 1, pages: 40 })]).expect_err("there is no room");
         assert!(matches!(error, PagerError::DiskFull { .. }), "{error:?}");
         assert_eq!(read_all(&pager).expect("nothing fails"), state);
     }
-    // What needs no room goes on.
-    let mut batch = pager.begin().expect("the handle is not poisoned");
-    remove_last(&mut batch).expect("the reserve holds a root");
-    state.pop();
-    batch.commit().expect("the reserve holds a space root");
+    let now = pager.stats();
+    assert_eq!((now.free_pages, now.page_count), (before.free_pages, before.page_count));
+    // What needs no more room than there is goes on.
+    for _ in 0..4 {
+        delete_last(&pager, &mut state);
+    }
     for round in 0..10 {
-        state[3] = Cell { value: 9000 + round, pages: state[3].pages };
-        match commit(&pager, &[(3, state[3])]) {
-            Ok(_) => {}
-            Err(PagerError::DiskFull { .. }) => {
-                // The freed pages come back one commit later.
-                let mut batch = pager.begin().expect("the handle is not poisoned");
-                remove_last(&mut batch).expect("the reserve holds a root");
-                state.pop();
-                batch.commit().expect("the reserve holds a space root");
-                commit(&pager, &[(3, state[3])]).expect("a cell was removed");
-            }
-            Err(error) => panic!("{error}"),
-        }
+        let index = state.len() - 1 - round % 3;
+        state[index] = Cell::of(9000 + round as u64);
+        commit(&pager, &[(index, state[index])]).expect("there is room for that");
         assert_eq!(read_all(&pager).expect("nothing fails"), state);
     }
     assert_sound(&pager, "full, and in use");
@@ -82,12 +83,17 @@ fn want_of_space_fails_one_batch_and_poisons_nothing() {
 #[test]
 fn everything_can_be_deleted_page_by_page_on_a_full_device() {
     let (disk, pager, mut state) = on_full_device();
+    // While an operation holds back what is freed, each deletion takes a root and a space root from the reserve, which
+    // is not there for everybody.
+    let (operation, _) = pager.enter().expect("not forked");
+    for _ in 0..6 {
+        delete_last(&pager, &mut state);
+        let error = commit(&pager, &[(0, state[0])]).expect_err("this is no deletion");
+        assert!(matches!(error, PagerError::DiskFull { .. }), "{error:?}");
+    }
+    drop(operation);
     while !state.is_empty() {
-        let mut batch = pager.begin().expect("the handle is not poisoned");
-        remove_last(&mut batch).unwrap_or_else(|error| panic!("{} cells left: {error}", state.len()));
-        batch.commit().unwrap_or_else(|error| panic!("{} cells left: {error}", state.len()));
-        state.pop();
-        assert_eq!(read_all(&pager).expect("nothing fails"), state);
+        delete_last(&pager, &mut state);
     }
     assert_sound(&pager, "emptied");
     // The freed space serves what comes next, on the same device.

@@ -129,7 +129,7 @@ impl<'p> WriteBatch<'p> {
 
     /// Like [`allocate_run`](Self::allocate_run), from free space only: `None` if it holds no such run.
     pub fn try_allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Option<Extent>> {
-        let found = self.writer.growth.allocate_from_free(count, Placement::Hole)?;
+        let found = self.writer.growth.allocate_from_free(count, Placement::Hole, self.may_use_reserve)?;
         if let Some(extent) = found {
             self.format(extent, kind, 0)?;
         }

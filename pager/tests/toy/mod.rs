@@ -243,9 +243,20 @@ pub fn pages_of(pager: &Pager) -> Vec<(PageId, &'static str)> {
     pages
 }
 
-/// Takes the last cell away, in a batch that may use the reserve of a full device.
+/// Adds a cell behind the last one.
+pub fn append(batch: &mut WriteBatch<'_>, cell: Cell) -> Result<()> {
+    let root = batch.roots().catalog.expect("the cells were filled");
+    let root = batch.writable(root, Placement::Together)?;
+    batch.set_roots(Roots { catalog: Some(root), ..batch.roots() });
+    let index = usize::from(batch.page_mut(root).slot_count());
+    assert!(index < CELLS_MAX);
+    let (first, pages) = write_cell(batch, index, cell)?;
+    put_entry(batch.page_mut(root), index, first, pages);
+    batch.end_operation()
+}
+
+/// Takes the last cell away.
 pub fn remove_last(batch: &mut WriteBatch<'_>) -> Result<()> {
-    batch.use_reserve();
     let root = batch.roots().catalog.expect("the cells were filled");
     let root = batch.writable(root, Placement::Together)?;
     batch.set_roots(Roots { catalog: Some(root), ..batch.roots() });
