@@ -467,7 +467,10 @@ impl Space {
 
     /// Makes marked pages available. They are free, unless the file was tampered with.
     pub(crate) fn claim(&mut self, extent: Extent) -> Result<(), Corruption> {
-        let in_batch = self.open.as_ref().is_some_and(|batch| batch.allocated.overlaps(extent));
+        let in_batch = self
+            .open
+            .as_ref()
+            .is_some_and(|batch| batch.allocated.overlaps(extent) || batch.freed.overlaps(extent));
         let in_limbo = self.limbo.values().any(|freed| freed.overlaps(extent));
         if in_batch || in_limbo || self.available.overlaps(extent) {
             return Err(free_twice(extent));

@@ -175,6 +175,12 @@ impl<'p> WriteBatch<'p> {
             self.writer.write.lock().space.take_back(extent);
             return Ok(());
         }
+        let is_own = self.dirty.contains_key(&ptr.id) || self.written_early.contains(ptr.id.0);
+        if is_own && ptr.birth != self.birth {
+            // An older page has been given out as free, so the free space of the file lies.
+            let source = Corruption::NotInUse { page: ptr.id };
+            return Err(self.writer.core.context.corrupt(ptr.id, source));
+        }
         let mut write = self.writer.write.lock();
         let freed = if write.group.pages.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth) {
             match self.superseded.insert(ptr.id, ptr.birth) {
