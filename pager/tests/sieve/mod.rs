@@ -149,7 +149,8 @@ fn thin(pager: &Pager) -> Result<Birth> {
 pub(crate) fn change(pager: &Pager, changes: &[(usize, u64)]) -> Result<Birth> {
     let mut batch = pager.begin()?;
     for (index, value) in changes {
-        let root = batch.writable(batch.roots().catalog.expect("built"), Placement::Together)?;
+        let Some(root) = batch.roots().catalog else { break };
+        let root = batch.writable(root, Placement::Together)?;
         batch.set_roots(Roots { catalog: Some(root), ..batch.roots() });
         let mut inner_pages = parse_children(batch.page_mut(root));
         let (which, slot) = (index / (FAN_OUT / 2), index % (FAN_OUT / 2));
