@@ -111,9 +111,12 @@ impl Pager {
     pub fn census(&self) -> Result<Census<'_>> {
         let _no_commits = self.writer.as_ref().map(|writer| writer.flush_turn.lock());
         let operation = self.core.pool.enter()?;
-        let header = match &self.writer {
-            Some(writer) => writer.write.lock().durable.clone(),
-            None => self.opened.clone(),
+        let (header, place) = match &self.writer {
+            Some(writer) => {
+                let write = writer.write.lock();
+                (write.durable.clone(), Some(write.place))
+            }
+            None => (self.opened.clone(), None),
         };
         let mut census = Census {
             core: &self.core,
@@ -123,7 +126,7 @@ impl Pager {
             findings: Vec::new(),
             _operation: operation,
         };
-        census.check_headers();
+        census.check_headers(place);
         census.count_free_space();
         Ok(census)
     }
@@ -190,8 +193,9 @@ impl Census<'_> {
         self.findings
     }
 
-    /// The newest header must be on the medium as it is in memory; the other one must be usable too.
-    fn check_headers(&mut self) {
+    /// Both headers must be usable. The newest one, where a writer knows its place, must be on the medium as it is in memory:
+    /// if its write was lost, the next open would go back to an older commit, and nothing else would tell.
+    fn check_headers(&mut self, newest: Option<Place>) {
         for place in Place::BOTH {
             let mut page = Page::boxed();
             self.used.insert(place.page().0);
@@ -200,6 +204,10 @@ impl Census<'_> {
                     Problem::Unreadable(self.core.context.io(IoOperation::Read(place.page()), error))
                 }
                 Ok(()) => match Header::decode(&page, place, true) {
+                    Ok(found) if newest == Some(place) && found != self.header => {
+                        let source = Corruption::Birth { found: found.commit, expected: self.header.commit };
+                        Problem::Corrupt(source)
+                    }
                     Ok(_) => continue,
                     Err(HeaderError::Rejected(why) | HeaderError::Impossible(why)) => Problem::Header(why),
                     // Neither is possible in a file that could be opened, unless it was tampered with since.

@@ -137,7 +137,12 @@ impl Writer {
                 // or older operations have ended, the group can be committed after all.
                 Ok(None) => {
                     write.group = group;
-                    write = self.growth.extend_for_close(write)?;
+                    // The end of an operation is noticed when a batch begins, and perhaps none ever does.
+                    let waiting = write.releases.len();
+                    write.release_passed(&self.core.pool);
+                    if write.releases.len() == waiting {
+                        write = self.growth.extend_for_close(write)?;
+                    }
                 }
                 Err(error) => {
                     write.lost_groups.push(group);

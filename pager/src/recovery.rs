@@ -23,8 +23,9 @@ use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
 use crate::format::checksum::DatabaseSeed;
 use crate::format::header::{FORMAT_VERSION, Header, HeaderError, Place, Trust, has_magic};
 use crate::format::manifest::Manifest;
-use crate::format::page::Page;
-use crate::format::page_id::Birth;
+use crate::format::page::{PAGE_SIZE, Page};
+use crate::format::page_id::{Birth, PageId};
+use crate::space::range::FIRST_USABLE;
 
 /// How far births, and the number of the next commit, may lead the number of the newest flushed header: so many batches
 /// may gather in memory, or write pages early, before a commit must go out.
@@ -37,6 +38,9 @@ pub(crate) const HEAL_LEAP: u64 = 2 * BIRTHS_AHEAD;
 
 /// Pages of a new file: 64 KiB. A file of this size or less without a single header is an unfinished create.
 pub(crate) const INITIAL_PAGES: u64 = 16;
+
+/// Bytes of the first space root, at its beginning, that are not zero.
+const SPACE_ROOT_HEADER: usize = 24;
 
 /// The state that an open found.
 #[derive(Debug)]
@@ -58,7 +62,7 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
     disk.flush().map_err(|error| context.io(IoOperation::Flush, error))?;
     disk.drop_cache().map_err(|error| context.io(IoOperation::Open, error))?;
     let file_bytes = disk.byte_len().map_err(|error| context.io(IoOperation::Inspect, error))?;
-    let file_pages = file_bytes / crate::format::page::PAGE_SIZE as u64;
+    let file_pages = file_bytes / PAGE_SIZE as u64;
     if file_pages < 2 {
         return Err(short_file(disk, context, file_bytes));
     }
@@ -82,7 +86,7 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
     candidates.sort_by_key(|(header, _)| std::cmp::Reverse(header.commit));
     let mut candidates = candidates.into_iter();
     let Some((newest, place)) = candidates.next() else {
-        return Err(no_header(rejections, magic, file_pages, context));
+        return Err(no_header(rejections, magic, file_bytes, disk, context));
     };
     let highest_seen = newest.commit;
     let other = candidates.next();
@@ -95,12 +99,12 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
     }
 
     let mut rejected = rejections.into_iter().flatten().next();
-    let (header, place) = match verify(&newest, disk, context)? {
+    let (header, place) = match verify(&newest, disk, file_pages, context)? {
         Ok(()) => (newest, place),
         Err(incomplete) => {
             rejections[place as usize] = Some(incomplete);
             rejected = Some(incomplete);
-            other.ok_or_else(|| no_header(rejections, magic, file_pages, context))?
+            other.ok_or_else(|| no_header(rejections, magic, file_bytes, disk, context))?
         }
     };
     if header.page_count > file_pages {
@@ -141,12 +145,17 @@ pub(crate) fn write_header(
 }
 
 /// Whether the newest header may be believed (step 4). The outer error is one that must not be forgiven.
-fn verify(header: &Header, disk: &dyn Disk, context: &ErrorContext) -> Result<Result<(), Corruption>> {
+fn verify(
+    header: &Header,
+    disk: &dyn Disk,
+    file_pages: u64,
+    context: &ErrorContext,
+) -> Result<Result<(), Corruption>> {
     match header.trust {
         Trust::Sealed | Trust::Synced => Ok(Ok(())),
         Trust::Manifest => header
             .manifest
-            .verify(header.commit, DatabaseSeed::new(header.database_id), disk)
+            .verify(header.commit, DatabaseSeed::new(header.database_id), disk, file_pages)
             .map_err(|(operation, error)| context.io(operation, error)),
     }
 }
@@ -170,13 +179,16 @@ fn fatal(error: HeaderError, place: Place, context: &ErrorContext) -> PagerError
 /// A file of less than two pages: empty, the beginning of a create, or not ours.
 fn short_file(disk: &dyn Disk, context: &ErrorContext, file_bytes: u64) -> PagerError {
     let path = context.0.clone();
-    if file_bytes == 0 {
-        return PagerError::UnfinishedCreate { path };
-    }
     let mut page = Page::boxed();
-    match disk.read_page(Place::First.page(), &mut page) {
-        Ok(()) if page.is_blank() => PagerError::UnfinishedCreate { path },
-        _ => PagerError::NotADatabase { path, reason: "it is shorter than two pages" },
+    if file_bytes == PAGE_SIZE as u64
+        && let Err(error) = disk.read_page(Place::First.page(), &mut page)
+    {
+        return context.io(IoOperation::Read(Place::First.page()), error);
+    }
+    if file_bytes.is_multiple_of(PAGE_SIZE as u64) && page.is_blank() {
+        PagerError::UnfinishedCreate { path }
+    } else {
+        PagerError::NotADatabase { path, reason: "it is shorter than two pages" }
     }
 }
 
@@ -184,18 +196,44 @@ fn short_file(disk: &dyn Disk, context: &ErrorContext, file_bytes: u64) -> Pager
 fn no_header(
     [first, second]: [Option<Corruption>; 2],
     magic: bool,
-    file_pages: u64,
+    file_bytes: u64,
+    disk: &dyn Disk,
     context: &ErrorContext,
 ) -> PagerError {
     let path = context.0.clone();
     let (first, second) = (first.unwrap_or(Corruption::Blank), second.unwrap_or(Corruption::Blank));
     // A create sees to it that place 0 stays blank until place 1 is complete, and that whatever part of place 1
     // survives a power cut has the magic bytes: see `create`.
-    if first == Corruption::Blank && file_pages <= INITIAL_PAGES && (magic || second == Corruption::Blank) {
-        PagerError::UnfinishedCreate { path }
-    } else if magic {
+    if first == Corruption::Blank && (magic || second == Corruption::Blank) {
+        match holds_nothing(disk, file_bytes) {
+            Ok(true) => return PagerError::UnfinishedCreate { path },
+            Ok(false) => {}
+            Err((operation, error)) => return context.io(operation, error),
+        }
+    }
+    if magic {
         PagerError::NoValidHeader { path, first, second }
     } else {
         PagerError::NotADatabase { path, reason: "its first two pages hold no DynaMite header" }
     }
+}
+
+/// Whether the file can be what an interrupted create leaves behind the headers: whole pages, no more than it makes, all
+/// of them blank but for the first space root. An open for creation overwrites such a file, so nothing that
+/// somebody may miss must pass.
+fn holds_nothing(disk: &dyn Disk, file_bytes: u64) -> Result<bool, (IoOperation, std::io::Error)> {
+    let page_size = PAGE_SIZE as u64;
+    if !file_bytes.is_multiple_of(page_size) || file_bytes / page_size > INITIAL_PAGES {
+        return Ok(false);
+    }
+    let mut page = Page::boxed();
+    for id in (2..(file_bytes / page_size) as u32).map(PageId) {
+        disk.read_page(id, &mut page).map_err(|error| (IoOperation::Read(id), error))?;
+        // A space root that says nothing: a page header, and a torn one too, within these bytes.
+        let first_free = if u64::from(id.0) == FIRST_USABLE { SPACE_ROOT_HEADER } else { 0 };
+        if page.bytes()[first_free..].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

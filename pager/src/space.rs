@@ -196,8 +196,12 @@ impl Space {
     /// How many pages hold nothing, or nothing that a new operation could read: available ones and those in limbo.
     pub(crate) fn free_pages(&self) -> u64 {
         let limbo: u64 = self.limbo.values().map(PageSet::len).sum();
-        let marked = self.map.free_pages().saturating_sub(self.claimed.len());
-        self.available.pages() + limbo + marked
+        self.spare_pages() + limbo
+    }
+
+    /// How many pages hold nothing and may be given out, or are marked in the map and may be soon.
+    pub(crate) fn spare_pages(&self) -> u64 {
+        self.available.pages() + self.map.free_pages().saturating_sub(self.claimed.len())
     }
 
     /// Opens a batch. Its birth is newer than all before.
@@ -504,7 +508,10 @@ impl Space {
 
     /// Makes marked pages available. They are free, unless the file was tampered with.
     pub(crate) fn claim(&mut self, extent: Extent) -> Result<(), Corruption> {
-        let in_batch = self.open.as_ref().is_some_and(|batch| batch.allocated.overlaps(extent));
+        let in_batch = self
+            .open
+            .as_ref()
+            .is_some_and(|batch| batch.allocated.overlaps(extent) || batch.freed.overlaps(extent));
         let in_limbo = self.limbo.values().any(|freed| freed.overlaps(extent));
         let is_root = self.root.is_some_and(|root| extent.contains(root.id));
         if in_batch || in_limbo || is_root || self.available.overlaps(extent) {

@@ -9,7 +9,9 @@
 //! - Steps are 1/16 of the file, at least 64 KiB, at most 16 MiB.
 //! - The last pages of the file are a reserve: an ordinary batch may not use them, one that frees more than it
 //!   allocates may ([`use_reserve`](crate::commit::write_batch::WriteBatch::use_reserve)), so that deleting works on a full
-//!   device; the very last are for closing a group.
+//!   device; the very last are for closing a group. Where closing has used some of them, as many pages elsewhere
+//!   must stay free: else ordinary batches that live on what the one before has freed would use up the
+//!   reserve, a space root at a time.
 //! - The free tail is cut off when both headers, and every operation still in flight, know only the smaller file.
 
 use std::io;
@@ -48,10 +50,12 @@ impl Growth {
 
     /// Takes free pages for the open batch, or extends the file.
     pub(crate) fn allocate(&self, count: u32, placement: Placement, use_reserve: bool) -> Result<Extent> {
-        let reserve = CLOSE_RESERVE + if use_reserve { 0 } else { RESERVE };
+        let reserve = reserve(use_reserve);
         let mut write = self.write.lock();
         loop {
-            if let Some(extent) = write.space.allocate(&mut &*self.core, count, placement)? {
+            if keeps_reserve(&write, count, reserve)
+                && let Some(extent) = write.space.allocate(&mut &*self.core, count, placement)?
+            {
                 return Ok(extent);
             }
             let limit = write.file_pages.saturating_sub(reserve);
@@ -63,8 +67,17 @@ impl Growth {
     }
 
     /// Takes free pages for the open batch without extending the file.
-    pub(crate) fn allocate_from_free(&self, count: u32, placement: Placement) -> Result<Option<Extent>> {
-        self.write.lock().space.allocate(&mut &*self.core, count, placement)
+    pub(crate) fn allocate_from_free(
+        &self,
+        count: u32,
+        placement: Placement,
+        use_reserve: bool,
+    ) -> Result<Option<Extent>> {
+        let mut write = self.write.lock();
+        if !keeps_reserve(&write, count, reserve(use_reserve)) {
+            return Ok(None);
+        }
+        write.space.allocate(&mut &*self.core, count, placement)
     }
 
     /// Extends the file for the space root of a commit.
@@ -159,6 +172,17 @@ impl Growth {
         self.core.counters.zeroed_pages.add(to - from);
         Ok(())
     }
+}
+
+/// How many pages a batch must leave free.
+fn reserve(use_reserve: bool) -> u64 {
+    CLOSE_RESERVE + if use_reserve { 0 } else { RESERVE }
+}
+
+/// Whether the reserve is whole after `count` pages were taken from the free space.
+fn keeps_reserve(write: &WriteState, count: u32, reserve: u64) -> bool {
+    let tail = write.file_pages.saturating_sub(write.space.page_count());
+    tail >= reserve || tail + write.space.spare_pages() >= reserve + u64::from(count)
 }
 
 fn step(file_pages: u64) -> u64 {

@@ -129,7 +129,7 @@ impl<'p> WriteBatch<'p> {
 
     /// Like [`allocate_run`](Self::allocate_run), from free space only: `None` if it holds no such run.
     pub fn try_allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Option<Extent>> {
-        let found = self.writer.growth.allocate_from_free(count, Placement::Hole)?;
+        let found = self.writer.growth.allocate_from_free(count, Placement::Hole, self.may_use_reserve)?;
         if let Some(extent) = found {
             self.format(extent, kind, 0)?;
         }
@@ -174,6 +174,12 @@ impl<'p> WriteBatch<'p> {
         if ptr.birth == self.birth && self.dirty.remove(&ptr.id).is_some() {
             self.writer.write.lock().space.take_back(extent);
             return Ok(());
+        }
+        let is_own = self.dirty.contains_key(&ptr.id) || self.written_early.contains(ptr.id.0);
+        if is_own && ptr.birth != self.birth {
+            // An older page has been given out as free, so the free space of the file lies.
+            let source = Corruption::NotInUse { page: ptr.id };
+            return Err(self.writer.core.context.corrupt(ptr.id, source));
         }
         let mut write = self.writer.write.lock();
         let freed = if write.group.pages.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth) {

@@ -78,6 +78,10 @@ const NO_PAGE: [u8; PagePtr::SIZE] = [0; PagePtr::SIZE];
 const FLAG_SEALED: u32 = 1;
 const FLAG_SYNCED: u32 = 2;
 
+/// The highest number that a commit can have. At a million commits a second it takes 290,000 years to get there, so that
+/// a higher one is damage; and what is added to a number that was read does not overflow.
+const COMMIT_MAX: Birth = Birth(u64::MAX / 2);
+
 /// Feature flags that this build knows: none yet.
 const KNOWN_FEATURES: u64 = 0;
 
@@ -224,6 +228,9 @@ impl Header {
             return Err(impossible("page count", page_count));
         }
         let commit = page.birth();
+        if commit == Birth(0) || commit > COMMIT_MAX {
+            return Err(impossible("commit number", commit.0));
+        }
         let root = |name, offset| {
             let ptr = PagePtr::from_bytes(&page.get(offset));
             if ptr.id.0 < 2 || u64::from(ptr.id.0) >= page_count {

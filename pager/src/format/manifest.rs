@@ -95,36 +95,32 @@ impl Manifest {
 
     /// Reads every page of the commit and says which extent, if any, is not what the commit wrote.
     ///
-    /// A page that cannot be read because the file ends before it counts as not written: the length of the
-    /// file is as volatile as its contents. Every other read error is returned, since rolling back on a
-    /// failing read would undo an acknowledged commit.
+    /// A page beyond the `file_pages` that the file has counts as not written: the length of the file is as volatile as
+    /// its contents. Every failing read is returned, also one that ends early, since rolling back on it would
+    /// undo an acknowledged commit.
     pub(crate) fn verify(
         &self,
         commit: Birth,
         seed: DatabaseSeed,
         disk: &dyn Disk,
+        file_pages: u64,
     ) -> Result<Result<(), Corruption>, (IoOperation, std::io::Error)> {
+        if let Some(entry) = self.0.iter().find(|entry| entry.extent.end() > file_pages) {
+            return Ok(Err(Corruption::Manifest { commit, first: entry.extent.first }));
+        }
         let ids: Vec<PageId> = self.0.iter().flat_map(|entry| entry.extent.pages()).collect();
         let mut pages = vec![Page::zeroed(); ids.len()];
         let mut reads: Vec<PageRead<'_>> =
             ids.iter().zip(&mut pages).map(|(&id, page)| PageRead { id, page, result: Ok(()) }).collect();
         disk.read_batch(&mut reads);
-        let mut beyond_end = Vec::new();
         for read in reads {
-            match read.result {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => beyond_end.push(read.id),
-                Err(error) => return Err((IoOperation::Read(read.id), error)),
-            }
+            read.result.map_err(|error| (IoOperation::Read(read.id), error))?;
         }
         let mut pages = pages.iter();
         for entry in &self.0 {
             let extent: Vec<&Page> = pages.by_ref().take(entry.extent.count as usize).collect();
-            let whole = entry
-                .extent
-                .pages()
-                .zip(&extent)
-                .all(|(id, page)| !beyond_end.contains(&id) && seed.check_place(page, id).is_ok());
+            let whole =
+                entry.extent.pages().zip(&extent).all(|(id, page)| seed.check_place(page, id).is_ok());
             if !whole || hash(commit, extent.into_iter()) != entry.hash {
                 return Ok(Err(Corruption::Manifest { commit, first: entry.extent.first }));
             }

@@ -258,3 +258,27 @@ pub fn cell_ptrs(operation: &mut Operation<'_>, state: State) -> Vec<PagePtr> {
     }
     ptrs
 }
+
+/// Adds a cell behind the last one.
+pub fn append(batch: &mut WriteBatch<'_>, cell: Cell) -> Result<()> {
+    let root = batch.roots().catalog.expect("the cells were filled");
+    let root = batch.writable(root, Placement::Together)?;
+    batch.set_roots(Roots { catalog: Some(root), ..batch.roots() });
+    let index = usize::from(batch.page_mut(root).slot_count());
+    assert!(index < CELLS_MAX);
+    let (first, pages) = write_cell(batch, index, cell)?;
+    put_entry(batch.page_mut(root), index, first, pages);
+    batch.end_operation()
+}
+
+/// Takes the last cell away.
+pub fn remove_last(batch: &mut WriteBatch<'_>) -> Result<()> {
+    let root = batch.roots().catalog.expect("the cells were filled");
+    let root = batch.writable(root, Placement::Together)?;
+    batch.set_roots(Roots { catalog: Some(root), ..batch.roots() });
+    let last = usize::from(batch.page_mut(root).slot_count()) - 1;
+    let (first, count) = entry(batch.page_mut(root), last);
+    batch.page_mut(root).set_slot_count(last as u16);
+    batch.free_run(Extent { first: first.id, count }, first.birth)?;
+    batch.end_operation()
+}
