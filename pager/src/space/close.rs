@@ -14,7 +14,9 @@
 //! 4. If more is to be listed than fits, *spill* ranges into the map until the list is half full. Whole ranges with the
 //!    most extents go first, so that few leaves are written. A range with few extents is spilled only if the
 //!    list would overflow: where extents are spread thinly, each spilled one costs a map page, and the cost of a
-//!    close must stay in proportion to what its batches freed.
+//!    close must stay in proportion to what its batches freed. The lowest extents of spilled ranges that are available
+//!    now are listed nevertheless, as far as half the list has room: a range that gets pages from limbo is closed to
+//!    allocations until they are released, and a file of a single range would have to grow meanwhile.
 //! 5. Rewrite the leaves of dirty and spilled ranges and the directories above them, then the root.
 //! 6. Bring memory into line.
 //!
@@ -72,8 +74,10 @@ struct Plan {
     listed: Vec<Extent>,
     /// Ranges with taken pages.
     dirty: BTreeSet<u32>,
-    /// Ranges all of whose free extents go into the map.
+    /// Ranges whose free extents go into the map.
     spilled: BTreeSet<u32>,
+    /// Extents of spilled ranges that are listed all the same, ascending.
+    spared: Vec<Extent>,
     /// Ranges whose claimed extents are left to the map, where they are marked already.
     forgotten: BTreeSet<u32>,
 }
@@ -154,6 +158,9 @@ impl Space {
                         if !bits.set(offset_in_range(free.first), free.count) {
                             return Err(store.corrupt(root.id, free_twice(free)));
                         }
+                    }
+                    for spared in plan.spared.iter().filter(|spared| range_of(spared.first) == range) {
+                        bits.clear(offset_in_range(spared.first), spared.count);
                     }
                 }
                 Ok(())
@@ -237,6 +244,12 @@ impl Space {
                     plan.listed.push(extent);
                 }
             });
+            let room = LIST_AFTER_SPILL.saturating_sub(plan.listed.len());
+            let available =
+                self.available.iter().filter(|extent| plan.spilled.contains(&range_of(extent.first)));
+            plan.spared = available.take(room).collect();
+            plan.listed.extend(&plan.spared);
+            plan.listed.sort_unstable();
         }
         plan
     }
@@ -292,7 +305,9 @@ impl Space {
         for &range in &plan.spilled {
             self.leave_to_map(whole_range(range));
             self.search.improved(range);
-            self.tail_checked = None;
+        }
+        for spared in &plan.spared {
+            self.available.insert(*spared);
         }
         for &range in &plan.dirty {
             if !plan.spilled.contains(&range) {

@@ -5,7 +5,7 @@ use crate::format::page::{Page, PageKind};
 use crate::format::page_id::{Birth, Extent, PageId};
 use crate::space::check::free_extents;
 use crate::space::close::Closed;
-use crate::space::page::LIST_CAPACITY;
+use crate::space::page::{LIST_CAPACITY, SpaceRoot};
 use crate::space::page_set::PageSet;
 use crate::space::range::{RANGE_PAGES, range_end, range_of, usable_start};
 use crate::space::testing::{Choices, FakeStore, NO_LIMIT, Twins, extent};
@@ -49,6 +49,20 @@ fn scattered_file(free: u32) -> Twins {
     free_and_close(&mut twins, singles.into_iter().take(free as usize));
     release_all(&mut twins);
     twins
+}
+
+/// Frees an extent for the roots to come, so that none is at the end of the file.
+fn move_root_below(twins: &mut Twins, extent: Extent) {
+    free_and_close(twins, [extent]);
+    for _ in 0..2 {
+        release_all(twins);
+        assert!(extent.contains(twins.close().root.id));
+    }
+    release_all(twins);
+}
+
+fn used_within(twins: &Twins, extent: Extent) -> Vec<Extent> {
+    twins.model.live.extents_within(extent).collect()
 }
 
 fn used(twins: &Twins) -> impl Iterator<Item = PageId> {
@@ -131,6 +145,45 @@ fn thinly_spread_frees_cost_no_more_map_pages_than_pages_freed() {
         free_and_close(&mut twins, (0..freed).map(|range| page_in(range, nth)));
         // The root entries' 254 ranges share one directory.
         assert!(twins.map_pages <= u64::from(freed) + 1, "{} map pages at {nth}", twins.map_pages);
+    }
+}
+
+/// Extents that are three in each of 200 ranges: spilling them to half would cost 121 leaves.
+#[test]
+fn where_extents_are_thin_no_more_is_spilled_than_must_be() {
+    let mut twins = full_file(200 * RANGE_PAGES);
+    for nth in 0..3 {
+        free_and_close(&mut twins, (0..200).map(|range| extent(range * RANGE_PAGES + 1000 + 2 * nth, 1)));
+    }
+    // 601 extents, with one for old roots, less 475, by three; and the directory.
+    assert_eq!(twins.map_pages, 42 + 1);
+}
+
+#[test]
+fn a_spill_takes_whole_ranges_until_the_list_is_half_full() {
+    let mut twins = full_file(10 * RANGE_PAGES);
+    let extents = (0..10 * 60).map(|nth| extent(nth / 60 * RANGE_PAGES + 100 + 2 * (nth % 60), 1));
+    free_and_close(&mut twins, extents);
+    // 601 extents with the old root; 6 ranges would leave 241, and 237 are half.
+    assert_eq!(twins.map_pages, 7);
+}
+
+/// The only range of a file gets a mass of pages from limbo, and small commits go on.
+#[test]
+fn a_spill_leaves_enough_to_go_on_with() {
+    let mut twins = full_file(10_000);
+    free_and_close(&mut twins, [extent(50, 1), extent(100, 40), extent(200, 1)]);
+    release_all(&mut twins);
+    free_and_close(&mut twins, (2000..4000).step_by(2).map(|page| extent(page, 1)));
+    assert!(!twins.space.quarantine.is_empty());
+    let page_count = twins.space.page_count();
+    for _ in 0..10 {
+        twins.begin();
+        twins.allocate(1, Placement::Hole).expect("a page is free");
+        twins.allocate(2, Placement::Together).expect("a run is free");
+        twins.finish(&[]);
+        twins.close();
+        assert_eq!((twins.map_pages, twins.space.page_count()), (0, page_count));
     }
 }
 
@@ -238,11 +291,15 @@ fn pages_placed_together_and_the_root_form_one_run() {
     twins.begin();
     assert_eq!(twins.allocate(1, Placement::Together), Some(extent(40, 1)));
     assert_eq!(twins.allocate(1, Placement::Hole), Some(extent(95, 1)));
-    assert_eq!(twins.allocate(3, Placement::Together), Some(extent(41, 3)));
-    assert_eq!(twins.allocate(1, Placement::Hole), Some(extent(20, 1)), "the run is spared, and so is the old root, far up");
-    assert_eq!(twins.allocate(1, Placement::Together), Some(extent(44, 1)));
+    assert_eq!(twins.allocate(7, Placement::Together), Some(extent(41, 7)));
+    assert_eq!(
+        twins.allocate(1, Placement::Hole),
+        Some(extent(20, 1)),
+        "the run is spared, and so is the old root, far up"
+    );
+    assert_eq!(twins.allocate(1, Placement::Together), Some(extent(48, 1)));
     twins.finish(&[]);
-    assert_eq!(twins.close().root.id, PageId(45));
+    assert_eq!(twins.close().root.id, PageId(49));
 }
 
 /// The map marks long runs, and the list has short ones.
@@ -420,18 +477,24 @@ fn pages_taken_and_given_up_within_a_group_cost_no_map_page() {
 /// A close claims the free tail from the map, and fails afterwards.
 #[test]
 fn a_failed_close_loses_nothing_that_it_claimed() {
-    let mut twins = full_file(2 * RANGE_PAGES);
+    let mut twins = full_file(2 * RANGE_PAGES - 1000);
     let tail = 2 * RANGE_PAGES - 10_000;
-    // The root goes below, so that the tail can be cut.
-    free_and_close(&mut twins, [extent(100, 20)]);
-    release_all(&mut twins);
-    free_and_close(&mut twins, (tail..2 * RANGE_PAGES).step_by(2).map(|page| extent(page, 1)));
-    release_all(&mut twins);
-    free_and_close(&mut twins, (tail + 3..2 * RANGE_PAGES).step_by(2).map(|page| extent(page, 1)));
+    move_root_below(&mut twins, extent(100, 20));
+    let end = twins.space.page_count() as u32;
+    // Single pages, which are claimed first, and a run behind them up to the end.
+    let singles = (tail..end - 200).step_by(2).map(|page| extent(page, 1));
+    let run = used_within(&twins, extent(end - 150, 150));
+    free_and_close(&mut twins, singles.chain(run));
+    assert!(twins.map_pages > 0);
     release_all(&mut twins);
     twins.begin();
+    let mut low = Vec::new();
     while twins.space.unclaimed.is_none() {
-        twins.allocate(1, Placement::Hole).expect("a page is free");
+        low.push(twins.allocate(1, Placement::Hole).expect("a page is free"));
+    }
+    // With a run for the root, it does not claim the one at the end.
+    for page in low.into_iter().filter(|page| page.first.0 < tail) {
+        twins.take_back(page);
     }
     twins.finish(&[]);
     let free = twins.space.free_pages();
@@ -484,6 +547,29 @@ fn a_free_tail_is_cut_once_it_is_released() {
     assert_eq!(twins.close().page_count, 1002, "the old root is behind it");
     release_all(&mut twins);
     assert_eq!(twins.close().page_count, 502, "two roots alternate in front of it");
+}
+
+/// The tail was spilled into the map while readers may still need it.
+#[test]
+fn a_tail_in_quarantine_is_not_cut() {
+    let mut twins = full_file(10_000);
+    move_root_below(&mut twins, extent(100, 30));
+    let singles = |from: u32| (from..from + 2000).step_by(2).map(|page| extent(page, 1));
+    let closed = free_and_close(&mut twins, singles(4000).chain([extent(9000, 1000)]));
+    assert!(twins.map_pages > 0);
+    assert_eq!(twins.close().page_count, closed.page_count);
+    // The tail is taken out of the map, and freed again before it was unmarked.
+    release_all(&mut twins);
+    twins.begin();
+    assert_eq!(twins.allocate(1000, Placement::Hole), Some(extent(9000, 1000)));
+    twins.finish(&[]);
+    free_and_close(&mut twins, singles(6500).chain([extent(9000, 1000)]));
+    assert!(twins.space.quarantine.contains_key(&0));
+    for _ in 0..3 {
+        assert_eq!(twins.close().page_count, closed.page_count);
+    }
+    release_all(&mut twins);
+    assert_eq!(twins.close().page_count, 9000);
 }
 
 /// The tail spans ranges, is marked in the map, and leaves reserved places behind.
@@ -662,47 +748,58 @@ fn use_hostile_state(store: &mut FakeStore, closed: Closed) -> Result<(), PagerE
     }
 }
 
+/// Lists an extent that the leaf of its range marks too, and gives the leaf's page.
+fn list_what_is_marked(twins: &mut Twins) -> PageId {
+    let closed = twins.closed.expect("closed");
+    let is_leaf = |page: &Page| page.kind() == PageKind::SPACE_MAP && page.level() == 0;
+    let leaf = twins.store.pages.values().find(|page| is_leaf(page)).expect("there is a leaf").id();
+    let decode = |page| SpaceRoot::decode(page, closed.page_count).expect("valid");
+    let mut state = decode(&twins.store.pages[&closed.root.id]);
+    let mut marked = Vec::new();
+    let visit = &mut |extent: Extent| {
+        if range_of(extent.first) == range_of(leaf) && !state.listed.contains(&extent) {
+            marked.push(extent);
+        }
+    };
+    free_extents(&mut twins.store, closed.root, closed.page_count, visit, &mut |error| panic!("{error}"))
+        .expect("no I/O fails");
+    state.listed = vec![marked[0]];
+    let mut root = Page::boxed();
+    state.encode(closed.root, &mut root);
+    twins.store.pages.insert(closed.root.id, root);
+    leaf
+}
+
 #[test]
-fn the_checker_names_a_page_that_is_listed_and_marked() {
+fn the_checker_names_the_leaf_that_marks_a_listed_page() {
     let mut twins = state_of_every_kind();
     let closed = twins.closed.expect("closed");
-    let marked = twins.space.map.free_pages();
-    let (leaf, _) = twins
-        .store
-        .pages
-        .iter()
-        .find(|(_, page)| page.kind() == PageKind::SPACE_MAP && page.level() == 0)
-        .expect("there is a leaf");
-    let leaf = *leaf;
-    let mut first = None;
-    let mut total = 0;
-    free_extents(
-        &mut twins.store,
-        closed.root,
-        closed.page_count,
-        &mut |extent| {
-            total += u64::from(extent.count);
-            if range_of(extent.first) == range_of(leaf) && extent.first.0 > leaf.0 {
-                first = Some(extent);
-            }
-        },
-        &mut |error| panic!("{error}"),
-    )
-    .expect("no I/O fails");
-    assert!(total > marked);
-    let marked_too = first.expect("the leaf marks something");
-    let mut root = Page::zeroed();
-    root.bytes_mut().copy_from_slice(twins.store.pages[&closed.root.id].bytes());
-    let mut decoded = crate::space::page::SpaceRoot::decode(&root, closed.page_count).expect("valid");
-    decoded.listed = vec![marked_too];
-    decoded.encode(closed.root, &mut root);
-    twins.store.pages.insert(closed.root.id, Box::new(root));
+    let leaf = list_what_is_marked(&mut twins);
     let mut findings = Vec::new();
-    free_extents(&mut twins.store, closed.root, closed.page_count, &mut |_| {}, &mut |error| {
-        findings.push(error)
-    })
-    .expect("no I/O fails");
+    let finding = &mut |error| findings.push(error);
+    free_extents(&mut twins.store, closed.root, closed.page_count, &mut |_| {}, finding)
+        .expect("no I/O fails");
     assert!(matches!(&findings[..], [PagerError::Corrupt { page, .. }] if *page == leaf), "{findings:?}");
+}
+
+#[test]
+fn a_page_that_is_listed_and_marked_is_handed_out_once() {
+    let mut twins = state_of_every_kind();
+    let closed = twins.closed.expect("closed");
+    let leaf = list_what_is_marked(&mut twins);
+    let root = &twins.store.pages[&closed.root.id];
+    let mut space = Space::open(root, closed.root, closed.page_count).expect("the root alone is valid");
+    space.begin(Birth(1000));
+    let mut handed_out = PageSet::default();
+    let error = loop {
+        match space.allocate(&mut twins.store, 1, Placement::Hole) {
+            Ok(Some(page)) => assert!(!handed_out.overlaps(page), "{page:?} is handed out twice"),
+            Ok(None) => panic!("the contradiction was not noticed"),
+            Err(error) => break error,
+        }
+        handed_out = space.open.as_ref().expect("open").allocated.clone();
+    };
+    assert!(matches!(error, PagerError::Corrupt { page, .. } if page == leaf), "{error}");
 }
 
 /// Prints what an allocation costs with ten million free pages: `cargo test --release -- --ignored --nocapture`.
