@@ -126,9 +126,9 @@ impl Clock {
     pub(crate) fn evict(&self, frame: FrameId) -> bool {
         let place = &self.marks[frame.0 as usize];
         let mark = place.load(Ordering::Relaxed);
-        // Acquire pairs with `unpin`: what the one who had pinned the frame read of it comes before.
+        // Relaxed, since the hand has acquired what made the frame clean (`admit` or `unpin`) when it found it so.
         mark & (STATE | COUNTER) == CLEAN
-            && place.compare_exchange(mark, DETACHED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            && place.compare_exchange(mark, DETACHED, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn change_state(&self, frame: FrameId, next: impl Fn(u8) -> u8) -> u8 {
@@ -161,7 +161,8 @@ impl Clock {
             let at = hand.next;
             hand.step(frames);
             let place = &self.marks[at];
-            // Acquire pairs with `admit`: the page id of a clean frame is that of the page in it.
+            // Acquire pairs with `admit`: the page id of a clean frame is that of the page in it. And with `unpin`: what
+            // the one who had pinned the frame read of it comes before its next filling.
             let mark = place.load(Ordering::Acquire);
             if mark & STATE != CLEAN {
                 passed_over += 1;
