@@ -1,3 +1,27 @@
 //! Workloads and helpers of the benchmarks.
+//!
+//! Criterion measures one thing at a time, which suits what happens in memory. A device that others use too drifts
+//! by more than what is to be told apart, so whatever touches it is measured in turns with bare I/O, in small
+//! rounds, and reported as the ratio: [`interleave`] takes the turns, [`sample`] keeps the times, [`table`] prints them.
 
 #![forbid(unsafe_code)]
+
+pub mod arguments;
+
+pub mod scratch;
+
+pub mod random;
+
+pub mod sample;
+
+pub mod interleave;
+
+pub mod table;
+
+pub mod bulk_fill;
+
+pub mod toy_index;
+
+pub mod recording_disk;
+
+pub mod forgetful_disk;

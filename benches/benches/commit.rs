@@ -1,0 +1,293 @@
+//! How long commits take, as a multiple of F: one write of 4 KiB and one flush, measured in turns with them.
+//!
+//! The database is a toy index of 2,000 leaves under six inner pages and a root. Beside F and the commit two
+//! more subjects take turns, which tell where the time goes:
+//!
+//! * `same shape`: the pages that the commit wrote, written to a twin of the file by the same backend and flushed, with
+//!   nothing around it. What the commit takes beyond that is our own doing.
+//! * `one run`: as many pages, in one run and a header. What `same shape` takes beyond that is the price of
+//!   scattered pages.
+//!
+//! F comes in pairs with commits, 20 pairs a round. A round is quiet if F's 90th percentile is at most 1.3 × its median.
+
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dynamite_benches::arguments::{Arguments, Effort};
+use dynamite_benches::interleave::interleave;
+use dynamite_benches::random::Random;
+use dynamite_benches::recording_disk::{Notes, RecordingDisk};
+use dynamite_benches::sample::Sample;
+use dynamite_benches::scratch::Scratch;
+use dynamite_benches::table::Table;
+use dynamite_benches::toy_index::{FANOUT, Policy, ToyIndex};
+use dynamite_pager::disk::reference::WriteAndFlush;
+use dynamite_pager::disk::{Disk, PageWrite, file};
+use dynamite_pager::{IoChoice, Options, Page, PageId, Pager, Placement};
+
+const LEAVES: usize = 2_000;
+
+/// Pairs of F and a commit in a round.
+const PAIRS: usize = 20;
+
+/// Pages of the files that the two bare subjects write to: more than the database ever has.
+const TWIN_PAGES: u32 = 8192;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// What a commit changes.
+#[derive(Clone, Copy)]
+struct Change {
+    name: &'static str,
+    leaves: usize,
+    /// Whether all the leaves are under one inner page.
+    together: bool,
+}
+
+/// One leaf takes three pages: itself, its parent and the root.
+const CHANGES: [Change; 4] = [
+    Change { name: "1 leaf", leaves: 1, together: false },
+    Change { name: "6 leaves of one parent", leaves: 6, together: true },
+    Change { name: "8 leaves anywhere", leaves: 8, together: false },
+    Change { name: "64 leaves anywhere", leaves: 64, together: false },
+];
+
+const POLICIES: [(&str, Policy); 2] = [
+    ("leaves in holes", Policy { leaf: Placement::Hole, inner: Placement::Together }),
+    ("parents too", Policy { leaf: Placement::Hole, inner: Placement::Hole }),
+];
+
+fn main() -> Outcome<()> {
+    let arguments = Arguments::of_process();
+    if arguments.list || !arguments.wants("commit") {
+        return list(arguments.list);
+    }
+    let scratch = Scratch::new(env!("CARGO_TARGET_TMPDIR"))?;
+    for (backend, choice) in [("io_uring", IoChoice::Uring), ("syscall", IoChoice::Syscall)] {
+        let mut times = Table::new(
+            format!(
+                "Commits by {backend}, in multiples of F; every commit changes the inner pages above, and the root"
+            ),
+            &[
+                "change",
+                "placement",
+                "F us",
+                "F p90",
+                "commit us",
+                "of F",
+                "round p10",
+                "p90",
+                "quiet rounds",
+                "of F, quiet",
+            ],
+        );
+        let mut parts = Table::new(
+            format!(
+                "Where the time of a commit goes, by {backend}, and what bare I/O takes, in multiples of F"
+            ),
+            &[
+                "change",
+                "placement",
+                "pages",
+                "extents",
+                "flushes",
+                "write us",
+                "flush us",
+                "rest us",
+                "same shape",
+                "one run",
+                "resizes",
+            ],
+        );
+        for (policy_name, policy) in POLICIES {
+            let bench = Bench::new(&scratch, choice, &format!("{backend} {policy_name}"))?;
+            bench.settle(policy, arguments.effort)?;
+            for change in CHANGES {
+                let measured = bench.measure(change, policy, &scratch.file("unit"), arguments.effort)?;
+                times.row(measured.times_row(change, policy_name));
+                parts.row(measured.parts_row(change, policy_name));
+            }
+        }
+        times.print();
+        parts.print();
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "that is what was asked for")]
+fn list(wanted: bool) -> Outcome<()> {
+    if wanted {
+        println!("commit: benchmark");
+    }
+    Ok(())
+}
+
+/// A database and what its commits are compared with.
+struct Bench {
+    pager: Pager,
+    disk: Arc<RecordingDisk>,
+    index: ToyIndex,
+    twin: Arc<dyn Disk>,
+}
+
+impl Bench {
+    fn new(scratch: &Scratch, choice: IoChoice, name: &str) -> Outcome<Bench> {
+        let disk = RecordingDisk::new(file::create(&scratch.file(&format!("{name} database")), choice)?);
+        let pager = Options::new().create_on(disk.clone(), *b"a commit's bench")?;
+        let index = ToyIndex::create(&pager, LEAVES)?;
+        let twin = file::create(&scratch.file(&format!("{name} twin")), choice)?;
+        twin.grow(TWIN_PAGES.into())?;
+        twin.write_zeros(PageId(0), TWIN_PAGES)?;
+        twin.flush()?;
+        Ok(Bench { pager, disk, index, twin })
+    }
+
+    /// Commits until the file has its size and its free pages are as mixed as they get.
+    fn settle(&self, policy: Policy, effort: Effort) -> Outcome<()> {
+        let mut random = Random(3);
+        for round in 0..effort.pick(600, 100, 2) {
+            let change = CHANGES[round % CHANGES.len()];
+            self.index.change(&self.pager, &change.choose(&mut random), round as u64, policy)?;
+        }
+        Ok(())
+    }
+
+    fn measure(&self, change: Change, policy: Policy, unit: &Path, effort: Effort) -> Outcome<Measured> {
+        let mut measured = Measured::default();
+        let mut unit = WriteAndFlush::open(unit)?;
+        let mut random = Random(4);
+        // Some of this change alone first, so that what the one before left behind has settled.
+        for _ in 0..effort.pick(40, 10, 1) {
+            self.index.change(&self.pager, &change.choose(&mut random), 0, policy)?;
+        }
+        for _ in 0..effort.pick(10, 3, 1) {
+            let mut last = vec![PageId(0)];
+            let samples = interleave(effort.pick(PAIRS, PAIRS, 2), 4, |subject| {
+                let leaves = change.choose(&mut random);
+                drop(self.disk.take());
+                let started = Instant::now();
+                match subject {
+                    0 => unit.run()?,
+                    1 => drop(self.index.change(&self.pager, &leaves, 1, policy)?),
+                    2 => write_and_flush(&*self.twin, &last)?,
+                    _ => write_and_flush(&*self.twin, &run_of(last.len()))?,
+                }
+                let took = started.elapsed();
+                if subject == 1 {
+                    let notes = self.disk.take();
+                    last = notes.batches.concat();
+                    measured.note(&notes, took);
+                }
+                Ok::<_, Box<dyn Error>>(took.as_secs_f64() * 1e6)
+            })?;
+            measured.round(&samples);
+        }
+        Ok(measured)
+    }
+}
+
+impl Change {
+    fn choose(&self, random: &mut Random) -> Vec<usize> {
+        if !self.together {
+            return random.distinct(self.leaves, LEAVES);
+        }
+        let first = random.below(LEAVES / FANOUT) * FANOUT;
+        random.distinct(self.leaves, FANOUT).into_iter().map(|leaf| first + leaf).collect()
+    }
+}
+
+/// Where `pages` pages stand, if they are a header and one run.
+fn run_of(pages: usize) -> Vec<PageId> {
+    std::iter::once(0).chain(100..).take(pages).map(PageId).collect()
+}
+
+fn write_and_flush(disk: &dyn Disk, ids: &[PageId]) -> std::io::Result<()> {
+    let mut page = Page::boxed();
+    page.bytes_mut()[..4].copy_from_slice(&ids[0].0.to_le_bytes());
+    let writes: Vec<PageWrite<'_>> = ids.iter().map(|id| PageWrite { id: *id, page: &page }).collect();
+    disk.write_batch(&writes)?;
+    disk.flush()
+}
+
+/// What was measured of one change.
+#[derive(Default)]
+struct Measured {
+    unit: Sample,
+    commit: Sample,
+    /// The ratio of the medians of each round, of all of them and of the quiet ones.
+    ratio: Sample,
+    quiet_ratio: Sample,
+    same_shape: Sample,
+    one_run: Sample,
+    pages: Sample,
+    extents: Sample,
+    flushes: Sample,
+    writing: Sample,
+    flushing: Sample,
+    rest: Sample,
+    resizes: usize,
+}
+
+impl Measured {
+    fn note(&mut self, notes: &Notes, took: Duration) {
+        self.pages.push(notes.pages() as f64);
+        self.extents.push(notes.extents() as f64);
+        self.flushes.push(notes.flushes as f64);
+        self.writing.push_us(notes.writing);
+        self.flushing.push_us(notes.flushing);
+        self.rest.push_us(took.saturating_sub(notes.writing + notes.flushing));
+        self.resizes += notes.resizes;
+    }
+
+    fn round(&mut self, samples: &[Sample]) {
+        let [unit, commit, same_shape, one_run] = samples else { unreachable!("four subjects") };
+        let ratio = commit.median() / unit.median();
+        self.ratio.push(ratio);
+        if unit.quantile(0.9) <= 1.3 * unit.median() {
+            self.quiet_ratio.push(ratio);
+        }
+        self.same_shape.push(same_shape.median() / unit.median());
+        self.one_run.push(one_run.median() / unit.median());
+        self.unit.extend(unit);
+        self.commit.extend(commit);
+    }
+
+    fn times_row(&self, change: Change, policy: &str) -> [String; 10] {
+        [
+            change.name.to_owned(),
+            policy.to_owned(),
+            format!("{:.0}", self.unit.median()),
+            format!("{:.0}", self.unit.quantile(0.9)),
+            format!("{:.0}", self.commit.median()),
+            format!("{:.2}", self.ratio.median()),
+            format!("{:.2}", self.ratio.quantile(0.1)),
+            format!("{:.2}", self.ratio.quantile(0.9)),
+            format!("{} of {}", self.quiet_ratio.len(), self.ratio.len()),
+            if self.quiet_ratio.is_empty() {
+                "-".to_owned()
+            } else {
+                format!("{:.2}", self.quiet_ratio.median())
+            },
+        ]
+    }
+
+    fn parts_row(&self, change: Change, policy: &str) -> [String; 11] {
+        [
+            change.name.to_owned(),
+            policy.to_owned(),
+            format!("{:.1}", self.pages.mean()),
+            format!("{:.1}", self.extents.mean()),
+            format!("{:.2}", self.flushes.mean()),
+            format!("{:.0}", self.writing.median()),
+            format!("{:.0}", self.flushing.median()),
+            format!("{:.0}", self.rest.median()),
+            format!("{:.2}", self.same_shape.median()),
+            format!("{:.2}", self.one_run.median()),
+            self.resizes.to_string(),
+        ]
+    }
+}
