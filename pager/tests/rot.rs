@@ -205,9 +205,9 @@ fn before_commit() -> (DiskSim, Pager, Cells) {
     let pager = toy::create_on(&disk).expect("nothing fails");
     let mut state: Cells = (0..6).map(Cell::of).collect();
     toy::fill(&pager, &state).expect("nothing fails");
-    for round in 0..3 {
-        state[round] = Cell { value: 100 + round as u64, pages: 1 + round as u32 };
-        toy::commit(&pager, &[(round, state[round])]).expect("nothing fails");
+    for (index, cell) in state.iter_mut().enumerate().take(3) {
+        *cell = Cell { value: 100 + index as u64, pages: 1 + index as u32 };
+        toy::commit(&pager, &[(index, *cell)]).expect("nothing fails");
     }
     disk.take_log();
     (disk, pager, state)
