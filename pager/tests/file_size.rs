@@ -6,6 +6,7 @@ mod toy;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dynamite_pager::disk::Disk;
@@ -147,6 +148,29 @@ fn the_file_shrinks_once_nobody_can_miss_what_is_cut_off() {
     let pager = open(&path);
     assert_eq!(read_all(&pager).expect("the state can be read"), small);
     assert_sound(&pager, "after the cut and reopening");
+}
+
+/// Pages that are rewritten move to lower places, also where the free ones are few long extents: with each history of
+/// small commits before, which leaves other holes.
+#[test]
+fn rewritten_pages_leave_the_end_of_a_nearly_empty_file() {
+    for small_commits in 0..12 {
+        let options = Options::new().cache_bytes(4 << 20).background(false);
+        let pager = options.create_on(Arc::new(DiskSim::new(1)), DATABASE_ID).expect("nothing fails");
+        fill(&pager, &vec![Cell { value: 1, pages: 60 }; 60]).expect("nothing fails");
+        for value in 0..small_commits {
+            commit(&pager, &[(0, Cell::of(value))]).expect("nothing fails");
+        }
+        let changes: Vec<_> = (0..60).map(|index| (index, Cell::of(2))).collect();
+        for _ in 0..3 {
+            commit(&pager, &changes).expect("nothing fails");
+        }
+        for value in 0..20 {
+            commit(&pager, &[(0, Cell::of(value))]).expect("nothing fails");
+        }
+        let page_count = pager.stats().page_count;
+        assert!(page_count < 500, "{page_count} pages after {small_commits} small commits");
+    }
 }
 
 /// Nobody calls for maintenance; the commits do.
