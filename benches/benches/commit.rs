@@ -39,6 +39,8 @@ const TWIN_PAGES: u32 = 8192;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+const BACKENDS: [(&str, IoChoice); 2] = [("io_uring", IoChoice::Uring), ("syscall", IoChoice::Syscall)];
+
 /// What a commit changes.
 #[derive(Clone, Copy)]
 struct Change {
@@ -56,18 +58,23 @@ const CHANGES: [Change; 4] = [
     Change { name: "64 leaves anywhere", leaves: 64, together: false },
 ];
 
-const POLICIES: [(&str, Policy); 2] = [
+const POLICIES: [(&str, Policy); 3] = [
     ("leaves in holes", Policy { leaf: Placement::Hole, inner: Placement::Together }),
+    ("none in holes", Policy { leaf: Placement::Together, inner: Placement::Together }),
     ("parents too", Policy { leaf: Placement::Hole, inner: Placement::Hole }),
 ];
 
 fn main() -> Outcome<()> {
     let arguments = Arguments::of_process();
-    if arguments.list || !arguments.wants("commit") {
-        return list(arguments.list);
+    if arguments.list {
+        list();
+        return Ok(());
     }
     let scratch = Scratch::new(env!("CARGO_TARGET_TMPDIR"))?;
-    for (backend, choice) in [("io_uring", IoChoice::Uring), ("syscall", IoChoice::Syscall)] {
+    for (backend, choice) in BACKENDS {
+        if !arguments.wants(&name(backend)) {
+            continue;
+        }
         let mut times = Table::new(
             format!(
                 "Commits by {backend}, in multiples of F; every commit changes the inner pages above, and the root"
@@ -118,12 +125,13 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
+fn name(backend: &str) -> String {
+    format!("commit/{backend}")
+}
+
 #[allow(clippy::print_stdout, reason = "that is what was asked for")]
-fn list(wanted: bool) -> Outcome<()> {
-    if wanted {
-        println!("commit: benchmark");
-    }
-    Ok(())
+fn list() {
+    BACKENDS.iter().for_each(|(backend, _)| println!("{}: benchmark", name(backend)));
 }
 
 /// A database and what its commits are compared with.

@@ -2,7 +2,7 @@
 //!
 //! Criterion measures one thing at a time, which suits what happens in memory. A device that others use too drifts
 //! by more than what is to be told apart, so whatever touches it is measured in turns with bare I/O, in small
-//! rounds, and reported as the ratio: [`interleave`] takes the turns, [`sample`] keeps the times, [`table`] prints them.
+//! rounds, and reported as the ratio: [`interleave`](mod@interleave) takes the turns, [`sample`] keeps the times, [`table`] prints them.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,8 @@ pub mod scratch;
 pub mod random;
 
 pub mod sample;
+
+pub mod cpu_time;
 
 pub mod interleave;
 

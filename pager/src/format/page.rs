@@ -93,21 +93,25 @@ impl Page {
     }
 
     /// All bytes, the header included.
+    #[inline]
     pub fn bytes(&self) -> &[u8; PAGE_SIZE] {
         &self.0
     }
 
     /// All bytes, the header included.
+    #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8; PAGE_SIZE] {
         &mut self.0
     }
 
     /// What follows the header.
+    #[inline]
     pub fn payload(&self) -> &[u8; PAYLOAD_SIZE] {
         self.0[PAGE_HEADER_SIZE..].try_into().expect("PAYLOAD_SIZE bytes follow the header")
     }
 
     /// What follows the header.
+    #[inline]
     pub fn payload_mut(&mut self) -> &mut [u8; PAYLOAD_SIZE] {
         (&mut self.0[PAGE_HEADER_SIZE..]).try_into().expect("PAYLOAD_SIZE bytes follow the header")
     }
@@ -136,26 +140,31 @@ impl Page {
     }
 
     /// The batch that wrote the page.
+    #[inline]
     pub fn birth(&self) -> Birth {
         Birth(u64::from_le_bytes(self.get(BIRTH)))
     }
 
     /// Where the page belongs.
+    #[inline]
     pub fn id(&self) -> PageId {
         PageId(u32::from_le_bytes(self.get(ID)))
     }
 
     /// What the page holds.
+    #[inline]
     pub fn kind(&self) -> PageKind {
         PageKind(self.0[KIND])
     }
 
     /// 0 for a leaf, the height above the leaves for an inner page.
+    #[inline]
     pub fn level(&self) -> u8 {
         self.0[LEVEL]
     }
 
     /// Number of slots of a slotted page.
+    #[inline]
     pub fn slot_count(&self) -> u16 {
         u16::from_le_bytes(self.get(SLOT_COUNT))
     }
@@ -166,6 +175,7 @@ impl Page {
     }
 
     /// Lowest byte of a slotted page's cell area.
+    #[inline]
     pub fn cell_offset(&self) -> u16 {
         u16::from_le_bytes(self.get(CELL_OFFSET))
     }
@@ -176,6 +186,7 @@ impl Page {
     }
 
     /// Bytes of the prefix that all keys of a slotted page share.
+    #[inline]
     pub fn prefix_len(&self) -> u16 {
         u16::from_le_bytes(self.get(PREFIX_LEN))
     }
@@ -190,6 +201,7 @@ impl Page {
         self.0.iter().all(|byte| *byte == 0)
     }
 
+    #[inline]
     pub(crate) fn get<const N: usize>(&self, offset: usize) -> [u8; N] {
         self.0[offset..offset + N].try_into().expect("N bytes")
     }

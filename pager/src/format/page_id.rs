@@ -78,6 +78,7 @@ impl PagePtr {
     pub const SIZE: usize = 12;
 
     /// The pointer's form on disk.
+    #[inline]
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
         bytes[..4].copy_from_slice(&self.id.0.to_le_bytes());
@@ -87,6 +88,7 @@ impl PagePtr {
 
     /// Reads a pointer from disk. Every bit pattern is a pointer; whether the page exists and has that birth is
     /// checked when it is read.
+    #[inline]
     pub fn from_bytes(bytes: &[u8; Self::SIZE]) -> PagePtr {
         let (id, birth) = bytes.split_at(4);
         PagePtr {
