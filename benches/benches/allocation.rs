@@ -95,7 +95,7 @@ fn measure(
     pager: &Pager,
     name: &str,
     rounds: usize,
-    in_use: &mut Vec<PagePtr>,
+    in_use: &mut [PagePtr],
     table: &mut Table,
 ) -> Outcome<()> {
     let free = pager.stats().free_pages.expect("a writer knows");

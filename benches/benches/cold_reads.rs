@@ -24,6 +24,10 @@ use dynamite_pager::{Access, IoChoice, Operation, Options, PageId, PagePtr, Page
 
 const DEPTHS: [usize; 3] = [1, 8, 32];
 
+/// Pages read in one turn, and in one at depth 1, which takes several times as long a page.
+const TURN: usize = 256;
+const TURN_ALONE: usize = 64;
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
@@ -36,8 +40,7 @@ fn main() -> Outcome<()> {
     let path = scratch.file("cold");
     let pages = effort.pick(1 << 18, 1 << 16, 1 << 12);
     let cache_bytes = effort.pick(32 << 20, 16 << 20, 1 << 20);
-    let rounds = effort.pick(60, 20, 2);
-    let turn_pages = effort.pick(1024, 512, 64);
+    let rounds = effort.pick(240, 60, 2);
 
     let writer = Options::new().cache_bytes(256 << 20).create(&path, *b"cold reads bench")?;
     let mut ptrs = bulk_fill(&writer, pages)?;
@@ -52,7 +55,7 @@ fn main() -> Outcome<()> {
     ];
     let mut table = Table::new(
         format!(
-            "Cold random reads, {} MiB of pages, a pool of {} MiB, {rounds} rounds of {turn_pages} pages each",
+            "Cold random reads, {} MiB of pages, a pool of {} MiB, {rounds} rounds",
             deck.ptrs.len() >> 8,
             cache_bytes >> 20
         ),
@@ -67,8 +70,8 @@ fn main() -> Outcome<()> {
             run: ours(pager, depth),
         }));
         let samples = interleave(rounds, subjects.len(), |number| {
-            // A turn at depth 1 takes several times as long.
-            let hand = deck.deal(if depth == 1 { turn_pages / 4 } else { turn_pages });
+            // Turns of a few milliseconds: as short as they can be without the first reads of each counting much.
+            let hand = deck.deal(if depth == 1 { TURN_ALONE } else { TURN });
             let started = Instant::now();
             (subjects[number].run)(&hand)?;
             Ok::<_, Box<dyn Error>>(started.elapsed().as_secs_f64() * 1e6 / hand.len() as f64)
@@ -95,10 +98,13 @@ fn list(wanted: bool) -> Outcome<()> {
     Ok(())
 }
 
+/// Reads the pages that it is given.
+type Run<'a> = Box<dyn FnMut(&[PagePtr]) -> Outcome<()> + 'a>;
+
 /// Somebody who reads pages.
 struct Subject<'a> {
     name: String,
-    run: Box<dyn FnMut(&[PagePtr]) -> Outcome<()> + 'a>,
+    run: Run<'a>,
 }
 
 /// Bare I/O at this depth. The first one is what all are compared with.
@@ -131,7 +137,7 @@ fn ids(ptrs: &[PagePtr]) -> Vec<PageId> {
 }
 
 /// Our reads, one operation per batch.
-fn ours(pager: &Pager, depth: usize) -> Box<dyn FnMut(&[PagePtr]) -> Outcome<()> + '_> {
+fn ours(pager: &Pager, depth: usize) -> Run<'_> {
     Box::new(move |ptrs| {
         for batch in ptrs.chunks(depth) {
             let (mut operation, _) = pager.enter()?;

@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_ratio_belongs_to_its_turn() {
-        let ratios = Sample([6.0, 2.0].to_vec()).ratios(&Sample([3.0, 4.0].to_vec()));
-        assert_eq!((ratios.quantile(0.0), ratios.quantile(1.0)), (0.5, 2.0));
+        let ratios = Sample([6.0, 2.0].to_vec()).ratios(&Sample([2.0, 4.0].to_vec()));
+        assert_eq!((ratios.quantile(0.0), ratios.quantile(1.0)), (0.5, 3.0));
     }
 }
