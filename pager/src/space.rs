@@ -132,8 +132,7 @@ pub(crate) struct Space {
     pub(crate) root: Option<PagePtr>,
     /// The page behind the last one that was placed together.
     pub(crate) run_next: Option<PageId>,
-    /// The page count at which the map was last asked in vain for a free tail. What a close spills cannot change
-    /// the answer: what is available at the tail was cut before, and what is in limbo is not free yet.
+    /// The page before which the map was last asked in vain for a free tail. Forgotten whenever the map gains pages.
     pub(crate) tail_checked: Option<u64>,
 }
 

@@ -49,6 +49,12 @@ const KEPT_MAX: usize = 2 * LIST_CAPACITY;
 /// How many leaves a close looks into for the free tail.
 const TAIL_LEAVES: usize = 4;
 
+/// How many free pages stay at the end of a file whose free tail begins with this page. Twice as many are there before any are cut, so that a file that
+/// breathes is not cut at every breath.
+pub(crate) fn tail_slack(tail: PageId) -> u32 {
+    (tail.0 / 8).clamp(8, 64)
+}
+
 /// What a close wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Closed {
@@ -175,29 +181,46 @@ impl Space {
     }
 
     /// Lowers the page count past available pages at the end of the file, and past the reserved places of a range
-    /// that becomes empty. Marked pages at the end are claimed for that.
+    /// that becomes empty. Marked pages at the end are claimed for that. Some pages stay, as a run for what the next
+    /// commits place together: a file without any slack has single holes only, and scattered commits.
     fn cut_tail(&mut self, store: &mut dyn MapStore, cut: &mut Vec<Extent>) -> Result<()> {
         for leaves in 0.. {
             while let Some(tail) = self.available.ending_at(self.page_count) {
-                self.available.remove(tail);
-                self.taken.insert_all(&self.claimed.within(tail));
-                cut.push(tail);
                 let range = range_of(tail.first);
-                let is_empty = u64::from(tail.first.0) == usable_start(range) && range > 0;
-                self.page_count = if is_empty { range_start(range) } else { tail.first.0.into() };
+                if range == 0 || u64::from(tail.first.0) != usable_start(range) {
+                    break;
+                }
+                self.cut(tail, cut);
+                self.page_count = range_start(range);
             }
             if leaves == TAIL_LEAVES || !self.claim_tail(store)? {
                 break;
             }
         }
+        if let Some(tail) = self.available.ending_at(self.page_count) {
+            let slack = tail_slack(tail.first);
+            if tail.count > 2 * slack {
+                let first = PageId(tail.first.0 + slack);
+                self.cut(Extent { first, count: tail.count - slack }, cut);
+                self.page_count = first.0.into();
+            }
+        }
         Ok(())
     }
 
-    /// Makes the run of marked pages at the end of the file available.
+    fn cut(&mut self, tail: Extent, cut: &mut Vec<Extent>) {
+        self.available.remove(tail);
+        self.taken.insert_all(&self.claimed.within(tail));
+        cut.push(tail);
+    }
+
+    /// Makes the run of marked pages available that ends the file, or ends where the available ones at its end begin.
     fn claim_tail(&mut self, store: &mut dyn MapStore) -> Result<bool> {
-        let last = PageId((self.page_count - 1) as u32);
+        let tail_start =
+            self.available.ending_at(self.page_count).map_or(self.page_count, |tail| tail.first.0.into());
+        let last = PageId((tail_start - 1) as u32);
         let range = range_of(last);
-        if self.tail_checked == Some(self.page_count)
+        if self.tail_checked == Some(tail_start)
             || self.quarantine.contains_key(&range)
             || self.claimed.contains(Extent::single(last))
         {
@@ -208,7 +231,7 @@ impl Space {
         let end = offset_in_range(last) + 1;
         let first = bits.run_before(end);
         if first == end {
-            self.tail_checked = Some(self.page_count);
+            self.tail_checked = Some(tail_start);
             return Ok(false);
         }
         let tail = extent_in_range(range, first, end - first);
@@ -295,6 +318,9 @@ impl Space {
     fn settle(&mut self, map: SpaceMap, plan: &Plan) {
         self.map = map;
         self.unclaimed = None;
+        if !plan.forgotten.is_empty() || !plan.spilled.is_empty() {
+            self.tail_checked = None;
+        }
         for &range in &plan.forgotten {
             let claimed: Vec<Extent> = self.claimed.extents_within(whole_range(range)).collect();
             for extent in claimed {

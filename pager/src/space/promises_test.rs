@@ -482,8 +482,8 @@ fn a_failed_close_loses_nothing_that_it_claimed() {
     move_root_below(&mut twins, extent(100, 20));
     let end = twins.space.page_count() as u32;
     // Single pages, which are claimed first, and a run behind them up to the end.
-    let singles = (tail..end - 200).step_by(2).map(|page| extent(page, 1));
-    let run = used_within(&twins, extent(end - 150, 150));
+    let singles = (tail..end - 400).step_by(2).map(|page| extent(page, 1));
+    let run = used_within(&twins, extent(end - 350, 350));
     free_and_close(&mut twins, singles.chain(run));
     assert!(twins.map_pages > 0);
     release_all(&mut twins);
@@ -493,7 +493,7 @@ fn a_failed_close_loses_nothing_that_it_claimed() {
         low.push(twins.allocate(1, Placement::Hole).expect("a page is free"));
     }
     // With a run for the root, it does not claim the one at the end.
-    for page in low.into_iter().filter(|page| page.first.0 < tail) {
+    for page in low.into_iter().filter(|page| page.first.0 < tail || page.first.0 >= end - 400) {
         twins.take_back(page);
     }
     twins.finish(&[]);
@@ -546,7 +546,11 @@ fn a_free_tail_is_cut_once_it_is_released() {
     release_all(&mut twins);
     assert_eq!(twins.close().page_count, 1002, "the old root is behind it");
     release_all(&mut twins);
-    assert_eq!(twins.close().page_count, 502, "two roots alternate in front of it");
+    assert_eq!(
+        twins.close().page_count,
+        502 + 64,
+        "two roots alternate in front of it, and some slack stays"
+    );
 }
 
 /// The tail was spilled into the map while readers may still need it.
@@ -569,7 +573,7 @@ fn a_tail_in_quarantine_is_not_cut() {
         assert_eq!(twins.close().page_count, closed.page_count);
     }
     release_all(&mut twins);
-    assert_eq!(twins.close().page_count, 9000);
+    assert_eq!(twins.close().page_count, 9000 + 64, "some slack stays");
 }
 
 /// The tail spans ranges, is marked in the map, and leaves reserved places behind.
@@ -591,7 +595,7 @@ fn ranges_that_become_empty_are_cut_with_their_reserved_places() {
     }
     // The two roots that alternate find room in range 0 only at its end, so range 1 may have to stay.
     let page_count = twins.space.page_count();
-    assert!(page_count <= u64::from(RANGE_PAGES) + 10, "{page_count} pages are left");
+    assert!(page_count <= u64::from(RANGE_PAGES) + 10 + 64, "{page_count} pages are left");
     assert!(twins.store.pages.len() <= 2, "no map page is left");
 }
 
