@@ -26,7 +26,7 @@ use dynamite_benches::recording_disk::{Notes, RecordingDisk};
 use dynamite_benches::sample::Sample;
 use dynamite_benches::scratch::Scratch;
 use dynamite_benches::table::Table;
-use dynamite_benches::toy_index::{FANOUT, Policy, ToyIndex};
+use dynamite_benches::toy_index::{Policy, ToyIndex};
 use dynamite_pager::disk::reference::WriteAndFlush;
 use dynamite_pager::disk::{Disk, PageWrite, file};
 use dynamite_pager::{IoChoice, Options, Page, PageId, Pager, Placement};
@@ -48,23 +48,24 @@ const BACKENDS: [(&str, IoChoice); 2] = [("io_uring", IoChoice::Uring), ("syscal
 struct Change {
     name: &'static str,
     leaves: usize,
-    /// Whether all the leaves are under one inner page.
-    together: bool,
+    /// Whether they are other leaves each time.
+    anywhere: bool,
+    policy: Policy,
 }
 
-/// One leaf takes three pages: itself, its parent and the root.
-const CHANGES: [Change; 4] = [
-    Change { name: "1 leaf", leaves: 1, together: false },
-    Change { name: "6 leaves of one parent", leaves: 6, together: true },
-    Change { name: "8 leaves anywhere", leaves: 8, together: false },
-    Change { name: "64 leaves anywhere", leaves: 64, together: false },
+/// The root and the free-space root are rewritten by every commit, and placed together. So are the pages that are
+/// the same every time; leaves that are others each time, and their parents, go to single holes.
+const CHANGES: [Change; 6] = [
+    Change { name: "1 page: the root", leaves: 0, anywhere: false, policy: RUN },
+    Change { name: "3 pages: any leaf, parent, root", leaves: 1, anywhere: true, policy: HOLES },
+    Change { name: "7 pages, the same each time", leaves: 5, anywhere: false, policy: RUN },
+    Change { name: "64 pages, the same each time", leaves: 62, anywhere: false, policy: RUN },
+    Change { name: "8 leaves anywhere, parents, root", leaves: 8, anywhere: true, policy: HOLES },
+    Change { name: "64 leaves anywhere, parents, root", leaves: 64, anywhere: true, policy: HOLES },
 ];
 
-const POLICIES: [(&str, Policy); 3] = [
-    ("leaves in holes", Policy { leaf: Placement::Hole, inner: Placement::Together }),
-    ("none in holes", Policy { leaf: Placement::Together, inner: Placement::Together }),
-    ("parents too", Policy { leaf: Placement::Hole, inner: Placement::Hole }),
-];
+const RUN: Policy = Policy { leaf: Placement::Together, inner: Placement::Together };
+const HOLES: Policy = Policy { leaf: Placement::Hole, inner: Placement::Hole };
 
 fn main() -> Outcome<()> {
     let arguments = Arguments::of_process();
@@ -78,12 +79,9 @@ fn main() -> Outcome<()> {
             continue;
         }
         let mut times = Table::new(
-            format!(
-                "Commits by {backend}, in multiples of F; every commit changes the inner pages above, and the root"
-            ),
+            format!("Commits by {backend}, in multiples of F"),
             &[
                 "change",
-                "placement",
                 "F us",
                 "F p90",
                 "commit us",
@@ -101,7 +99,6 @@ fn main() -> Outcome<()> {
             ),
             &[
                 "change",
-                "placement",
                 "pages",
                 "extents",
                 "flushes",
@@ -113,14 +110,12 @@ fn main() -> Outcome<()> {
                 "resizes",
             ],
         );
-        for (policy_name, policy) in POLICIES {
-            let bench = Bench::new(&scratch, choice, &format!("{backend} {policy_name}"))?;
-            bench.settle(policy, arguments.effort)?;
-            for change in CHANGES {
-                let measured = bench.measure(change, policy, &scratch.file("unit"), arguments.effort)?;
-                times.row(measured.times_row(change, policy_name));
-                parts.row(measured.parts_row(change, policy_name));
-            }
+        for change in CHANGES {
+            let bench = Bench::new(&scratch, choice, &format!("{backend} {}", change.name))?;
+            bench.settle(change, arguments.effort)?;
+            let measured = bench.measure(change, &scratch.file("unit"), arguments.effort)?;
+            times.row(measured.times_row(change));
+            parts.row(measured.parts_row(change));
         }
         times.print();
         parts.print();
@@ -158,23 +153,18 @@ impl Bench {
     }
 
     /// Commits until the file has its size and its free pages are as mixed as they get.
-    fn settle(&self, policy: Policy, effort: Effort) -> Outcome<()> {
+    fn settle(&self, change: Change, effort: Effort) -> Outcome<()> {
         let mut random = Random(3);
         for round in 0..effort.pick(600, 100, 2) {
-            let change = CHANGES[round % CHANGES.len()];
-            self.index.change(&self.pager, &change.choose(&mut random), round as u64, policy)?;
+            self.index.change(&self.pager, &change.choose(&mut random), round, change.policy)?;
         }
         Ok(())
     }
 
-    fn measure(&self, change: Change, policy: Policy, unit: &Path, effort: Effort) -> Outcome<Measured> {
+    fn measure(&self, change: Change, unit: &Path, effort: Effort) -> Outcome<Measured> {
         let mut measured = Measured::default();
         let mut unit = WriteAndFlush::open(unit)?;
         let mut random = Random(4);
-        // Some of this change alone first, so that what the one before left behind has settled.
-        for _ in 0..effort.pick(40, 10, 1) {
-            self.index.change(&self.pager, &change.choose(&mut random), 0, policy)?;
-        }
         for _ in 0..effort.pick(10, 3, 1) {
             let mut last = vec![PageId(0)];
             let samples = interleave(effort.pick(PAIRS, PAIRS, 2), 4, |subject| {
@@ -183,7 +173,7 @@ impl Bench {
                 let started = Instant::now();
                 match subject {
                     0 => unit.run()?,
-                    1 => drop(self.index.change(&self.pager, &leaves, 1, policy)?),
+                    1 => drop(self.index.change(&self.pager, &leaves, 1, change.policy)?),
                     2 => write_and_flush(&*self.twin, &last)?,
                     _ => write_and_flush(&*self.twin, &run_of(last.len()))?,
                 }
@@ -203,11 +193,7 @@ impl Bench {
 
 impl Change {
     fn choose(&self, random: &mut Random) -> Vec<usize> {
-        if !self.together {
-            return random.distinct(self.leaves, LEAVES);
-        }
-        let first = random.below(LEAVES / FANOUT) * FANOUT;
-        random.distinct(self.leaves, FANOUT).into_iter().map(|leaf| first + leaf).collect()
+        if self.anywhere { random.distinct(self.leaves, LEAVES) } else { (0..self.leaves).collect() }
     }
 }
 
@@ -269,10 +255,9 @@ impl Measured {
         self.commit.extend(commit);
     }
 
-    fn times_row(&self, change: Change, policy: &str) -> [String; 11] {
+    fn times_row(&self, change: Change) -> [String; 10] {
         [
             change.name.to_owned(),
-            policy.to_owned(),
             format!("{:.0}", self.unit.median()),
             format!("{:.0}", self.unit.quantile(0.9)),
             format!("{:.0}", self.commit.median()),
@@ -285,10 +270,9 @@ impl Measured {
         ]
     }
 
-    fn parts_row(&self, change: Change, policy: &str) -> [String; 11] {
+    fn parts_row(&self, change: Change) -> [String; 10] {
         [
             change.name.to_owned(),
-            policy.to_owned(),
             format!("{:.1}", self.pages.mean()),
             format!("{:.1}", self.extents.mean()),
             format!("{:.2}", self.flushes.mean()),

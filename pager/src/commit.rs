@@ -81,6 +81,8 @@ impl Writer {
             write.check_poison(&self.core.context)?;
         }
         write.release_passed(&self.core.pool);
+        let usable_pages = self.growth.usable_pages(&write);
+        write.space.ensure_run(usable_pages);
         let birth = write.next_birth;
         write.next_birth = birth.next();
         write.space.begin(birth);

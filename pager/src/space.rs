@@ -204,6 +204,20 @@ impl Space {
         self.available.pages() + self.map.free_pages().saturating_sub(self.claimed.len())
     }
 
+    /// Sees to it that there is a run of free pages for what the next batches place together, within
+    /// `limit_page_count`. Pages that every commit rewrites leave the run behind that they stood in, so one such run
+    /// serves for long; but where all free pages are single holes, none ever comes to be. A file with many holes
+    /// uses those rather than grow.
+    pub(crate) fn ensure_run(&mut self, limit_page_count: u64) {
+        let has_run = self.available.longest().is_some_and(|longest| longest.count >= RUN_PAGES);
+        if has_run || self.free_pages() >= (self.page_count / 16).max(64) {
+            return;
+        }
+        if let Some(run) = self.grow(2 * RUN_PAGES, limit_page_count) {
+            self.available.insert(run);
+        }
+    }
+
     /// Opens a batch. Its birth is newer than all before.
     pub(crate) fn begin(&mut self, birth: Birth) {
         assert!(self.open.is_none(), "a batch is open already");

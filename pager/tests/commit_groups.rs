@@ -85,9 +85,9 @@ fn an_aborted_batch_leaves_nothing_behind() {
         }
         assert_eq!(values(&pager), values(&control));
         assert_eq!(pages_in_use(&pager.stats()), pages_in_use(&control.stats()), "round {round}");
-        // Not the same pages need be free.
+        // Not the same pages need be free, and a small file may keep up to 16 free pages at its end.
         let (page_count, expected) = (pager.stats().page_count, control.stats().page_count);
-        assert!(page_count <= expected + 8, "round {round}: {page_count} pages instead of {expected}");
+        assert!(page_count <= expected + 8 + 16, "round {round}: {page_count} pages instead of {expected}");
         assert_sound(&pager, "after an abort");
     }
     assert!(pager.stats().early_writes > 0, "some of the batches were large");
@@ -110,7 +110,7 @@ fn an_abort_after_an_early_write_leaves_nothing_behind() {
     assert_eq!(pager.stats().page_count, before.page_count);
     assert_eq!(values(&pager), [0; 4]);
     commit_nothing(&pager);
-    assert_eq!(pager.stats().page_count, before.page_count);
+    assert!(pager.stats().page_count <= before.page_count + 16, "all but some slack is cut");
     assert_eq!(pages_in_use(&pager.stats()), pages_in_use(&before));
     // The ids are given out again, to pages of other contents.
     commit(&pager, &[(1, Cell { value: 7, pages: 200 })]).expect("nothing fails");

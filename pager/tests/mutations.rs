@@ -97,7 +97,7 @@ const MUTATIONS: &[Mutation] = &[
         mistake: "the pages of a manifest must be whole, but need not be those of the commit",
         file: "format/manifest.rs",
         from: "!whole || hash(commit, extent.into_iter()) != entry.hash",
-        to: "!whole || hash(commit, extent.into_iter()) == !entry.hash",
+        to: "!whole",
         caught_by: "power_loss",
     },
     Mutation {
@@ -112,8 +112,8 @@ const MUTATIONS: &[Mutation] = &[
         rule: "3",
         mistake: "a manifest page that cannot be read counts as lost, so that an acknowledged commit is undone",
         file: "format/manifest.rs",
-        from: "if error.kind() == std::io::ErrorKind::UnexpectedEof =>",
-        to: "if error.kind() != std::io::ErrorKind::InvalidData =>",
+        from: "            read.result.map_err(|error| (IoOperation::Read(read.id), error))?;\n",
+        to: "            if read.result.is_err() {\n                return Ok(Err(Corruption::Manifest { commit, first: read.id }));\n            }\n",
         caught_by: "io_faults",
     },
     Mutation {

@@ -48,6 +48,11 @@ impl Growth {
         Growth { core, write, grown: Condvar::new() }
     }
 
+    /// How many of the file's pages any batch may use.
+    pub(crate) fn usable_pages(&self, write: &WriteState) -> u64 {
+        write.file_pages.saturating_sub(reserve(false))
+    }
+
     /// Takes free pages for the open batch, or extends the file.
     pub(crate) fn allocate(&self, count: u32, placement: Placement, use_reserve: bool) -> Result<Extent> {
         let reserve = reserve(use_reserve);
@@ -191,7 +196,8 @@ fn step(file_pages: u64) -> u64 {
 
 fn runs_short(write: &WriteState) -> bool {
     let usable = write.file_pages.saturating_sub(RESERVE + CLOSE_RESERVE);
-    usable < write.space.page_count() + step(write.file_pages) / 2 && write.file_pages < PAGES_MAX
+    usable < write.space.page_count() + (step(write.file_pages) / 2).max(STEP_MIN)
+        && write.file_pages < PAGES_MAX
 }
 
 /// The size to which the file may and should be cut.
