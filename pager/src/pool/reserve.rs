@@ -31,8 +31,14 @@ pub(crate) struct Reserve {
 struct State {
     free: Vec<FrameId>,
     limbo: VecDeque<(Epoch, FrameId)>,
+    /// How many frames in limbo are reason enough to look whether some are free again, even while others are: frames
+    /// that were used lately are in the processor's caches, and those that never were cost a page fault each.
+    reclaim_at: usize,
     hand: Hand,
 }
+
+/// How much the limbo grows from one look at it to the next.
+const RECLAIM_STEP: usize = 32;
 
 /// Frames at the most that are kept in reserve.
 const TARGET_MAX: usize = 64;
@@ -44,6 +50,7 @@ impl Reserve {
             // From the back, so that the region is used from its beginning.
             free: (0..frames as u32).rev().map(FrameId).collect(),
             limbo: VecDeque::new(),
+            reclaim_at: RECLAIM_STEP,
             hand: Hand::new(),
         };
         Reserve { state: Mutex::new(state), target: (frames / 64).clamp(1, TARGET_MAX) }
@@ -63,7 +70,7 @@ impl Reserve {
             let evicted = evict(&mut state.hand, self.target);
             state.retire(epochs, &evicted);
         }
-        if state.free.is_empty() {
+        if state.free.is_empty() || state.limbo.len() >= state.reclaim_at {
             state.reclaim(epochs);
         }
         state.free.pop()
@@ -109,5 +116,6 @@ impl State {
         while let Some((_, frame)) = self.limbo.pop_front_if(|(tag, _)| *tag <= oldest) {
             self.free.push(frame);
         }
+        self.reclaim_at = self.limbo.len() + RECLAIM_STEP;
     }
 }
