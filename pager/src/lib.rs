@@ -67,6 +67,7 @@ pub mod loom_models {
     use std::path::Path;
     use std::sync::Arc;
 
+    use crate::commit::published::{Published, State};
     use crate::disk::Disk;
     use crate::error::ErrorContext;
     use crate::format::checksum::DatabaseSeed;
@@ -77,4 +78,30 @@ pub mod loom_models {
         BufferPool::with_exactly(disk, seed, ErrorContext(path.into()), frames, Arc::default())
             .expect("memory")
     }
+
+    /// The published state, by itself.
+    #[derive(Debug)]
+    pub struct PublishedState(Published);
+
+    impl PublishedState {
+        /// Publishes a first state.
+        pub fn new(state: State) -> PublishedState {
+            PublishedState(Published::new(state))
+        }
+
+        /// What a reader sees.
+        pub fn load(&self) -> State {
+            self.0.load()
+        }
+
+        /// What the one writer does.
+        pub fn store(&self, state: State) {
+            self.0.store(state);
+        }
+    }
 }
+
+/// The code in the README holds too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -234,6 +234,15 @@ fn a_kill_followed_by_a_power_cut_never_takes_back_what_was_seen() {
         let result = create_on(&disk).and_then(|pager| mixed_workload(&pager, 5, &mut witness));
         let killed = disk.after_kill();
         let context = format!("killed at operation {operations}");
+        // Opening reads what was never flushed, and writes a header that must not outlive it.
+        let rounds = if operations % 3 == 0 { 24 } else { 0 };
+        for (round, seed) in (0..rounds).zip((operations..).map(|seed| 2 + seed % 20)) {
+            let opening = killed.after_kill();
+            opening.crash_after(opening.operations() + round);
+            let _ = open_on(&opening);
+            let context = format!("{context}, power lost in the next open at {round}, seed {seed}");
+            check_survivor(&opening.after_power_loss(seed), &witness, &context);
+        }
         let found = check_survivor(&killed, &witness, &context);
         if let Some(found) = found {
             let witness = Witness { allowed: vec![found.clone()], newest: found };

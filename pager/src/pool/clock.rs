@@ -263,9 +263,9 @@ mod tests {
         for frame in (0..100).map(FrameId) {
             clock.admit(frame, Access::Scan, false, true);
         }
-        let mut hand = Hand::new();
+        let mut hand = Hand { next: 0, evicted_this_round: 100, decrements: true };
         assert_eq!(evict_all(&clock, &mut hand, 5), []);
-        assert_eq!(hand.next, 0, "one round");
+        assert_eq!((hand.next, hand.decrements), (0, false), "one round");
         assert!(clock.unpin(FrameId(50)));
         assert_eq!(evict_all(&clock, &mut hand, 5), [50]);
     }

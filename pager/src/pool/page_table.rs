@@ -192,6 +192,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn the_table_agrees_with_a_hash_map(steps in prop::collection::vec(page_id(), 1..400)) {
             let table = PageTable::new(FRAMES);
