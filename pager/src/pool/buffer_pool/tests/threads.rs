@@ -111,7 +111,6 @@ fn page_ids_are_used_again_under_readers_that_never_notice() {
         wait_until(|| reads.load(Ordering::Relaxed) > 1000);
         done.store(true, Ordering::Relaxed);
     });
-    assert!(pool.shared.counters.evictions.get() > 0);
     assert_no_frame_is_lost(&pool);
 }
 
