@@ -120,7 +120,9 @@ impl<'p> WriteBatch<'p> {
     }
 
     /// `count` new empty pages that follow one another in the file, each with a header of its own. Grows the file
-    /// if there is no such run; see [`try_allocate_run`](Self::try_allocate_run).
+    /// if there is no such run; see [`try_allocate_run`](Self::try_allocate_run). All of its pages are in the pool until the next
+    /// [`end_operation`](Self::end_operation), so a run is a good deal shorter than the pool, or it fails with
+    /// [`PagerError::PoolExhausted`](crate::error::PagerError::PoolExhausted).
     pub fn allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Extent> {
         let extent = self.writer.growth.allocate(count, Placement::Hole, self.may_use_reserve)?;
         self.format(extent, kind, 0)?;
