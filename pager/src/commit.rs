@@ -94,10 +94,10 @@ impl Writer {
     pub(crate) fn commit_group(&self) -> Result<Birth> {
         self.core.check_forked()?;
         let mut flush_turn = self.flush_turn.lock();
-        let Some(mut closed) = self.close_group()? else {
+        let Some(closed) = self.close_group()? else {
             return Ok(self.write.lock().durable.commit);
         };
-        let written = self.write_out(&mut closed, &mut flush_turn);
+        let written = self.write_out(&closed, &mut flush_turn);
         self.conclude(closed, written)
     }
 
@@ -121,8 +121,8 @@ impl Writer {
         let header =
             Header { commit, trust: Trust::Sealed, manifest: Manifest::default(), ..write.durable.clone() };
         drop(write);
-        let mut closed = Closed { group: Group::default(), header };
-        let written = self.write_out(&mut closed, &mut flush_turn);
+        let closed = Closed { group: Group::default(), header };
+        let written = self.write_out(&closed, &mut flush_turn);
         self.conclude(closed, written).map(drop)
     }
 
@@ -195,7 +195,7 @@ impl Writer {
     }
 
     /// Writes and flushes a closed group, as its header's trust demands.
-    fn write_out(&self, closed: &mut Closed, flush_turn: &mut FlushTurn) -> Result<()> {
+    fn write_out(&self, closed: &Closed, flush_turn: &mut FlushTurn) -> Result<()> {
         // Rule 2: whatever holds the newest header is left alone.
         let place = self.write.lock().place.other();
         let header_page = &mut flush_turn.header_page;
