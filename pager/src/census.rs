@@ -16,7 +16,7 @@ use std::fmt;
 use roaring::RoaringBitmap;
 
 use crate::commit::write_state::Core;
-use crate::error::{Corruption, IoOperation, PagerError, Result};
+use crate::error::{Corruption, IoOperation, Malformation, PagerError, Result};
 use crate::format::header::{Header, HeaderError, Place, Roots};
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::{Extent, PageId, PagePtr};
@@ -43,6 +43,8 @@ pub enum Problem {
     Header(Corruption),
     /// The pages hold something else than they should.
     Corrupt(Corruption),
+    /// The pages are whole, but hold what the layer that owns them never writes.
+    Malformed(Malformation),
     /// The pages could not be read.
     Unreadable(PagerError),
     /// Two pointers lead to the pages, or one pointer twice.
@@ -82,6 +84,7 @@ impl fmt::Display for Finding {
         match &self.problem {
             Problem::Header(why) => write!(f, "this header cannot be used, the other one can: {why}"),
             Problem::Corrupt(why) => write!(f, "{why}"),
+            Problem::Malformed(why) => write!(f, "{why}"),
             Problem::Unreadable(why) => write!(f, "{why}"),
             Problem::ReachedTwice => f.write_str("reached more than once"),
             Problem::ReachedAndFree => f.write_str("in use, but counted as free"),
@@ -143,7 +146,7 @@ impl Census<'_> {
         self.header.page_count
     }
 
-    /// Reads a page from the medium and checks that it is whole, in its place and of the right birth. A page that
+    /// Reads a page from the medium and checks that it is whole, in its place, of the right birth and well-formed. A page that
     /// fails becomes a finding, and `false` comes back.
     pub fn read(&mut self, ptr: PagePtr, into: &mut Page) -> bool {
         match read_checked(self.core, self.header.page_count, ptr, into) {
@@ -249,6 +252,7 @@ impl Census<'_> {
     fn report_error(&mut self, page: PageId, error: PagerError) {
         let (page, problem) = match error {
             PagerError::Corrupt { page, source, .. } => (page, Problem::Corrupt(source)),
+            PagerError::Malformed { page, source, .. } => (page, Problem::Malformed(source)),
             other => (page, Problem::Unreadable(other)),
         };
         self.report(Extent::single(page), problem);
@@ -276,5 +280,6 @@ fn read_checked(core: &Core, page_count: u64, ptr: PagePtr, into: &mut Page) -> 
         return Err(core.context.corrupt(ptr.id, Corruption::OutOfBounds { page_count }));
     }
     core.disk.read_page(ptr.id, into).map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
-    core.seed.check(into, ptr).map_err(|source| core.context.corrupt(ptr.id, source))
+    core.seed.check(into, ptr).map_err(|source| core.context.corrupt(ptr.id, source))?;
+    (core.page_check)(into).map_err(|source| core.context.malformed(ptr.id, source))
 }

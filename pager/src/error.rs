@@ -40,6 +40,17 @@ pub enum PagerError {
         source: Corruption,
     },
 
+    /// A page that is whole and in its place holds what the layer that owns its kind never writes.
+    #[error("page {page} of {} is malformed: {source}; run dynamite-fsck on the file", path.display())]
+    Malformed {
+        /// The page.
+        page: PageId,
+        /// The database file.
+        path: Arc<Path>,
+        /// The check of that layer that refused it.
+        source: Malformation,
+    },
+
     /// Neither header page can be believed, so nothing says which state is current.
     #[error(
         "no header of {} can be used (page 0: {first}; page 1: {second}); restore a backup",
@@ -203,6 +214,9 @@ pub enum PagerError {
     },
 }
 
+/// What a layer above found wrong with a page of its own.
+pub type Malformation = Arc<dyn std::error::Error + Send + Sync>;
+
 /// An operation of the operating system, for error messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -349,5 +363,9 @@ impl ErrorContext {
 
     pub(crate) fn corrupt(&self, page: PageId, source: Corruption) -> PagerError {
         PagerError::Corrupt { page, path: self.0.clone(), source }
+    }
+
+    pub(crate) fn malformed(&self, page: PageId, source: Malformation) -> PagerError {
+        PagerError::Malformed { page, path: self.0.clone(), source }
     }
 }

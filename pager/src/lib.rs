@@ -51,11 +51,12 @@ pub use crate::census::{Census, Finding, Problem, Severity};
 pub use crate::commit::published::State;
 pub use crate::commit::write_batch::{Durability, WriteBatch};
 pub use crate::disk::file::IoChoice;
-pub use crate::error::{Corruption, IoOperation, PagerError, Result};
+pub use crate::error::{Corruption, IoOperation, Malformation, PagerError, Result};
 pub use crate::format::header::Roots;
 pub use crate::format::page::{PAGE_SIZE, PAYLOAD_SIZE, Page, PageKind};
 pub use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 pub use crate::pager::{Options, Pager};
+pub use crate::pool::buffer_pool::PageCheck;
 pub use crate::pool::operation::{Access, Operation, PageRef};
 pub use crate::space::Placement;
 pub use crate::stats::Stats;
@@ -75,7 +76,7 @@ pub mod loom_models {
 
     /// A pool of exactly `frames` frames.
     pub fn tiny_pool(disk: Arc<dyn Disk>, seed: DatabaseSeed, path: &Path, frames: usize) -> BufferPool {
-        BufferPool::with_exactly(disk, seed, ErrorContext(path.into()), frames, Arc::default())
+        BufferPool::with_exactly(disk, seed, ErrorContext(path.into()), frames, |_| Ok(()), Arc::default())
             .expect("memory")
     }
 

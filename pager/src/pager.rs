@@ -37,7 +37,7 @@ use crate::format::checksum::DatabaseSeed;
 use crate::format::header::Header;
 use crate::format::page::PAGE_SIZE;
 use crate::format::page_id::Birth;
-use crate::pool::buffer_pool::BufferPool;
+use crate::pool::buffer_pool::{BufferPool, PageCheck};
 use crate::pool::operation::Operation;
 use crate::recovery::{Recovered, heal, recover};
 use crate::stats::{Counters, Stats};
@@ -51,11 +51,12 @@ pub struct Options {
     cache_bytes: usize,
     io: Option<IoChoice>,
     background: bool,
+    page_check: PageCheck,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: DEFAULT_CACHE_BYTES, io: None, background: true }
+        Options { cache_bytes: DEFAULT_CACHE_BYTES, io: None, background: true, page_check: |_| Ok(()) }
     }
 }
 
@@ -83,6 +84,12 @@ impl Options {
     /// the owner calls [`Pager::maintain`] now and then.
     pub fn background(mut self, enabled: bool) -> Options {
         self.background = enabled;
+        self
+    }
+
+    /// What looks at the form of each page that comes from disk (default: nothing does). See [`PageCheck`].
+    pub fn page_check(mut self, check: PageCheck) -> Options {
+        self.page_check = check;
         self
     }
 
@@ -187,10 +194,18 @@ impl Options {
         let counters = Arc::new(Counters::default());
         let seed = DatabaseSeed::new(header.database_id);
         let frames = self.cache_bytes.div_ceil(PAGE_SIZE);
-        let pool = BufferPool::with_counters(disk.clone(), seed, context.clone(), frames, counters.clone())?;
+        let page_check = self.page_check;
+        let pool = BufferPool::with_counters(
+            disk.clone(),
+            seed,
+            context.clone(),
+            frames,
+            page_check,
+            counters.clone(),
+        )?;
         pool.set_page_count(file_pages);
         let published = Published::new(State { birth: header.commit, roots: header.roots });
-        let core = Arc::new(Core { disk, pool, seed, context, counters, published });
+        let core = Arc::new(Core { disk, pool, seed, page_check, context, counters, published });
         let writer = if writable {
             Some(Writer::new(core.clone(), header.clone(), place, file_pages, self.background)?)
         } else {

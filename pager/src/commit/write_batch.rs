@@ -16,13 +16,14 @@
 //! two bytes for each page that the batch allocated or freed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use crate::commit::published::State;
 use crate::commit::write_state::{FinishedBatch, WriteState};
 use crate::commit::writer::Writer;
-use crate::error::{Corruption, Result};
+use crate::error::{Corruption, PagerError, Result};
 use crate::format::header::Roots;
 use crate::format::page::{Page, PageKind};
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
@@ -110,6 +111,11 @@ impl<'p> WriteBatch<'p> {
         }
         let operation = self.operation.as_mut().expect("set above");
         operation.read(ptr, access).map(PageRef::into_page)
+    }
+
+    /// The error for a page that holds what the calling layer never writes there.
+    pub fn malformed(&self, page: PageId, why: impl std::error::Error + Send + Sync + 'static) -> PagerError {
+        self.writer.core.context.malformed(page, Arc::new(why))
     }
 
     /// A new empty page. Its contents go in through [`page_mut`](Self::page_mut).

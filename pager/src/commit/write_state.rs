@@ -27,7 +27,7 @@ use crate::format::checksum::DatabaseSeed;
 use crate::format::header::{Header, Place};
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, PageId, PagePtr};
-use crate::pool::buffer_pool::BufferPool;
+use crate::pool::buffer_pool::{BufferPool, PageCheck};
 use crate::pool::dirty_frame::PinnedFrame;
 use crate::pool::epoch::Epoch;
 use crate::pool::operation::Access;
@@ -41,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) pool: BufferPool,
     pub(crate) seed: DatabaseSeed,
+    pub(crate) page_check: PageCheck,
     pub(crate) context: ErrorContext,
     pub(crate) counters: Arc<Counters>,
     pub(crate) published: Published,

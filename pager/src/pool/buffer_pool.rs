@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::disk::Disk;
-use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
+use crate::error::{Corruption, ErrorContext, IoOperation, Malformation, PagerError, Result};
 use crate::format::checksum::DatabaseSeed;
 use crate::format::page::Page;
 use crate::format::page_id::{PageId, PagePtr};
@@ -29,6 +29,10 @@ use crate::pool::reserve::Reserve;
 use crate::pool::taken_frame::TakenFrame;
 use crate::stats::Counters;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering, yield_now};
+
+/// Looks at what a page of a layer above holds. Called once for each page that comes from disk, before anybody sees it, so that
+/// the layer that owns the page may rely on its form from then on.
+pub type PageCheck = fn(&Page) -> Result<(), Malformation>;
 
 /// Frames that a pool has at the least: room for a batch of reads, a path through each of a few trees, and a reserve.
 pub const MIN_FRAMES: usize = 256;
@@ -60,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) dirty: AtomicUsize,
     disk: Arc<dyn Disk>,
     seed: DatabaseSeed,
+    page_check: PageCheck,
     context: ErrorContext,
     /// Pages from here on are not in the file.
     page_count: AtomicU64,
@@ -71,7 +76,7 @@ impl BufferPool {
     /// No page can be read before [`set_page_count`](BufferPool::set_page_count) says how many there are.
     pub fn new(disk: Arc<dyn Disk>, seed: DatabaseSeed, path: &Path, frames: usize) -> Result<BufferPool> {
         let context = ErrorContext(path.into());
-        BufferPool::with_counters(disk, seed, context, frames, Arc::default())
+        BufferPool::with_counters(disk, seed, context, frames, |_| Ok(()), Arc::default())
     }
 
     /// A pool that counts what it does together with the rest of the pager.
@@ -80,9 +85,17 @@ impl BufferPool {
         seed: DatabaseSeed,
         context: ErrorContext,
         frames: usize,
+        page_check: PageCheck,
         counters: Arc<Counters>,
     ) -> Result<BufferPool> {
-        BufferPool::with_exactly(disk, seed, context, frames.clamp(MIN_FRAMES, MAX_FRAMES), counters)
+        BufferPool::with_exactly(
+            disk,
+            seed,
+            context,
+            frames.clamp(MIN_FRAMES, MAX_FRAMES),
+            page_check,
+            counters,
+        )
     }
 
     /// A pool of any size, for tests of what happens when there is hardly any room.
@@ -91,6 +104,7 @@ impl BufferPool {
         seed: DatabaseSeed,
         context: ErrorContext,
         frames: usize,
+        page_check: PageCheck,
         counters: Arc<Counters>,
     ) -> Result<BufferPool> {
         let shared = Shared {
@@ -105,6 +119,7 @@ impl BufferPool {
             dirty: AtomicUsize::new(0),
             disk,
             seed,
+            page_check,
             context,
             page_count: AtomicU64::new(0),
         };
@@ -202,9 +217,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Checks a page that came from disk (INV-1).
+    /// Checks a page that came from disk (INV-1), and has the layer that owns it look at its form.
     pub(crate) fn verify(&self, page: &Page, ptr: PagePtr) -> Result<()> {
-        self.seed.check(page, ptr).map_err(|corruption| self.context.corrupt(ptr.id, corruption))
+        self.seed.check(page, ptr).map_err(|corruption| self.context.corrupt(ptr.id, corruption))?;
+        (self.page_check)(page).map_err(|malformation| self.malformed(ptr.id, malformation))
     }
 
     pub(crate) fn disk(&self) -> &dyn Disk {
@@ -213,6 +229,10 @@ impl Shared {
 
     pub(crate) fn read_error(&self, id: PageId, error: std::io::Error) -> PagerError {
         self.context.io(IoOperation::Read(id), error)
+    }
+
+    pub(crate) fn malformed(&self, page: PageId, source: Malformation) -> PagerError {
+        self.context.malformed(page, source)
     }
 
     fn forked(&self) -> PagerError {

@@ -9,9 +9,9 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{PagerError, Result};
 use crate::format::page::Page;
-use crate::format::page_id::PagePtr;
+use crate::format::page_id::{PageId, PagePtr};
 use crate::pool::buffer_pool::Shared;
 use crate::pool::epoch::{Epoch, Slot};
 use crate::pool::frames::FrameId;
@@ -205,6 +205,11 @@ impl<'p> Operation<'p> {
         self.slot().leave_frames();
         let _outside = Outside(self);
         wait()
+    }
+
+    /// The error for a page that holds what the calling layer never writes there.
+    pub fn malformed(&self, page: PageId, why: impl std::error::Error + Send + Sync + 'static) -> PagerError {
+        self.pool.malformed(page, Arc::new(why))
     }
 
     pub(crate) fn pool(&self) -> &'p Arc<Shared> {

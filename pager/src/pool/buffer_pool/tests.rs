@@ -22,8 +22,8 @@ use crate::pool::operation::{Access, Operation};
 /// A pool of `frames` frames over the disk, which has 10,000 pages.
 fn pool(disk: &Arc<TestDisk>, frames: usize) -> BufferPool {
     let context = ErrorContext(Path::new("test.dynamite").into());
-    let pool =
-        BufferPool::with_exactly(disk.clone(), *SEED, context, frames, Arc::default()).expect("memory");
+    let pool = BufferPool::with_exactly(disk.clone(), *SEED, context, frames, |_| Ok(()), Arc::default())
+        .expect("memory");
     pool.set_page_count(10_000);
     pool
 }
