@@ -86,8 +86,9 @@ impl Writer {
         let birth = write.next_birth;
         write.next_birth = birth.next();
         write.space.begin(birth);
-        let roots = write.group.last.or(write.in_flight).map_or(write.durable.roots, |state| state.roots);
-        Ok(WriteBatch::new(self, turn, birth, roots))
+        let durable = State { birth: write.durable.commit, roots: write.durable.roots };
+        let base = write.group.last.or(write.in_flight).unwrap_or(durable);
+        Ok(WriteBatch::new(self, turn, birth, base))
     }
 
     /// See [`Pager::commit_group`](crate::pager::Pager::commit_group).

@@ -327,6 +327,11 @@ impl Pager {
         }
     }
 
+    /// The database file, for error messages; a database in memory has the name `:memory:`.
+    pub fn path(&self) -> Arc<Path> {
+        self.core.context.0.clone()
+    }
+
     /// The id that was given at creation.
     pub fn database_id(&self) -> [u8; 16] {
         self.opened.database_id

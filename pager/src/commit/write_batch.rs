@@ -47,6 +47,7 @@ pub enum Durability {
 pub struct WriteBatch<'p> {
     writer: &'p Writer,
     birth: Birth,
+    base: Birth,
     roots: Roots,
     /// Pages of this batch that only it can see.
     dirty: HashMap<PageId, OwnedFrame>,
@@ -64,11 +65,13 @@ pub struct WriteBatch<'p> {
 }
 
 impl<'p> WriteBatch<'p> {
-    pub(crate) fn new(writer: &'p Writer, turn: MutexGuard<'p, ()>, birth: Birth, roots: Roots) -> Self {
+    /// A batch that goes on from the state `base`.
+    pub(crate) fn new(writer: &'p Writer, turn: MutexGuard<'p, ()>, birth: Birth, base: State) -> Self {
         WriteBatch {
             writer,
             birth,
-            roots,
+            base: base.birth,
+            roots: base.roots,
             dirty: HashMap::new(),
             written_early: RoaringBitmap::new(),
             superseded: BTreeMap::new(),
@@ -82,6 +85,11 @@ impl<'p> WriteBatch<'p> {
     /// The birth of every page that this batch writes. Grows from batch to batch, also across crashes.
     pub fn birth(&self) -> Birth {
         self.birth
+    }
+
+    /// The last batch before this one: what this one reads may not be durable before that one is.
+    pub fn base(&self) -> Birth {
+        self.base
     }
 
     /// The roots, as the batch leaves them so far.
