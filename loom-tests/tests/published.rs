@@ -11,7 +11,7 @@ use loom::thread;
 
 fn state(n: u64) -> State {
     let catalog = Some(PagePtr { id: PageId(n as u32 + 2), birth: Birth(n) });
-    State { birth: Birth(n), roots: Roots { catalog, txn_ids_reserved: n, horizon: n, commit_time: n } }
+    State { birth: Birth(n), roots: Roots { catalog, catalog_shape: n, horizon: n, commit_time: n } }
 }
 
 /// A reader sees the old state or the new one, never half of each, and never goes back.

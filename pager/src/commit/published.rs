@@ -69,20 +69,20 @@ fn to_words(State { birth, roots }: State) -> [u64; WORDS] {
         birth.0,
         u64::from(catalog.id.0),
         catalog.birth.0,
-        roots.txn_ids_reserved,
+        roots.catalog_shape,
         roots.horizon,
         roots.commit_time,
     ]
 }
 
 fn from_words(words: [u64; WORDS]) -> State {
-    let [birth, catalog_id, catalog_birth, txn_ids_reserved, horizon, commit_time] = words;
+    let [birth, catalog_id, catalog_birth, catalog_shape, horizon, commit_time] = words;
     let catalog = PagePtr { id: PageId(catalog_id as u32), birth: Birth(catalog_birth) };
     State {
         birth: Birth(birth),
         roots: Roots {
             catalog: (catalog_id != 0).then_some(catalog),
-            txn_ids_reserved,
+            catalog_shape,
             horizon,
             commit_time,
         },
@@ -95,7 +95,7 @@ mod tests {
 
     fn state(n: u64) -> State {
         let catalog = (n > 0).then_some(PagePtr { id: PageId(n as u32), birth: Birth(n) });
-        State { birth: Birth(n), roots: Roots { catalog, txn_ids_reserved: n, horizon: n, commit_time: n } }
+        State { birth: Birth(n), roots: Roots { catalog, catalog_shape: n, horizon: n, commit_time: n } }
     }
 
     #[test]

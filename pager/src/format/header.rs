@@ -23,7 +23,7 @@
 //!     88     8  page count         pages that the file has
 //!     96    12  catalog root       pointer to the root of the layer above; all zero: none yet
 //!    108    12  space root         pointer to the root of the free-space structure
-//!    120     8  txn ids reserved   the layer above goes on behind this number after an open
+//!    120     8  catalog shape      the layer above's; opaque to the pager
 //!    128     8  horizon            the layer above's; opaque to the pager
 //!    136     8  commit time        the layer above's; opaque to the pager
 //!    144   108  reserved           zero
@@ -63,13 +63,13 @@ const DATABASE_ID: usize = 72;
 const PAGE_COUNT: usize = 88;
 const CATALOG_ROOT: usize = 96;
 const SPACE_ROOT: usize = 108;
-const TXN_IDS_RESERVED: usize = 120;
+const CATALOG_SHAPE: usize = 120;
 const HORIZON: usize = 128;
 const COMMIT_TIME: usize = 136;
 const MANIFEST_LEN: usize = 252;
 const MANIFEST: usize = 256;
 const _: () =
-    assert!(CATALOG_ROOT + PagePtr::SIZE == SPACE_ROOT && SPACE_ROOT + PagePtr::SIZE == TXN_IDS_RESERVED);
+    assert!(CATALOG_ROOT + PagePtr::SIZE == SPACE_ROOT && SPACE_ROOT + PagePtr::SIZE == CATALOG_SHAPE);
 const _: () = assert!(MANIFEST + MANIFEST_PAGES * MANIFEST_ENTRY_SIZE == PAGE_SIZE);
 
 /// The form of a root that does not exist yet.
@@ -123,8 +123,8 @@ pub(crate) enum Trust {
 pub struct Roots {
     /// The root of the tree of trees; none in a new database.
     pub catalog: Option<PagePtr>,
-    /// Transaction ids up to this one may have been given out. After an open, new ones start behind it.
-    pub txn_ids_reserved: u64,
+    /// What the layer above knows of that tree besides its root.
+    pub catalog_shape: u64,
     /// Versions at or below this transaction id may be gone.
     pub horizon: u64,
     /// When the commit was made, in a unit of the caller's choice.
@@ -178,7 +178,7 @@ impl Header {
         page.put(PAGE_COUNT, self.page_count.to_le_bytes());
         page.put(CATALOG_ROOT, self.roots.catalog.map_or(NO_PAGE, PagePtr::to_bytes));
         page.put(SPACE_ROOT, self.space_root.to_bytes());
-        page.put(TXN_IDS_RESERVED, self.roots.txn_ids_reserved.to_le_bytes());
+        page.put(CATALOG_SHAPE, self.roots.catalog_shape.to_le_bytes());
         page.put(HORIZON, self.roots.horizon.to_le_bytes());
         page.put(COMMIT_TIME, self.roots.commit_time.to_le_bytes());
         page.put(MANIFEST_LEN, (self.manifest.len() as u32).to_le_bytes());
@@ -258,7 +258,7 @@ impl Header {
             space_root: root("space root", SPACE_ROOT)?,
             roots: Roots {
                 catalog,
-                txn_ids_reserved: u64_at(TXN_IDS_RESERVED),
+                catalog_shape: u64_at(CATALOG_SHAPE),
                 horizon: u64_at(HORIZON),
                 commit_time: u64_at(COMMIT_TIME),
             },
@@ -302,7 +302,7 @@ mod tests {
             space_root: PagePtr { id: PageId(21), birth: Birth(77) },
             roots: Roots {
                 catalog: Some(PagePtr { id: PageId(20), birth: Birth(76) }),
-                txn_ids_reserved: 0x1122,
+                catalog_shape: 0x1122,
                 horizon: 0x3344,
                 commit_time: 0x5566,
             },
