@@ -19,9 +19,9 @@ use crate::commit::write_state::Core;
 use crate::error::{Corruption, IoOperation, Malformation, PagerError, Result};
 use crate::format::header::{Header, HeaderError, Place, Roots};
 use crate::format::page::{PAGE_SIZE, Page};
-use crate::format::page_id::{Extent, PageId, PagePtr};
+use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 use crate::pager::Pager;
-use crate::pool::operation::Operation;
+use crate::pool::operation::RestingOperation;
 use crate::space::check::free_extents;
 use crate::space::map::MapStore;
 use crate::space::range::reserved_extents;
@@ -102,7 +102,7 @@ pub struct Census<'p> {
     used: RoaringBitmap,
     findings: Vec<Finding>,
     /// Keeps the pages of the state in place.
-    _operation: Operation<'p>,
+    _operation: RestingOperation<'p>,
 }
 
 impl Pager {
@@ -127,7 +127,7 @@ impl Pager {
             free: RoaringBitmap::new(),
             used: RoaringBitmap::new(),
             findings: Vec::new(),
-            _operation: operation,
+            _operation: operation.rest(),
         };
         census.check_headers(place);
         census.count_free_space();
@@ -139,6 +139,16 @@ impl Census<'_> {
     /// The roots from which the layers above walk.
     pub fn roots(&self) -> Roots {
         self.header.roots
+    }
+
+    /// The commit that is looked at.
+    pub fn commit(&self) -> Birth {
+        self.header.commit
+    }
+
+    /// Pages counted so far.
+    pub fn pages_marked(&self) -> u64 {
+        self.used.len()
     }
 
     /// Pages of the file.

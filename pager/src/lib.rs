@@ -57,7 +57,7 @@ pub use crate::format::page::{PAGE_SIZE, PAYLOAD_SIZE, Page, PageKind};
 pub use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 pub use crate::pager::{Options, Pager};
 pub use crate::pool::buffer_pool::PageCheck;
-pub use crate::pool::operation::{Access, Operation, PageRef};
+pub use crate::pool::operation::{Access, Operation, PageRef, RestingOperation};
 pub use crate::space::Placement;
 pub use crate::stats::Stats;
 

@@ -46,6 +46,11 @@ pub struct Operation<'p> {
     not_send: PhantomData<*const ()>,
 }
 
+/// An operation that rests: the page ids that it may meet are not given out again, but it holds no frame. For whoever keeps
+/// a state readable and reads it by other operations.
+#[derive(Debug)]
+pub struct RestingOperation<'p>(#[expect(dead_code, reason = "held for what dropping it does")] Operation<'p>);
+
 /// A page in the pool, for as long as the operation stays in its frame epoch.
 #[derive(Debug)]
 pub struct PageRef<'a> {
@@ -205,6 +210,12 @@ impl<'p> Operation<'p> {
         self.slot().leave_frames();
         let _outside = Outside(self);
         wait()
+    }
+
+    /// Lets go of the frames, and keeps the page ids.
+    pub fn rest(self) -> RestingOperation<'p> {
+        self.slot().leave_frames();
+        RestingOperation(self)
     }
 
     /// The error for a page that holds what the calling layer never writes there.
