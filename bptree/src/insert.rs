@@ -10,7 +10,7 @@ use crate::node::{
 };
 use crate::node_mut::{NodeMut, Payload};
 use crate::overflow::Overflow;
-use crate::rebalance::Edge;
+use crate::rebalance::Change;
 use crate::separator::OwnedKey;
 use crate::tree::Tree;
 use crate::value::{Body, Displaced, NewValue, Value};
@@ -117,7 +117,7 @@ impl Edit<'_, '_> {
     fn insert_at(&mut self, slot: usize, key: &[u8], value: &NewValue<'_>) -> Result<()> {
         let stored = OwnedKey::store(self.batch, key)?;
         let value = StoredValue::store(self.batch, key.len(), value)?;
-        self.tree.entries += 1;
+        self.tree.entries = self.tree.entries.saturating_add(1);
         let depth = self.leaf_depth();
         let ptr = self.writable(depth)?;
         if NodeMut(self.batch.page_mut(ptr)).insert(slot, stored.as_ref(), value.payload()) {
@@ -125,14 +125,14 @@ impl Edit<'_, '_> {
         }
         let mut items = Items::of(Node::of(self.batch.page_mut(ptr)));
         items.insert(slot, stored.as_ref(), value.payload());
-        let edge = if slot + 1 == items.len() && self.is_rightmost(depth) {
-            Edge::Right
+        let change = if slot + 1 == items.len() && self.is_rightmost(depth) {
+            Change::GrewAtRightEdge
         } else if slot == 0 && self.is_leftmost(depth) {
-            Edge::Left
+            Change::GrewAtLeftEdge
         } else {
-            Edge::None
+            Change::Grew
         };
-        self.store(depth, items, edge)
+        self.store(depth, items, change)
     }
 
     fn replace(&mut self, slot: usize, key_len: usize, value: &NewValue<'_>) -> Result<Displaced> {
@@ -150,7 +150,7 @@ impl Edit<'_, '_> {
         }
         let mut items = Items::of(node.node());
         items.set_payload(slot, value.payload());
-        self.store(depth, items, Edge::None)?;
+        self.store(depth, items, Change::Grew)?;
         Ok(displaced)
     }
 }

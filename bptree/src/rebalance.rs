@@ -27,14 +27,17 @@ const MERGED_MOST: usize = CAPACITY * 19 / 20;
 /// Bytes up to which two pages share rather than become three.
 const SHARED_MOST: usize = 2 * CAPACITY * 92 / 100;
 
-/// Which end of the tree has got a new item.
+/// What happened to the items of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Edge {
-    None,
+pub(crate) enum Change {
+    /// Something was taken away. Only then a page with little in it looks for company: one that is being filled has just
+    /// been begun.
+    Shrank,
+    Grew,
     /// The first item is new, and the page is the first of its level.
-    Left,
+    GrewAtLeftEdge,
     /// The last item is new, and the page is the last of its level.
-    Right,
+    GrewAtRightEdge,
 }
 
 /// A neighbour under the same parent.
@@ -63,25 +66,30 @@ impl Edit<'_, '_> {
         }
         if depth > 0 && self.path[depth - 1].count > 1 && node.used() < LEAST {
             let items = Items::of(node);
-            return self.store(depth, items, Edge::None);
+            return self.store(depth, items, Change::Shrank);
         }
         if depth == 0 { self.collapse() } else { Ok(()) }
     }
 
     /// Makes `items` the contents of a page of the path, taking more pages or fewer as they need.
-    pub(crate) fn store(&mut self, depth: usize, items: Items, edge: Edge) -> Result<()> {
+    pub(crate) fn store(&mut self, depth: usize, items: Items, change: Change) -> Result<()> {
         let whole = items.whole();
         let has_sibling = depth > 0 && self.path[depth - 1].count > 1;
-        if whole.size <= CAPACITY && (whole.size >= LEAST || !has_sibling) {
+        let is_poor = change == Change::Shrank && whole.size < LEAST;
+        if whole.size <= CAPACITY && !(is_poor && has_sibling) {
             let ptr = self.writable(depth)?;
             items.lay_out(&whole, self.batch.page_mut(ptr));
             return if depth == 0 { self.collapse() } else { Ok(()) };
         }
         let own = self.path[depth].ptr;
         let slot = depth.checked_sub(1).map_or(0, |parent| self.path[parent].slot);
-        if whole.size > CAPACITY && edge != Edge::None {
+        let at_edge = match change {
+            Change::GrewAtLeftEdge => Some(1),
+            Change::GrewAtRightEdge => Some(items.len() - 1),
+            Change::Grew | Change::Shrank => None,
+        };
+        if let Some(cut) = at_edge {
             let last = items.len();
-            let cut = if edge == Edge::Right { last - 1 } else { 1 };
             let pieces = [items.piece(0..cut), items.piece(cut..last)];
             if pieces.iter().all(|piece| piece.size <= CAPACITY) {
                 return self.lay_out(depth, &items, &pieces, &[own], slot);
@@ -237,14 +245,14 @@ impl Edit<'_, '_> {
                         return Err(Pages::malformed(self.batch, ptr.id, why).into());
                     }
                 }
-                let edge = if only_one && at + 1 == items.len() && self.is_rightmost(depth) {
-                    Edge::Right
+                let change = if only_one && at + 1 == items.len() && self.is_rightmost(depth) {
+                    Change::GrewAtRightEdge
                 } else if only_one && at == 1 && self.is_leftmost(depth) {
-                    Edge::Left
+                    Change::GrewAtLeftEdge
                 } else {
-                    Edge::None
+                    Change::Grew
                 };
-                return self.store(depth, items, edge);
+                return self.store(depth, items, change);
             }
         }
         if children.len() < removed { self.refill(depth) } else { Ok(()) }
@@ -264,10 +272,9 @@ impl Edit<'_, '_> {
         let dropped = slot.max(1);
         let run = if dropped < node.len() { node.key_run(dropped) } else { None };
         NodeMut(self.batch.page_mut(ptr)).remove_child(slot);
-        if let Some(run) = run {
-            run.free(self.batch)?;
-        }
-        self.refill(depth)
+        self.refill(depth)?;
+        // Last, see `remove_at`.
+        run.map_or(Ok(()), |run| run.free(self.batch))
     }
 
     /// Takes roots away that have one child only.

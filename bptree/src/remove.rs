@@ -29,12 +29,13 @@ impl Edit<'_, '_> {
         let mut node = NodeMut(self.batch.page_mut(ptr));
         let (displaced, key_run) = (node.node().value(slot).displaced(), node.node().key_run(slot));
         node.remove(slot);
-        if let Some(run) = key_run {
-            run.free(self.batch)?;
-        }
         // A damaged tree may hold more than it knows of.
         self.tree.entries = self.tree.entries.saturating_sub(1);
         self.refill(depth)?;
+        // Last: in a damaged tree a run may lie about its pages, and name one that was just made writable.
+        if let Some(run) = key_run {
+            run.free(self.batch)?;
+        }
         Ok(displaced)
     }
 }

@@ -16,10 +16,10 @@ pub enum Value<'a> {
     },
 }
 
-impl Value<'_> {
+impl<'a> Value<'a> {
     /// The bytes in the leaf: the head, or if the value is inline, all of it.
     #[inline]
-    pub fn head(&self) -> &[u8] {
+    pub fn head(&self) -> &'a [u8] {
         match self {
             Value::Inline(bytes) => bytes,
             Value::Spilled { head, .. } => head,
