@@ -6,8 +6,8 @@ mod common;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use common::*;
-use dynamite_bptree::{Cursor, Pages, Tree};
-use dynamite_pager::{Access, Pager};
+use dynamite_bptree::{Cursor, Malformed, Pages, Result, Tree};
+use dynamite_pager::{Access, Operation, Page, PageId, PagePtr, Pager, PagerError};
 
 /// A tree of several levels, with keys that are spilled, and some that tie in all that a page keeps of them.
 fn mixed() -> (Pager, Tree, Model) {
@@ -200,9 +200,39 @@ fn a_cursor_over_an_empty_tree_has_no_entries() {
     assert!(cursor.next_rows().unwrap().is_none());
 }
 
-/// A scan of a tree that is not in the pool reads it ahead in large requests; a point read does not.
+/// Writes down what a cursor asks for.
+struct Recorder<'p> {
+    operation: Operation<'p>,
+    read: Vec<PagePtr>,
+    asked: Vec<Vec<PagePtr>>,
+}
+
+impl Pages for Recorder<'_> {
+    fn read(&mut self, ptr: PagePtr, access: Access) -> Result<&Page> {
+        self.read.push(ptr);
+        Pages::read(&mut self.operation, ptr, access)
+    }
+
+    fn read_many(
+        &mut self,
+        ptrs: &[PagePtr],
+        access: Access,
+        visit: &mut dyn FnMut(usize, &Page) -> Result<()>,
+    ) -> Result<()> {
+        Pages::read_many(&mut self.operation, ptrs, access, visit)
+    }
+
+    fn prefetch(&mut self, ptrs: &[PagePtr]) {
+        self.asked.push(ptrs.to_vec());
+    }
+
+    fn malformed(&self, page: PageId, why: Malformed) -> PagerError {
+        Pages::malformed(&self.operation, page, why)
+    }
+}
+
 #[test]
-fn a_scan_reads_ahead_and_a_short_look_does_not() {
+fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
     let pager = in_memory();
     let tree = commit(&pager, |batch, trees| {
         for row in 0..30_000_u32 {
@@ -210,22 +240,37 @@ fn a_scan_reads_ahead_and_a_short_look_does_not() {
         }
         trees[0]
     });
-    let prefetched = || pager.stats().prefetched;
-    let before = prefetched();
-    {
-        let (mut operation, _) = pager.enter().unwrap();
-        let mut cursor = tree.cursor(&mut operation, Access::Scan);
-        assert!(cursor.next().unwrap().is_some());
-        let mut cursor = tree.cursor(&mut operation, Access::Point);
-        for _ in 0..5000 {
-            assert!(cursor.next().unwrap().is_some());
+    let record = |access, backwards, rows: usize| {
+        let operation = pager.enter().unwrap().0;
+        let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new() };
+        let mut cursor = tree.cursor(&mut recorder, access);
+        if backwards {
+            cursor.seek_last();
         }
+        for _ in 0..rows {
+            let entry = if backwards { cursor.prev() } else { cursor.next() };
+            assert!(entry.unwrap().is_some());
+        }
+        recorder
+    };
+    // One leaf has 37 rows.
+    assert!(record(Access::Scan, false, 30).asked.is_empty());
+    assert!(record(Access::Scan, true, 10).asked.is_empty());
+    assert!(record(Access::Point, false, 30_000).asked.is_empty());
+    for backwards in [false, true] {
+        let recorder = record(Access::Scan, backwards, 30_000);
+        let sizes: Vec<usize> = recorder.asked.iter().map(Vec::len).collect();
+        assert_eq!(sizes[0], 8);
+        assert_eq!(sizes.iter().max(), Some(&64));
+        let mut asked: Vec<PagePtr> = recorder.asked.concat();
+        let leaves = 30_000 / 37;
+        assert!(asked.len() > leaves * 9 / 10, "asked for {} of {leaves} leaves", asked.len());
+        // Each is read after it was asked for, once.
+        assert!(asked.iter().all(|ptr| recorder.read.contains(ptr)));
+        asked.sort_by_key(|ptr| ptr.id);
+        asked.dedup();
+        assert_eq!(asked.len(), recorder.asked.concat().len());
     }
-    assert_eq!(prefetched(), before);
-    let (mut operation, _) = pager.enter().unwrap();
-    assert_eq!(entries(&mut operation, &tree).len(), 30_000);
-    drop(operation);
-    assert!(prefetched() > before + 100, "{} pages", prefetched() - before);
 }
 
 #[test]
