@@ -1,0 +1,117 @@
+//! A change of a tree under way: the path from the root to a leaf, and how its pages become writable.
+//!
+//! A change reads its way down first, so that nothing is copied if nothing changes. Then it makes the leaf writable and points
+//! the parent there, if the leaf moved, which makes the parent writable, and so on up to the first page that did not move.
+
+use dynamite_pager::{Access, PagePtr, Placement, WriteBatch};
+
+use crate::error::{Malformed, Result};
+use crate::node::LEVEL_MAX;
+use crate::node_mut::NodeMut;
+use crate::pages::{Pages, with_node};
+use crate::search::{Position, child_of, search_any};
+use crate::tree::Tree;
+
+/// A change of a tree under way.
+pub(crate) struct Edit<'a, 'w> {
+    /// The tree as it will be.
+    pub(crate) tree: Tree,
+    pub(crate) batch: &'a mut WriteBatch<'w>,
+    /// From the root to the leaf. What is above a page that is being split or merged stays valid, what is below need not.
+    pub(crate) path: Vec<Step>,
+}
+
+/// A page on the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) ptr: PagePtr,
+    /// The slot that the path goes through.
+    pub(crate) slot: usize,
+    /// Slots of the page.
+    pub(crate) count: usize,
+}
+
+impl<'a, 'w> Edit<'a, 'w> {
+    pub(crate) fn new(tree: Tree, batch: &'a mut WriteBatch<'w>) -> Edit<'a, 'w> {
+        Edit { tree, batch, path: Vec::new() }
+    }
+
+    /// Goes from the root, which there must be, to the leaf that a key belongs to.
+    pub(crate) fn descend(&mut self, key: &[u8]) -> Result<Position> {
+        self.descend_by(|batch, ptr, level| search_any(batch, ptr, level, Access::Point, key))
+    }
+
+    /// Goes from the root to the first leaf.
+    pub(crate) fn descend_to_first(&mut self) -> Result<Position> {
+        self.descend_by(|_, _, level| Ok(if level == 0 { Ok(0) } else { Err(1) }))
+    }
+
+    fn descend_by(
+        &mut self,
+        mut find: impl FnMut(&mut WriteBatch<'w>, PagePtr, u8) -> Result<Position>,
+    ) -> Result<Position> {
+        let mut ptr = self.tree.root.expect("the caller has seen a root");
+        if self.tree.level > LEVEL_MAX {
+            let why = Malformed::Depth { levels: self.tree.level };
+            return Err(Pages::malformed(self.batch, ptr.id, why).into());
+        }
+        self.path.clear();
+        for level in (0..=self.tree.level).rev() {
+            let position = find(self.batch, ptr, level)?;
+            let slot = if level > 0 { child_of(position) } else { position.unwrap_or_else(|slot| slot) };
+            let (count, child) = with_node(self.batch, ptr, level, Access::Point, |node| {
+                (node.len(), (level > 0).then(|| node.child(slot)))
+            })?;
+            self.path.push(Step { ptr, slot, count });
+            match child {
+                Some(child) => ptr = child,
+                None => return Ok(position),
+            }
+        }
+        unreachable!("level 0 ends the loop")
+    }
+
+    /// The level of a page of the path.
+    pub(crate) fn level(&self, depth: usize) -> u8 {
+        self.tree.level - depth as u8
+    }
+
+    /// Where the leaf of the path is in it.
+    pub(crate) fn leaf_depth(&self) -> usize {
+        self.path.len() - 1
+    }
+
+    /// Makes a page of the path writable, and all above it that have to point to it anew.
+    pub(crate) fn writable(&mut self, depth: usize) -> Result<PagePtr> {
+        let old = self.path[depth].ptr;
+        let new = self.batch.writable(old, placement(self.level(depth)))?;
+        if new != old {
+            self.path[depth].ptr = new;
+            match depth.checked_sub(1) {
+                None => self.tree.root = Some(new),
+                Some(parent) => {
+                    let ptr = self.writable(parent)?;
+                    let slot = self.path[parent].slot;
+                    NodeMut(self.batch.page_mut(ptr)).set_child(slot, new);
+                }
+            }
+        }
+        Ok(new)
+    }
+
+    /// Whether the path goes through the last child everywhere above a page.
+    pub(crate) fn is_rightmost(&self, depth: usize) -> bool {
+        self.path[..depth].iter().all(|step| step.slot + 1 == step.count)
+    }
+
+    /// Whether the path goes through the first child everywhere above a page.
+    pub(crate) fn is_leftmost(&self, depth: usize) -> bool {
+        self.path[..depth].iter().all(|step| step.slot == 0)
+    }
+}
+
+/// Where the pages of a level go. Most commits rewrite the few pages above level 1, so they are written in one piece; leaves and
+/// their parents fill the holes, or else the file would be out of runs soon.
+pub(crate) fn placement(level: u8) -> Placement {
+    if level <= 1 { Placement::Hole } else { Placement::Together }
+}

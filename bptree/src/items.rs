@@ -1,0 +1,327 @@
+//! The slots of one or two nodes out of their pages: to be changed, cut into pieces by bytes, and laid out in pages.
+//!
+//! The size of a piece depends on its common prefix, and that on which items are in it. The prefix of a piece is as long as
+//! its items share, but not so long that no item has a tail that it shortens: so the size that is computed is the least
+//! possible, and whatever fits in a page under any prefix fits here.
+
+use std::ops::Range;
+
+use dynamite_pager::{Page, PagePtr};
+
+use crate::check::{check, may_precede};
+use crate::node::{
+    CAPACITY, HEAD_SIZE, KEY_KEPT, NODE_START, Node, SLOT_SIZE, SPILLED_PREFIX_MAX, StoredKey,
+};
+use crate::node_mut::{Payload, cell_len, put_cell, put_slot};
+use crate::overflow::Overflow;
+use crate::search::head_of;
+use crate::separator::OwnedKey;
+
+/// Slots of a node, or of neighbours, with their keys and payloads. Of an inner node the key of item 0 means nothing.
+#[derive(Debug)]
+pub(crate) struct Items {
+    leaf: bool,
+    list: Vec<Item>,
+    /// The bytes of keys and payloads.
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    key_start: u32,
+    key_len: u16,
+    payload_len: u16,
+    payload_start: u32,
+    key_run: Option<Overflow>,
+    spilled: bool,
+}
+
+/// Items that share a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) items: Range<usize>,
+    pub(crate) prefix_len: usize,
+    /// Bytes of prefix, slots and cells.
+    pub(crate) size: usize,
+}
+
+impl Items {
+    pub(crate) fn new(leaf: bool) -> Items {
+        Items { leaf, list: Vec::with_capacity(64), bytes: Vec::with_capacity(8192) }
+    }
+
+    /// The slots of a node.
+    pub(crate) fn of(node: Node<'_>) -> Items {
+        let mut items = Items::new(node.is_leaf());
+        items.append(node);
+        items
+    }
+
+    /// Adds the slots of a node behind what is here.
+    pub(crate) fn append(&mut self, node: Node<'_>) {
+        for slot in 0..node.len() {
+            let key_start = self.bytes.len();
+            self.bytes.extend_from_slice(node.prefix());
+            node.append_rest(slot, &mut self.bytes);
+            let key_len = self.bytes.len() - key_start;
+            let (bytes, spilled) = node.payload(slot);
+            let payload = Payload { bytes, spilled };
+            let item = self.item(key_start, key_len, node.key_run(slot), payload);
+            self.list.push(item);
+        }
+    }
+
+    pub(crate) fn insert(&mut self, at: usize, key: StoredKey<'_>, payload: Payload<'_>) {
+        let item = self.store(key, payload);
+        self.list.insert(at, item);
+    }
+
+    pub(crate) fn push(&mut self, key: StoredKey<'_>, payload: Payload<'_>) {
+        self.insert(self.len(), key, payload);
+    }
+
+    /// Adds the items of a right neighbour.
+    pub(crate) fn extend(&mut self, right: &Items) {
+        for at in 0..right.len() {
+            self.push(right.key(at), right.payload(at));
+        }
+    }
+
+    /// Adds a child, with the separator to its left neighbour unless it is the first.
+    pub(crate) fn insert_child(&mut self, at: usize, separator: Option<&OwnedKey>, child: PagePtr) {
+        self.insert(at, OwnedKey::or_none(separator), Payload { bytes: &child.to_bytes(), spilled: false });
+    }
+
+    pub(crate) fn push_child(&mut self, separator: Option<&OwnedKey>, child: PagePtr) {
+        self.insert_child(self.len(), separator, child);
+    }
+
+    /// Gives an item another payload.
+    pub(crate) fn set_payload(&mut self, at: usize, payload: Payload<'_>) {
+        let Item { key_start, key_len, key_run, .. } = self.list[at];
+        self.list[at] = self.item(key_start as usize, key_len.into(), key_run, payload);
+    }
+
+    /// Gives an item another key.
+    pub(crate) fn set_key(&mut self, at: usize, key: StoredKey<'_>) {
+        let key_start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(key.bytes);
+        let item = &mut self.list[at];
+        (item.key_start, item.key_len, item.key_run) = (key_start, key.bytes.len() as u16, key.run);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.leaf
+    }
+
+    /// Takes the last item away.
+    pub(crate) fn pop(&mut self) {
+        if let Some(item) = self.list.pop() {
+            self.bytes.truncate(item.key_start as usize);
+        }
+    }
+
+    pub(crate) fn key(&self, at: usize) -> StoredKey<'_> {
+        let item = &self.list[at];
+        StoredKey { bytes: &self.bytes[item.key_start as usize..][..item.key_len.into()], run: item.key_run }
+    }
+
+    /// Whether an item may stand behind the one before it, as far as their stored keys can tell.
+    pub(crate) fn in_order(&self, at: usize) -> bool {
+        let first = usize::from(!self.leaf);
+        if at <= first || at >= self.len() {
+            return true;
+        }
+        let (low, high) = (self.key(at - 1), self.key(at));
+        may_precede(low.bytes, high.bytes, high.run.is_some(), KEY_KEPT)
+    }
+
+    /// All items as one piece, which may be too large for a page.
+    pub(crate) fn whole(&self) -> Piece {
+        let mut fill = Fill::begin(0);
+        while fill.add(self, usize::MAX) {}
+        fill.piece()
+    }
+
+    /// Some items as one piece, which may be too large for a page.
+    pub(crate) fn piece(&self, items: Range<usize>) -> Piece {
+        let mut fill = Fill::begin(items.start);
+        while fill.end < items.end && fill.add(self, usize::MAX) {}
+        fill.piece()
+    }
+
+    /// Cuts the items into `count` pieces of about equal size that fit in pages each, or more if they do not fit in so few.
+    pub(crate) fn cut(&self, count: usize) -> Vec<Piece> {
+        let mut best = self.cut_below(CAPACITY);
+        let count = count.max(best.len());
+        if count == 1 {
+            return best;
+        }
+        // The least limit that still gives so few pieces is the one that evens them out.
+        let (mut low, mut high) = (self.whole().size / count, CAPACITY);
+        while high.saturating_sub(low) > 64 {
+            let limit = low.midpoint(high);
+            let pieces = self.cut_below(limit);
+            if pieces.len() <= count && pieces.iter().all(|piece| piece.size <= limit) {
+                (best, high) = (pieces, limit);
+            } else {
+                low = limit;
+            }
+        }
+        best
+    }
+
+    /// Fills one piece after the other up to `limit` bytes. A piece has at least one item.
+    fn cut_below(&self, limit: usize) -> Vec<Piece> {
+        let mut pieces = Vec::with_capacity(4);
+        let mut start = 0;
+        while start < self.len() {
+            let mut fill = Fill::begin(start);
+            while fill.add(self, limit) {}
+            start = fill.end;
+            pieces.push(fill.piece());
+        }
+        pieces
+    }
+
+    /// Writes a piece into a page, whose kind and level are set already.
+    pub(crate) fn lay_out(&self, piece: &Piece, page: &mut Page) {
+        debug_assert!(piece.size <= CAPACITY && !piece.items.is_empty());
+        debug_assert_eq!(page.level() == 0, self.leaf);
+        let Piece { items, prefix_len, .. } = piece.clone();
+        page.payload_mut().fill(0);
+        page.set_prefix_len(prefix_len as u16);
+        page.set_slot_count(items.len() as u16);
+        let mut start = page.bytes().len();
+        let bytes = page.bytes_mut();
+        let keyed = self.first_keyed(items.start);
+        if keyed < items.end {
+            let prefix = &self.key(keyed).bytes[..prefix_len];
+            bytes[NODE_START..NODE_START + prefix_len].copy_from_slice(prefix);
+        }
+        for (nth, at) in items.enumerate() {
+            let (rest, run) = if at < keyed {
+                (&[][..], None)
+            } else {
+                let key = self.key(at);
+                (&key.bytes[prefix_len..], key.run)
+            };
+            let payload = self.payload(at);
+            start -= cell_len(self.leaf, rest.len(), run.is_some(), payload);
+            put_cell(bytes, start, self.leaf, rest, run, payload);
+            put_slot(bytes, NODE_START + prefix_len + SLOT_SIZE * nth, head_of(rest), start);
+        }
+        page.set_cell_offset(start as u16);
+        debug_assert_eq!(check(page), Ok(()));
+    }
+
+    /// The first item whose key counts in a piece that begins with `start`.
+    fn first_keyed(&self, start: usize) -> usize {
+        if self.leaf { start } else { start + 1 }
+    }
+
+    fn payload(&self, at: usize) -> Payload<'_> {
+        let item = &self.list[at];
+        let bytes = &self.bytes[item.payload_start as usize..][..item.payload_len.into()];
+        Payload { bytes, spilled: item.spilled }
+    }
+
+    fn store(&mut self, key: StoredKey<'_>, payload: Payload<'_>) -> Item {
+        let key_start = self.bytes.len();
+        self.bytes.extend_from_slice(key.bytes);
+        self.item(key_start, key.bytes.len(), key.run, payload)
+    }
+
+    fn item(
+        &mut self,
+        key_start: usize,
+        key_len: usize,
+        key_run: Option<Overflow>,
+        payload: Payload<'_>,
+    ) -> Item {
+        let payload_start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(payload.bytes);
+        Item {
+            key_start: key_start as u32,
+            key_len: key_len as u16,
+            payload_len: payload.bytes.len() as u16,
+            payload_start,
+            key_run,
+            spilled: payload.spilled,
+        }
+    }
+}
+
+/// A piece under construction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fill {
+    start: usize,
+    end: usize,
+    /// What all of its keys share.
+    shared: usize,
+    longest: usize,
+    any_spilled: bool,
+    prefix_len: usize,
+    size: usize,
+}
+
+impl Fill {
+    /// A piece that begins with an item.
+    pub(crate) fn begin(start: usize) -> Fill {
+        Fill { start, end: start, shared: usize::MAX, longest: 0, any_spilled: false, prefix_len: 0, size: 0 }
+    }
+
+    /// Takes the next item, if there is one and the piece then has at most `limit` bytes. The first item is always taken.
+    pub(crate) fn add(&mut self, items: &Items, limit: usize) -> bool {
+        let at = self.end;
+        if at >= items.len() {
+            return false;
+        }
+        let mut next = Fill { end: at + 1, ..*self };
+        let first = items.first_keyed(self.start);
+        if at >= first {
+            let key = items.key(at);
+            let model = items.key(first).bytes;
+            let model = &model[..self.shared.min(model.len())];
+            next.shared = model.iter().zip(key.bytes).take_while(|(a, b)| a == b).count();
+            next.longest = self.longest.max(key.bytes.len());
+            next.any_spilled |= key.run.is_some();
+        }
+        next.prefix_len = prefix_len(next.shared, next.longest, next.any_spilled);
+        next.size = if next.prefix_len == self.prefix_len && at > self.start {
+            self.size + next.cost(items, at)
+        } else {
+            next.prefix_len + (self.start..=at).map(|item| next.cost(items, item)).sum::<usize>()
+        };
+        let fits = next.size <= limit || at == self.start;
+        if fits {
+            *self = next;
+        }
+        fits
+    }
+
+    pub(crate) fn piece(&self) -> Piece {
+        Piece { items: self.start..self.end, prefix_len: self.prefix_len, size: self.size }
+    }
+
+    /// Bytes of an item's slot and cell.
+    fn cost(&self, items: &Items, at: usize) -> usize {
+        let (rest, spilled) = if at < items.first_keyed(self.start) {
+            (0, false)
+        } else {
+            let item = &items.list[at];
+            (usize::from(item.key_len) - self.prefix_len, item.key_run.is_some())
+        };
+        SLOT_SIZE + cell_len(items.leaf, rest, spilled, items.payload(at))
+    }
+}
+
+/// The prefix that takes the least room: what all keys share, as long as a longer prefix still shortens a tail.
+fn prefix_len(shared: usize, longest: usize, any_spilled: bool) -> usize {
+    let most = if any_spilled { SPILLED_PREFIX_MAX } else { usize::MAX };
+    shared.min(longest.saturating_sub(HEAD_SIZE)).min(most)
+}

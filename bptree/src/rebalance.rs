@@ -1,0 +1,305 @@
+//! Pages that hold too much or too little: sharing with a sibling, splitting, merging, and what that means for the parent.
+//!
+//! A page that overflows first shares with the emptier of its neighbours under the same parent; if they are full too, two pages
+//! become three. So pages of a randomly loaded tree are some 80 % full, where halving leaves them at 69 %. At the
+//! edges of the tree, where keys arrive in order, the new entry gets a page of its own, and the full page stays full.
+//!
+//! A page below 40 % merges with a neighbour if both fit in one page, else the two even out.
+//!
+//! All cuts are by bytes, and by the exact sizes of the pages that come out: so whatever the mixture of sizes, and however
+//! a key changes the common prefix, enough pages are made for everything to fit.
+
+use dynamite_pager::{Access, PagePtr};
+
+use crate::check::may_precede;
+use crate::edit::{Edit, placement};
+use crate::error::{Malformed, Result};
+use crate::items::{Items, Piece};
+use crate::node::{CAPACITY, INNER, KEY_KEPT, LEAF, LEVEL_MAX, Node};
+use crate::node_mut::{NodeMut, Payload};
+use crate::pages::{Pages, with_node};
+use crate::separator::{OwnedKey, between};
+
+/// Bytes below which a page looks for company: 40 %.
+const LEAST: usize = CAPACITY * 2 / 5;
+/// Bytes up to which two pages become one: less than a page, or else the next insertion splits it again.
+const MERGED_MOST: usize = CAPACITY * 19 / 20;
+/// Bytes up to which two pages share rather than become three.
+const SHARED_MOST: usize = 2 * CAPACITY * 92 / 100;
+
+/// What happened to the items of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Something was taken away. Only then a page with little in it looks for company: one that is being filled has just
+    /// been begun.
+    Shrank,
+    Grew,
+    /// The first item is new, and the page is the first of its level.
+    GrewAtLeftEdge,
+    /// The last item is new, and the page is the last of its level.
+    GrewAtRightEdge,
+}
+
+/// A neighbour under the same parent.
+#[derive(Clone, Copy, Debug)]
+struct Sibling {
+    ptr: PagePtr,
+    /// Its slot in the parent.
+    slot: usize,
+    used: usize,
+}
+
+/// A page to be put under a parent; the separator is that of the page and its left neighbour.
+struct Child {
+    separator: Option<OwnedKey>,
+    ptr: PagePtr,
+}
+
+impl Edit<'_, '_> {
+    /// Sees to a writable page from which something was taken: it may be empty or have too little in it, and the root may
+    /// be superfluous.
+    pub(crate) fn refill(&mut self, depth: usize) -> Result<()> {
+        let ptr = self.path[depth].ptr;
+        let node = Node::of(self.batch.page_mut(ptr));
+        if node.len() == 0 {
+            return self.drop_page(depth);
+        }
+        if depth > 0 && self.path[depth - 1].count > 1 && node.used() < LEAST {
+            let items = Items::of(node);
+            return self.store(depth, items, Change::Shrank);
+        }
+        if depth == 0 { self.collapse() } else { Ok(()) }
+    }
+
+    /// Makes `items` the contents of a page of the path, taking more pages or fewer as they need.
+    pub(crate) fn store(&mut self, depth: usize, items: Items, change: Change) -> Result<()> {
+        let whole = items.whole();
+        let has_sibling = depth > 0 && self.path[depth - 1].count > 1;
+        let is_poor = change == Change::Shrank && whole.size < LEAST;
+        if whole.size <= CAPACITY && !(is_poor && has_sibling) {
+            let ptr = self.writable(depth)?;
+            items.lay_out(&whole, self.batch.page_mut(ptr));
+            return if depth == 0 { self.collapse() } else { Ok(()) };
+        }
+        let own = self.path[depth].ptr;
+        let slot = depth.checked_sub(1).map_or(0, |parent| self.path[parent].slot);
+        let at_edge = match change {
+            Change::GrewAtLeftEdge => Some(1),
+            Change::GrewAtRightEdge => Some(items.len() - 1),
+            Change::Grew | Change::Shrank => None,
+        };
+        if let Some(cut) = at_edge {
+            let last = items.len();
+            let pieces = [items.piece(0..cut), items.piece(cut..last)];
+            if pieces.iter().all(|piece| piece.size <= CAPACITY) {
+                return self.lay_out(depth, &items, &pieces, &[own], slot);
+            }
+        }
+        let sibling = if has_sibling { Some(self.emptier_sibling(depth)?) } else { None };
+        let Some(sibling) = sibling else {
+            return self.lay_out(depth, &items, &items.cut(2), &[own], slot);
+        };
+        let both = whole.size + sibling.used;
+        let count = if both <= MERGED_MOST {
+            1
+        } else if both <= SHARED_MOST {
+            2
+        } else {
+            3
+        };
+        let items = self.join(depth, items, sibling)?;
+        let pieces = items.cut(count);
+        if sibling.slot < slot {
+            self.lay_out(depth, &items, &pieces, &[sibling.ptr, own], sibling.slot)
+        } else {
+            self.lay_out(depth, &items, &pieces, &[own, sibling.ptr], slot)
+        }
+    }
+
+    /// The neighbour under the same parent that has most room.
+    fn emptier_sibling(&mut self, depth: usize) -> Result<Sibling> {
+        let level = self.level(depth);
+        let parent = self.path[depth - 1];
+        let neighbours = [parent.slot.checked_sub(1), Some(parent.slot + 1)];
+        let mut best: Option<Sibling> = None;
+        for slot in neighbours.into_iter().flatten().filter(|slot| *slot < parent.count) {
+            let ptr = with_node(self.batch, parent.ptr, level + 1, Access::Point, |node| node.child(slot))?;
+            let used = with_node(self.batch, ptr, level, Access::Point, |node| node.used())?;
+            if best.is_none_or(|best| used < best.used) {
+                best = Some(Sibling { ptr, slot, used });
+            }
+        }
+        Ok(best.expect("the caller has seen that there is one"))
+    }
+
+    /// The items of a page and its neighbour, in order. The separator between them goes: to the items, or away.
+    fn join(&mut self, depth: usize, items: Items, sibling: Sibling) -> Result<Items> {
+        let level = self.level(depth);
+        let parent = self.path[depth - 1];
+        let on_left = sibling.slot < parent.slot;
+        let (separator, neighbour) = {
+            let slot = sibling.slot.max(parent.slot);
+            let separator = with_node(self.batch, parent.ptr, level + 1, Access::Point, |node| OwnedKey {
+                bytes: node.stored_key(slot),
+                run: node.key_run(slot),
+            })?;
+            (separator, with_node(self.batch, sibling.ptr, level, Access::Point, Items::of)?)
+        };
+        let (mut left, right) = if on_left { (neighbour, items) } else { (items, neighbour) };
+        let junction = left.len();
+        left.extend(&right);
+        if level > 0 {
+            left.set_key(junction, separator.as_ref());
+        } else if let Some(run) = separator.run {
+            run.free(self.batch)?;
+        }
+        if !left.in_order(junction) || !left.in_order(junction + 1) {
+            let why = Malformed::SiblingOrder { neighbour: sibling.ptr.id.0 };
+            return Err(Pages::malformed(self.batch, parent.ptr.id, why).into());
+        }
+        Ok(left)
+    }
+
+    /// Puts pieces into the places of the pages `old`, whose first is at `slot` of the parent.
+    fn lay_out(
+        &mut self,
+        depth: usize,
+        items: &Items,
+        pieces: &[Piece],
+        old: &[PagePtr],
+        slot: usize,
+    ) -> Result<()> {
+        let level = self.level(depth);
+        let kind = if level == 0 { LEAF } else { INNER };
+        let mut children = Vec::with_capacity(pieces.len());
+        for (nth, piece) in pieces.iter().enumerate() {
+            let ptr = match old.get(nth) {
+                Some(old) => self.batch.writable(*old, placement(level))?,
+                None => self.batch.allocate(kind, level, placement(level))?,
+            };
+            items.lay_out(piece, self.batch.page_mut(ptr));
+            let at = piece.items.start;
+            let separator = match at {
+                0 => None,
+                _ if items.is_leaf() => Some(between(self.batch, items, at)?),
+                _ => Some(items.key(at).to_owned()),
+            };
+            children.push(Child { separator, ptr });
+        }
+        for superfluous in old.iter().skip(pieces.len()) {
+            self.batch.free(*superfluous)?;
+        }
+        match depth.checked_sub(1) {
+            Some(parent) => self.replace_children(parent, slot, old.len(), &children),
+            None => self.replace_root(&children),
+        }
+    }
+
+    /// Makes the pages into which the root was cut the children of a new root.
+    fn replace_root(&mut self, children: &[Child]) -> Result<()> {
+        let level = self.tree.level + 1;
+        if level > LEVEL_MAX {
+            let why = Malformed::Depth { levels: level };
+            return Err(Pages::malformed(self.batch, children[0].ptr.id, why).into());
+        }
+        let mut items = Items::new(false);
+        for child in children {
+            items.push_child(child.separator.as_ref(), child.ptr);
+        }
+        let root = self.batch.allocate(INNER, level, placement(level))?;
+        items.lay_out(&items.whole(), self.batch.page_mut(root));
+        (self.tree.root, self.tree.level) = (Some(root), level);
+        Ok(())
+    }
+
+    /// Puts `children` into the places of `removed` children of a page of the path, from slot `slot` on. The first takes over
+    /// the separator that stands there; those of the others that go have been taken care of.
+    fn replace_children(
+        &mut self,
+        depth: usize,
+        slot: usize,
+        removed: usize,
+        children: &[Child],
+    ) -> Result<()> {
+        let ptr = self.writable(depth)?;
+        let mut node = NodeMut(self.batch.page_mut(ptr));
+        for _ in 1..removed {
+            node.remove(slot + 1);
+        }
+        node.set_child(slot, children[0].ptr);
+        for (nth, child) in children.iter().enumerate().skip(1) {
+            let at = slot + nth;
+            let separator = child.separator.as_ref().expect("all but the first have one");
+            if !fits_between(node.node(), at, separator) {
+                let why = Malformed::SeparatorOrder { slot: at };
+                return Err(Pages::malformed(self.batch, ptr.id, why).into());
+            }
+            let bytes = child.ptr.to_bytes();
+            if !node.insert(at, separator.as_ref(), Payload { bytes: &bytes, spilled: false }) {
+                let mut items = Items::of(node.node());
+                let only_one = removed == 1 && children.len() == 2;
+                for (nth, child) in children.iter().enumerate().skip(nth) {
+                    items.insert_child(slot + nth, child.separator.as_ref(), child.ptr);
+                    if !items.in_order(slot + nth) || !items.in_order(slot + nth + 1) {
+                        let why = Malformed::SeparatorOrder { slot: slot + nth };
+                        return Err(Pages::malformed(self.batch, ptr.id, why).into());
+                    }
+                }
+                let change = if only_one && at + 1 == items.len() && self.is_rightmost(depth) {
+                    Change::GrewAtRightEdge
+                } else if only_one && at == 1 && self.is_leftmost(depth) {
+                    Change::GrewAtLeftEdge
+                } else {
+                    Change::Grew
+                };
+                return self.store(depth, items, change);
+            }
+        }
+        if children.len() < removed { self.refill(depth) } else { Ok(()) }
+    }
+
+    /// Takes an empty page out of the tree.
+    pub(crate) fn drop_page(&mut self, depth: usize) -> Result<()> {
+        self.batch.free(self.path[depth].ptr)?;
+        let Some(depth) = depth.checked_sub(1) else {
+            (self.tree.root, self.tree.level) = (None, 0);
+            return Ok(());
+        };
+        let slot = self.path[depth].slot;
+        let ptr = self.writable(depth)?;
+        let node = Node::of(self.batch.page_mut(ptr));
+        // The separator before the page goes, or if it is the first, the one behind it.
+        let dropped = slot.max(1);
+        let run = if dropped < node.len() { node.key_run(dropped) } else { None };
+        NodeMut(self.batch.page_mut(ptr)).remove_child(slot);
+        self.refill(depth)?;
+        // Last, see `remove_at`.
+        run.map_or(Ok(()), |run| run.free(self.batch))
+    }
+
+    /// Takes roots away that have one child only.
+    fn collapse(&mut self) -> Result<()> {
+        while let Some(root) = self.tree.root
+            && self.tree.level > 0
+        {
+            let level = self.tree.level;
+            let only = with_node(self.batch, root, level, Access::Point, |node| {
+                (node.len() == 1).then(|| node.child(0))
+            })?;
+            let Some(only) = only else { break };
+            self.batch.free(root)?;
+            (self.tree.root, self.tree.level) = (Some(only), level - 1);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a separator may stand before slot `at`, as far as stored keys can tell.
+fn fits_between(node: Node<'_>, at: usize, separator: &OwnedKey) -> bool {
+    let spilled = |slot| node.key_run(slot).is_some();
+    let fits_left =
+        at <= 1 || may_precede(&node.stored_key(at - 1), &separator.bytes, separator.run.is_some(), KEY_KEPT);
+    let fits_right =
+        at >= node.len() || may_precede(&separator.bytes, &node.stored_key(at), spilled(at), KEY_KEPT);
+    fits_left && fits_right
+}

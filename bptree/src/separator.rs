@@ -1,0 +1,72 @@
+//! Separators: the shortest key that is above one key and not above another.
+
+use dynamite_pager::WriteBatch;
+
+use crate::error::Result;
+use crate::items::Items;
+use crate::node::{KEY_INLINE_MAX, KEY_KEPT, StoredKey};
+use crate::overflow::Overflow;
+
+/// A stored key that owns its bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedKey {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) run: Option<Overflow>,
+}
+
+impl OwnedKey {
+    /// Stores a key: what does not stay in the page goes to a run.
+    pub(crate) fn store(batch: &mut WriteBatch<'_>, key: &[u8]) -> Result<OwnedKey> {
+        if key.len() <= KEY_INLINE_MAX {
+            return Ok(OwnedKey { bytes: key.to_vec(), run: None });
+        }
+        let (kept, rest) = key.split_at(KEY_KEPT);
+        Ok(OwnedKey { bytes: kept.to_vec(), run: Some(Overflow::write(batch, rest)?) })
+    }
+
+    /// A separator, or what stands for the one that a first child does not have.
+    pub(crate) fn or_none(separator: Option<&OwnedKey>) -> StoredKey<'_> {
+        separator.map_or(StoredKey { bytes: &[], run: None }, OwnedKey::as_ref)
+    }
+
+    pub(crate) fn as_ref(&self) -> StoredKey<'_> {
+        StoredKey { bytes: &self.bytes, run: self.run }
+    }
+}
+
+impl StoredKey<'_> {
+    pub(crate) fn to_owned(self) -> OwnedKey {
+        OwnedKey { bytes: self.bytes.to_vec(), run: self.run }
+    }
+}
+
+/// The shortest s with `low` < s ≤ `high`, a prefix of `high`.
+pub(crate) fn shortest<'k>(low: &[u8], high: &'k [u8]) -> &'k [u8] {
+    let shared = low.iter().zip(high).take_while(|(a, b)| a == b).count();
+    // Keys that are not in order (which takes a damaged file) have no separator; any key will do for them.
+    &high[..high.len().min(shared + 1)]
+}
+
+/// The separator between the leaves that end and begin with these two items. If it is long, a run is made for it.
+pub(crate) fn between(batch: &mut WriteBatch<'_>, items: &Items, right: usize) -> Result<OwnedKey> {
+    let (low, high) = (items.key(right - 1), items.key(right));
+    let separator = shortest(low.bytes, high.bytes);
+    let differs = separator.len() <= low.bytes.len() && low.bytes[..separator.len()] != *separator;
+    // If the low key ends where the separator goes on it must really end there.
+    let extends = separator.len() > low.bytes.len() && low.run.is_none();
+    if differs || extends {
+        return OwnedKey::store(batch, separator);
+    }
+    // What is stored of them does not tell them apart.
+    let (low, high) = (low.to_owned(), high.to_owned());
+    let (low, high) = (whole_key(batch, low)?, whole_key(batch, high)?);
+    OwnedKey::store(batch, shortest(&low, &high))
+}
+
+fn whole_key(batch: &mut WriteBatch<'_>, key: OwnedKey) -> Result<Vec<u8>> {
+    let OwnedKey { mut bytes, run } = key;
+    if let Some(run) = run {
+        run.read(batch, &mut bytes)?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,219 @@
+//! A file with a few trees, whose descriptors stand in a page of the test's own, and a model to compare them with.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dynamite_bptree::{Body, Displaced, NewValue, Overflow, Pages, Result, Tree, Value, check_page, verify};
+use dynamite_pager::disk::Disk;
+use dynamite_pager::disk::sim::DiskSim;
+use dynamite_pager::{Access, Extent, Finding, Options, Page, PageKind, Pager, Placement, Roots, WriteBatch};
+
+pub const DATABASE_ID: [u8; 16] = *b"a test database.";
+
+/// The kind of the page that holds the trees' descriptors.
+const CATALOG: PageKind = PageKind(32);
+/// Trees of a test file.
+pub const TREES: usize = 3;
+
+pub type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Options for tests: a small pool, nothing in the background.
+pub fn quiet() -> Options {
+    Options::new().cache_bytes(1 << 20).background(false).page_check(check_page)
+}
+
+pub fn in_memory() -> Pager {
+    quiet().in_memory(DATABASE_ID).unwrap()
+}
+
+pub fn create_on(disk: &DiskSim) -> dynamite_pager::Result<Pager> {
+    quiet().create_on(Arc::new(disk.clone()) as Arc<dyn Disk>, DATABASE_ID)
+}
+
+pub fn open_on(disk: &DiskSim) -> dynamite_pager::Result<Pager> {
+    quiet().open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, true)
+}
+
+/// The trees, as a batch finds them.
+pub fn load(batch: &mut WriteBatch<'_>) -> [Tree; TREES] {
+    match batch.roots().catalog {
+        None => [Tree::EMPTY; TREES],
+        Some(catalog) => parse(batch.read(catalog, Access::Point).unwrap().payload()),
+    }
+}
+
+/// Writes the trees' descriptors.
+pub fn save(batch: &mut WriteBatch<'_>, trees: &[Tree; TREES]) -> Result<()> {
+    let catalog = match batch.roots().catalog {
+        None => batch.allocate(CATALOG, 0, Placement::Together)?,
+        Some(catalog) => batch.writable(catalog, Placement::Together)?,
+    };
+    let payload = batch.page_mut(catalog).payload_mut();
+    for (tree, bytes) in trees.iter().zip(payload.chunks_exact_mut(Tree::SIZE)) {
+        bytes.copy_from_slice(&tree.to_bytes());
+    }
+    batch.set_roots(Roots { catalog: Some(catalog), ..batch.roots() });
+    Ok(())
+}
+
+/// The trees that a new reader sees.
+pub fn published(pager: &Pager) -> [Tree; TREES] {
+    let (mut operation, state) = pager.enter().unwrap();
+    match state.roots.catalog {
+        None => [Tree::EMPTY; TREES],
+        Some(catalog) => parse(operation.read(catalog, Access::Point).unwrap().payload()),
+    }
+}
+
+fn parse(payload: &[u8]) -> [Tree; TREES] {
+    std::array::from_fn(|nth| {
+        Tree::from_bytes(payload[nth * Tree::SIZE..].first_chunk().expect("the catalog is long enough"))
+    })
+}
+
+/// Runs one batch and commits it.
+pub fn commit<R>(pager: &Pager, change: impl FnOnce(&mut WriteBatch<'_>, &mut [Tree; TREES]) -> R) -> R {
+    let mut batch = pager.begin().unwrap();
+    let mut trees = load(&mut batch);
+    let result = change(&mut batch, &mut trees);
+    save(&mut batch, &trees).unwrap();
+    batch.commit().unwrap();
+    result
+}
+
+/// Inserts bytes of which the first `head` stay in the leaf; returns the displaced value, whose run is freed.
+pub fn put(
+    batch: &mut WriteBatch<'_>,
+    tree: &mut Tree,
+    key: &[u8],
+    value: &[u8],
+    head: usize,
+) -> Option<Vec<u8>> {
+    let (head, body) = value.split_at(head.min(value.len()));
+    let displaced = tree.insert(batch, key, NewValue { head, body: Body::Bytes(body) }).unwrap();
+    displaced.map(|displaced| consume(batch, displaced))
+}
+
+/// Removes a key; returns its value, whose run is freed.
+pub fn delete(batch: &mut WriteBatch<'_>, tree: &mut Tree, key: &[u8]) -> Option<Vec<u8>> {
+    tree.remove(batch, key).unwrap().map(|displaced| consume(batch, displaced))
+}
+
+fn consume(batch: &mut WriteBatch<'_>, displaced: Displaced) -> Vec<u8> {
+    let mut value = displaced.head;
+    if let Some(run) = displaced.run {
+        run.read(batch, &mut value).unwrap();
+        run.free(batch).unwrap();
+    }
+    value
+}
+
+/// All of a value.
+pub fn whole(value: Seen, pages: &mut impl Pages) -> Vec<u8> {
+    let Seen { mut bytes, run } = value;
+    if let Some(run) = run {
+        run.read(pages, &mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// A value that no longer borrows its page.
+pub struct Seen {
+    bytes: Vec<u8>,
+    run: Option<Overflow>,
+}
+
+pub fn see(value: Value<'_>) -> Seen {
+    match value {
+        Value::Inline(bytes) => Seen { bytes: bytes.to_vec(), run: None },
+        Value::Spilled { head, run } => Seen { bytes: head.to_vec(), run: Some(run) },
+    }
+}
+
+pub fn get(pages: &mut impl Pages, tree: &Tree, key: &[u8]) -> Option<Vec<u8>> {
+    let seen = tree.get(pages, key).unwrap().map(see)?;
+    Some(whole(seen, pages))
+}
+
+/// Every entry, forwards.
+pub fn entries(pages: &mut impl Pages, tree: &Tree) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut seen = Vec::new();
+    let mut cursor = tree.cursor(pages, Access::Scan);
+    while let Some(mut rows) = cursor.next_rows().unwrap() {
+        while let Some(entry) = rows.next() {
+            seen.push((entry.key.to_vec(), see(entry.value)));
+        }
+    }
+    seen.into_iter().map(|(key, value)| (key, whole(value, pages))).collect()
+}
+
+#[track_caller]
+pub fn assert_same(pages: &mut impl Pages, tree: &Tree, model: &Model) {
+    assert_eq!(tree.len(), model.len() as u64);
+    let found = entries(pages, tree);
+    assert_eq!(found.len(), model.len());
+    for ((key, value), (expected_key, expected)) in found.iter().zip(model) {
+        assert!(
+            key == expected_key,
+            "a key of {} bytes where one of {} belongs",
+            key.len(),
+            expected_key.len()
+        );
+        assert!(value == expected, "values of {} and {} bytes", value.len(), expected.len());
+    }
+}
+
+/// Every finding about the newest durable commit: the census of all trees.
+pub fn audit(pager: &Pager) -> Vec<Finding> {
+    let mut census = pager.census().unwrap();
+    if let Some(catalog) = census.roots().catalog {
+        let mut page = Page::boxed();
+        census.mark(Extent::single(catalog.id));
+        if census.read(catalog, &mut page) {
+            for tree in parse(page.payload()) {
+                verify(&mut census, &tree, &mut |_, _, _, _| {});
+            }
+        }
+    }
+    census.finish()
+}
+
+#[track_caller]
+pub fn assert_sound(pager: &Pager, context: &str) {
+    let findings = audit(pager);
+    let list: String = findings.iter().map(|finding| format!("  {finding}\n")).collect();
+    assert!(findings.is_empty(), "{context}:\n{list}");
+}
+
+/// SplitMix64.
+#[derive(Clone)]
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// The numbers below `count`, in random order.
+pub fn shuffled(random: &mut Random, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for last in (1..count).rev() {
+        order.swap(last, random.below(last + 1));
+    }
+    order
+}

@@ -1,0 +1,216 @@
+//! How full pages are, what a change gives back, and how few pages a short look at a large tree costs.
+
+mod common;
+
+use common::*;
+use dynamite_bptree::{Body, BulkLoad, NewValue, Tree, TreeError};
+use dynamite_pager::{Access, Pager, WriteBatch};
+
+const KEY_LEN: usize = 24;
+const VALUE_LEN: usize = 150;
+/// What the layer above adds to each row.
+const RECORD_HEAD: usize = 8;
+
+/// A row's key: random, and the same for the same number.
+fn key(number: usize) -> Vec<u8> {
+    Random(number as u64).bytes(KEY_LEN)
+}
+
+fn pages_in_use(pager: &Pager) -> u64 {
+    let stats = pager.stats();
+    stats.page_count - stats.free_pages.unwrap()
+}
+
+/// Inserts rows in this order, a hundred a commit.
+fn load(pager: &Pager, keys: &[Vec<u8>]) -> Tree {
+    load_values(pager, keys, VALUE_LEN)
+}
+
+fn load_values(pager: &Pager, keys: &[Vec<u8>], value_len: usize) -> Tree {
+    let value = vec![7; RECORD_HEAD + value_len];
+    for keys in keys.chunks(100) {
+        commit(pager, |batch, trees| {
+            for key in keys {
+                assert_eq!(put(batch, &mut trees[0], key, &value, RECORD_HEAD), None);
+            }
+        });
+    }
+    published(pager)[0]
+}
+
+/// Bytes of pages that the database came to use, for each byte of keys and values.
+fn ratio(pages: u64, rows: usize) -> f64 {
+    pages as f64 * 4096.0 / (rows * (KEY_LEN + VALUE_LEN)) as f64
+}
+
+#[test]
+fn a_random_load_takes_at_most_1_41_of_the_raw_data() {
+    let pager = in_memory();
+    let rows = 60_000;
+    let keys: Vec<_> = (0..rows).map(key).collect();
+    load(&pager, &keys);
+    // The file, with whatever is free in it.
+    let file = ratio(pager.stats().page_count, rows);
+    assert!(file <= 1.41, "the file has {file:.3} of the raw data");
+    assert_sound(&pager, "after a random load");
+}
+
+#[test]
+fn an_ascending_load_fills_pages_to_97_percent() {
+    let pager = in_memory();
+    let before = pages_in_use(&pager);
+    let (rows, value_len) = (40_000, 60);
+    let mut keys: Vec<_> = (0..rows).map(key).collect();
+    keys.sort_unstable();
+    load_values(&pager, &keys, value_len);
+    // A row has about 24 - 2 bytes of key behind the prefix, of which 4 are in the slot, and 3 of header.
+    let row = 6 + 3 + (KEY_LEN - 2 - 4) + RECORD_HEAD + value_len;
+    let leaves = (rows * row) as f64 / (0.97 * 4064.0);
+    // An inner page holds 200 children, some separators being a byte longer.
+    let most = leaves * (1.0 + 1.0 / 190.0) + 12.0;
+    let used = pages_in_use(&pager) - before;
+    assert!((used as f64) < most, "{used} pages in use, {most:.0} at 97 percent");
+}
+
+#[test]
+fn a_descending_load_fills_pages_too_and_gives_each_row_once() {
+    let pager = in_memory();
+    let rows = 20_000;
+    let mut keys: Vec<_> = (0..rows).map(key).collect();
+    keys.sort_unstable_by(|a, b| b.cmp(a));
+    let tree = load(&pager, &keys);
+    assert!(ratio(pages_in_use(&pager), rows) < 1.15, "{}", ratio(pages_in_use(&pager), rows));
+    let (mut operation, _) = pager.enter().unwrap();
+    let mut cursor = tree.cursor(&mut operation, Access::Scan);
+    cursor.seek_last();
+    for key in &keys {
+        assert_eq!(cursor.prev().unwrap().unwrap().key, key);
+    }
+    assert!(cursor.prev().unwrap().is_none());
+}
+
+#[test]
+fn deleting_nine_tenths_gives_the_space_back() {
+    let pager = in_memory();
+    let rows = 20_000;
+    let keys: Vec<_> = (0..rows).map(key).collect();
+    load(&pager, &keys);
+    let full = pages_in_use(&pager);
+    let mut random = Random(1);
+    let order = shuffled(&mut random, rows);
+    for part in order[..rows * 9 / 10].chunks(100) {
+        commit(&pager, |batch, trees| {
+            for index in part {
+                assert!(delete(batch, &mut trees[0], &keys[*index]).is_some());
+            }
+        });
+    }
+    let left = pages_in_use(&pager);
+    assert!(left * 5 <= full, "{left} of {full} pages left");
+    assert_sound(&pager, "after nine tenths were deleted");
+    for part in order[rows * 9 / 10..].chunks(100) {
+        commit(&pager, |batch, trees| {
+            for index in part {
+                assert!(delete(batch, &mut trees[0], &keys[*index]).is_some());
+            }
+        });
+    }
+    assert_eq!(published(&pager)[0], Tree::EMPTY);
+    assert_sound(&pager, "after all was deleted");
+}
+
+#[test]
+fn the_first_entry_of_a_large_tree_costs_one_path() {
+    let pager = quiet().cache_bytes(64 << 20).in_memory(DATABASE_ID).unwrap();
+    let rows = 100_000_u32;
+    let tree = commit(&pager, |batch, trees| {
+        trees[0] = bulk_load(batch, (0..rows).map(|row| row.to_be_bytes().to_vec()), &[1; VALUE_LEN]);
+        trees[0]
+    });
+    let touches = |look: &mut dyn FnMut()| {
+        let count = || pager.stats().hits + pager.stats().misses + pager.stats().prefetched;
+        let before = count();
+        look();
+        count() - before
+    };
+    for (seek, expected) in [(None, 0), (Some(77_777_u32), 77_777)] {
+        let touched = touches(&mut || {
+            let (mut operation, _) = pager.enter().unwrap();
+            let mut cursor = tree.cursor(&mut operation, Access::Scan);
+            if let Some(row) = seek {
+                cursor.seek(&row.to_be_bytes());
+            }
+            assert_eq!(cursor.next().unwrap().unwrap().key, u32::to_be_bytes(expected));
+        });
+        assert!(touched <= 10, "{touched} page touches for one entry");
+    }
+    // A look by rows at all of it: one path, then two touches a leaf and a few for its parent.
+    let touched = touches(&mut || {
+        let (mut operation, _) = pager.enter().unwrap();
+        assert_eq!(entries(&mut operation, &tree).len(), rows as usize);
+    });
+    let leaves = u64::from(rows) * 170 / 4064;
+    assert!(touched <= 5 * leaves, "{touched} page touches for {leaves} leaves");
+}
+
+fn bulk_load(batch: &mut WriteBatch<'_>, keys: impl Iterator<Item = Vec<u8>>, value: &[u8]) -> Tree {
+    let mut load = BulkLoad::new();
+    for key in keys {
+        load.push(batch, &key, NewValue { head: &[], body: Body::Bytes(value) }).unwrap();
+    }
+    load.finish(batch).unwrap()
+}
+
+#[test]
+fn a_bulk_load_is_the_tree_that_inserts_make_and_full() {
+    for rows in [0, 1, 2, 22, 23, 24, 5000, 20_000] {
+        let pager = in_memory();
+        let before = pages_in_use(&pager);
+        let mut keys: Vec<_> = (0..rows).map(key).collect();
+        keys.sort_unstable();
+        commit(&pager, |batch, trees| {
+            trees[0] = bulk_load(batch, keys.iter().cloned(), &[3; VALUE_LEN]);
+        });
+        let model = keys.iter().map(|key| (key.clone(), vec![3; VALUE_LEN])).collect();
+        let tree = published(&pager)[0];
+        let (mut operation, _) = pager.enter().unwrap();
+        assert_same(&mut operation, &tree, &model);
+        drop(operation);
+        assert_sound(&pager, &format!("{rows} rows"));
+        if rows == 20_000 {
+            let used = ratio(pages_in_use(&pager) - before, rows);
+            // 22 rows of 177 bytes in 4,064, and 8 bytes of each key are not stored twice.
+            assert!(used <= 1.08, "{used:.3}");
+        }
+    }
+}
+
+#[test]
+fn a_bulk_load_takes_keys_and_values_of_all_sizes() {
+    let mut model = Model::new();
+    let mut random = Random(5);
+    for _ in 0..400 {
+        let len = [random.below(30), 370 + random.below(50), random.below(32 << 10)][random.below(3)];
+        let mut key = vec![b'k'; len];
+        key.extend(random.bytes(2));
+        key.truncate(32 << 10);
+        let most = [50, 1200, 20_000][random.below(3)];
+        let value = vec![random.next() as u8; random.below(most)];
+        model.insert(key, value);
+    }
+    let pager = in_memory();
+    let tree = commit(&pager, |batch, trees| {
+        let mut load = BulkLoad::new();
+        for (key, value) in &model {
+            load.push(batch, key, NewValue { head: &[], body: Body::Bytes(value) }).unwrap();
+            let again = load.push(batch, key, NewValue { head: &[], body: Body::Bytes(b"") });
+            assert!(matches!(again, Err(TreeError::NotAscending { .. })));
+        }
+        trees[0] = load.finish(batch).unwrap();
+        trees[0]
+    });
+    let (mut operation, _) = pager.enter().unwrap();
+    assert_same(&mut operation, &tree, &model);
+    drop(operation);
+    assert_sound(&pager, "after a bulk load of all sizes");
+}
