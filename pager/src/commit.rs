@@ -182,12 +182,12 @@ impl Writer {
     ) -> Result<Option<ClosedSpace>> {
         let core = &*self.core;
         let WriteState { space, file_pages, .. } = write;
-        space.close(&mut &*core, number, *file_pages, &mut |ptr, page| {
+        space.close(&mut &*core, number, *file_pages, &mut |ptr, encode| {
             if group.pages.len() > core.pool.frames() / 2 {
                 group.write_early(core)?;
             }
             let mut frame = core.pool.take_frame()?;
-            frame.clone_from(page);
+            encode(&mut frame);
             core.seed.stamp(&mut frame);
             group.pages.insert(ptr.id, frame.publish(ptr));
             Ok(())

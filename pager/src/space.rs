@@ -132,8 +132,9 @@ pub(crate) struct Space {
     pub(crate) root: Option<PagePtr>,
     /// The page behind the last one that was placed together.
     pub(crate) run_next: Option<PageId>,
-    /// The page before which the map was last asked in vain for a free tail. Forgotten whenever the map gains pages.
-    pub(crate) tail_checked: Option<u64>,
+    /// No page from this one on is marked and unclaimed, as far as a free tail is concerned: so the map was found when it was
+    /// last asked for one. Forgotten whenever it gains pages.
+    pub(crate) unmarked_from: Option<u64>,
 }
 
 /// The batch that is open.
@@ -161,7 +162,7 @@ impl Space {
             unclaimed: None,
             root: None,
             run_next: None,
-            tail_checked: None,
+            unmarked_from: None,
         }
     }
 
@@ -312,7 +313,7 @@ impl Space {
         for extent in allocated.extents() {
             self.available.insert(extent);
         }
-        self.tail_checked = None;
+        self.unmarked_from = None;
     }
 
     /// Pages that batches up to this birth freed may be given out again: their commit is durable and published,
@@ -324,12 +325,12 @@ impl Space {
                 self.available.insert(extent);
             }
         }
-        let Space { quarantine, search, tail_checked, .. } = self;
+        let Space { quarantine, search, unmarked_from, .. } = self;
         quarantine.retain(|range, birth| {
             let stays = *birth > up_to;
             if !stays {
                 search.improved(*range);
-                *tail_checked = None;
+                *unmarked_from = None;
             }
             stays
         });

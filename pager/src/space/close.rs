@@ -29,11 +29,10 @@
 use std::collections::BTreeSet;
 
 use crate::error::Result;
-use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 use crate::space::extent_set::merged;
 use crate::space::map::{Emit, MapStore, SpaceMap};
-use crate::space::page::{LIST_CAPACITY, SpaceRoot, free_twice};
+use crate::space::page::{LIST_CAPACITY, encode_root, free_twice};
 use crate::space::page_set::PageSet;
 use crate::space::range::{
     extent_in_range, offset_in_range, range_end, range_of, range_start, usable_start, whole_range,
@@ -173,10 +172,7 @@ impl Space {
             },
             emit,
         )?;
-        let state = SpaceRoot { height: map.height(), entries: *map.entries(), listed: plan.listed.clone() };
-        let mut page = Page::boxed();
-        state.encode(root, &mut page);
-        emit(root, &page)?;
+        emit(root, &mut |page| encode_root(map.height(), map.entries(), &plan.listed, root, page))?;
         Ok((map, plan))
     }
 
@@ -218,20 +214,24 @@ impl Space {
     fn claim_tail(&mut self, store: &mut dyn MapStore) -> Result<bool> {
         let tail_start =
             self.available.ending_at(self.page_count).map_or(self.page_count, |tail| tail.first.0.into());
+        if self.unmarked_from.is_some_and(|unmarked| tail_start > unmarked) {
+            return Ok(false);
+        }
         let last = PageId((tail_start - 1) as u32);
         let range = range_of(last);
-        if self.tail_checked == Some(tail_start)
-            || self.quarantine.contains_key(&range)
-            || self.claimed.contains(Extent::single(last))
-        {
+        if self.quarantine.contains_key(&range) || self.claimed.contains(Extent::single(last)) {
             return Ok(false);
         }
         let entry = self.map.entry(store, range)?;
+        if entry.is_empty() {
+            self.unmarked_from = Some(range_start(range));
+            return Ok(false);
+        }
         let bits = self.unclaimed_bits(store, range, &entry)?;
         let end = offset_in_range(last) + 1;
         let first = bits.run_before(end);
         if first == end {
-            self.tail_checked = Some(tail_start);
+            self.unmarked_from = Some(range_start(range) + u64::from(bits.end()));
             return Ok(false);
         }
         let tail = extent_in_range(range, first, end - first);
@@ -319,7 +319,7 @@ impl Space {
         self.map = map;
         self.unclaimed = None;
         if !plan.forgotten.is_empty() || !plan.spilled.is_empty() {
-            self.tail_checked = None;
+            self.unmarked_from = None;
         }
         for &range in &plan.forgotten {
             let claimed: Vec<Extent> = self.claimed.extents_within(whole_range(range)).collect();
