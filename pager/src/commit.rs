@@ -26,6 +26,8 @@ pub(crate) mod write_state;
 
 pub(crate) mod writer;
 
+pub(crate) mod page_map;
+
 pub mod write_batch;
 
 pub(crate) mod growth;
@@ -154,9 +156,7 @@ impl Writer {
         };
         let single_flush = !group.written_early && group.pages.len() <= MANIFEST_PAGES;
         let manifest = if single_flush {
-            let writes: Vec<PageWrite<'_>> =
-                group.pages.values().map(|page| PageWrite { id: page.ptr().id, page }).collect();
-            Manifest::of(last.birth, &writes)
+            Manifest::of(last.birth, group.pages.values().map(|page| &**page))
         } else {
             Manifest::default()
         };
