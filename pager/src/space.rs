@@ -319,11 +319,13 @@ impl Space {
     /// Pages that batches up to this birth freed may be given out again: their commit is durable and published,
     /// and every operation that entered before has ended.
     pub(crate) fn release(&mut self, up_to: Birth) {
-        let later = self.limbo.split_off(&up_to.next());
-        for freed in std::mem::replace(&mut self.limbo, later).values() {
-            for extent in freed.extents() {
+        while let Some(oldest) = self.limbo.first_entry().filter(|oldest| *oldest.key() <= up_to) {
+            for extent in oldest.remove().extents() {
                 self.available.insert(extent);
             }
+        }
+        if self.quarantine.is_empty() {
+            return;
         }
         let Space { quarantine, search, unmarked_from, .. } = self;
         quarantine.retain(|range, birth| {

@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Result;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::space::extent_set::merged;
+use crate::space::extent_set::{merged, union};
 use crate::space::map::{Emit, MapStore, SpaceMap};
 use crate::space::page::{LIST_CAPACITY, encode_root, free_twice};
 use crate::space::page_set::PageSet;
@@ -43,6 +43,8 @@ use crate::space::{Placement, Space};
 const LIST_AFTER_SPILL: usize = LIST_CAPACITY / 2;
 /// A range with fewer extents is spilled only if it must be.
 const WORTH_SPILLING: usize = 4;
+/// How many more extents than are available a list is expected to have.
+const LIST_ROOM: usize = 32;
 /// How many extents may stay claimed and unused; beyond, they go back to the map, which writes nothing.
 const KEPT_MAX: usize = 2 * LIST_CAPACITY;
 /// How many leaves a close looks into for the free tail.
@@ -159,7 +161,7 @@ impl Space {
                     bits.clear(offset_in_range(claimed.first), claimed.count);
                 }
                 if plan.spilled.contains(&range) {
-                    for free in self.known_free(Some(range)) {
+                    for free in self.known_free_in(range) {
                         if !bits.set(offset_in_range(free.first), free.count) {
                             return Err(store.corrupt(root.id, free_twice(free)));
                         }
@@ -241,9 +243,11 @@ impl Space {
     }
 
     fn plan(&self) -> Plan {
-        let mut plan = Plan { dirty: ranges(&self.taken), ..Plan::default() };
+        // One more than fits tells that the list overflows.
+        let listed = Vec::with_capacity((self.available.len() + LIST_ROOM).min(LIST_CAPACITY + 1));
+        let mut plan = Plan { dirty: ranges(&self.taken), listed, ..Plan::default() };
         let mut loads: Vec<RangeLoad> = Vec::new();
-        self.survey(&plan.dirty, &mut |extent, is_kept| {
+        self.survey(&plan.dirty, |extent, is_kept| {
             let range = range_of(extent.first);
             if loads.last().is_none_or(|load| load.range != range) {
                 loads.push(RangeLoad { range, listed: 0, kept: 0 });
@@ -254,7 +258,6 @@ impl Space {
                 return;
             }
             load.listed += 1;
-            // One more than fits tells that the list overflows.
             if plan.listed.len() <= LIST_CAPACITY {
                 plan.listed.push(extent);
             }
@@ -262,7 +265,7 @@ impl Space {
         plan.choose(loads);
         if !plan.spilled.is_empty() {
             plan.listed.clear();
-            self.survey(&plan.dirty, &mut |extent, is_kept| {
+            self.survey(&plan.dirty, |extent, is_kept| {
                 if !is_kept && !plan.spilled.contains(&range_of(extent.first)) {
                     plan.listed.push(extent);
                 }
@@ -278,9 +281,11 @@ impl Space {
     }
 
     /// Visits the free extents that memory knows of, ascending, and says of each whether it keeps its mark in the map.
-    fn survey(&self, dirty: &BTreeSet<u32>, visit: &mut dyn FnMut(Extent, bool)) {
-        for extent in self.known_free(None) {
-            if dirty.contains(&range_of(extent.first)) || !self.claimed.overlaps(extent) {
+    fn survey(&self, dirty: &BTreeSet<u32>, mut visit: impl FnMut(Extent, bool)) {
+        // Most files are so small that nothing is ever claimed.
+        let none_is_claimed = self.claimed.is_empty();
+        for extent in self.known_free() {
+            if none_is_claimed || dirty.contains(&range_of(extent.first)) || !self.claimed.overlaps(extent) {
                 visit(extent, false);
                 continue;
             }
@@ -298,20 +303,27 @@ impl Space {
         }
     }
 
-    /// The free extents that memory knows of, in one range or in all, ascending and as long as possible.
-    fn known_free(&self, range: Option<u32>) -> impl Iterator<Item = Extent> {
-        let available: Box<dyn Iterator<Item = Extent>> = match range {
-            Some(range) => Box::new(self.available.extents_within(whole_range(range))),
-            None => Box::new(self.available.iter()),
-        };
-        let allocated = self.open.iter().map(|batch| &batch.allocated);
-        let sets = self.limbo.values().chain(allocated).map(|set| -> Box<dyn Iterator<Item = Extent>> {
-            match range {
-                Some(range) => Box::new(set.extents_within(whole_range(range))),
-                None => Box::new(set.extents()),
-            }
-        });
-        merged(std::iter::once(available).chain(sets).collect())
+    /// The free extents that memory knows of, ascending and as long as possible.
+    fn known_free(&self) -> impl Iterator<Item = Extent> {
+        let others = self.free_but_not_available();
+        let others = others.map(|set| -> Box<dyn Iterator<Item = Extent>> { Box::new(set.extents()) });
+        // By far the most are available, so these do not go through the merge of the others.
+        union(self.available.iter(), merged(others.collect()))
+    }
+
+    /// Those of the free extents that memory knows of, or parts of them, that lie in one range.
+    fn known_free_in(&self, range: u32) -> impl Iterator<Item = Extent> {
+        let range = whole_range(range);
+        let others = self.free_but_not_available();
+        let others =
+            others.map(|set| -> Box<dyn Iterator<Item = Extent>> { Box::new(set.extents_within(range)) });
+        union(self.available.extents_within(range), merged(others.collect()))
+    }
+
+    /// Pages that are free in the state that is being written, and are not to be given out yet.
+    fn free_but_not_available(&self) -> impl Iterator<Item = &PageSet> {
+        let freed = self.limbo.values();
+        freed.chain(self.open.iter().map(|batch| &batch.allocated)).filter(|set| !set.is_empty())
     }
 
     /// Brings memory into line with what was written.
