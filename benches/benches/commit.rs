@@ -20,18 +20,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dynamite_benches::arguments::{Arguments, Effort};
+use dynamite_benches::change::{CHANGES, Change, LEAVES};
 use dynamite_benches::interleave::interleave;
 use dynamite_benches::random::Random;
 use dynamite_benches::recording_disk::{Notes, RecordingDisk};
 use dynamite_benches::sample::Sample;
 use dynamite_benches::scratch::Scratch;
 use dynamite_benches::table::Table;
-use dynamite_benches::toy_index::{Policy, ToyIndex};
+use dynamite_benches::toy_index::ToyIndex;
 use dynamite_pager::disk::reference::WriteAndFlush;
 use dynamite_pager::disk::{Disk, PageWrite, file};
-use dynamite_pager::{IoChoice, Options, Page, PageId, Pager, Placement};
-
-const LEAVES: usize = 2_000;
+use dynamite_pager::{IoChoice, Options, Page, PageId, Pager};
 
 /// Pairs of F and a commit in a round.
 const PAIRS: usize = 20;
@@ -43,30 +42,6 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const BACKENDS: [(&str, IoChoice); 2] = [("io_uring", IoChoice::Uring), ("syscall", IoChoice::Syscall)];
 
-/// What a commit changes.
-#[derive(Clone, Copy)]
-struct Change {
-    name: &'static str,
-    leaves: usize,
-    /// Whether they are other leaves each time.
-    anywhere: bool,
-    policy: Policy,
-}
-
-/// The root and the free-space root are rewritten by every commit, and placed together. So are the pages that are
-/// the same every time; leaves that are others each time, and their parents, go to single holes.
-const CHANGES: [Change; 6] = [
-    Change { name: "1 page: the root", leaves: 0, anywhere: false, policy: RUN },
-    Change { name: "3 pages: any leaf, parent, root", leaves: 1, anywhere: true, policy: HOLES },
-    Change { name: "7 pages, the same each time", leaves: 5, anywhere: false, policy: RUN },
-    Change { name: "64 pages, the same each time", leaves: 62, anywhere: false, policy: RUN },
-    Change { name: "8 leaves anywhere, parents, root", leaves: 8, anywhere: true, policy: HOLES },
-    Change { name: "64 leaves anywhere, parents, root", leaves: 64, anywhere: true, policy: HOLES },
-];
-
-const RUN: Policy = Policy { leaf: Placement::Together, inner: Placement::Together };
-const HOLES: Policy = Policy { leaf: Placement::Hole, inner: Placement::Hole };
-
 fn main() -> Outcome<()> {
     let arguments = Arguments::of_process();
     if arguments.list {
@@ -75,7 +50,8 @@ fn main() -> Outcome<()> {
     }
     let scratch = Scratch::new(env!("CARGO_TARGET_TMPDIR"))?;
     for (backend, choice) in BACKENDS {
-        if !arguments.wants(&name(backend)) {
+        let wanted = || CHANGES.into_iter().filter(|change| arguments.wants(&name(backend, change)));
+        if wanted().next().is_none() {
             continue;
         }
         let mut times = Table::new(
@@ -110,7 +86,7 @@ fn main() -> Outcome<()> {
                 "resizes",
             ],
         );
-        for change in CHANGES {
+        for change in wanted() {
             let bench = Bench::new(&scratch, choice, &format!("{backend} {}", change.name))?;
             bench.settle(change, arguments.effort)?;
             let measured = bench.measure(change, &scratch.file("unit"), arguments.effort)?;
@@ -123,13 +99,15 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-fn name(backend: &str) -> String {
-    format!("commit/{backend}")
+fn name(backend: &str, change: &Change) -> String {
+    format!("commit/{backend}/{}", change.name)
 }
 
 #[allow(clippy::print_stdout, reason = "that is what was asked for")]
 fn list() {
-    BACKENDS.iter().for_each(|(backend, _)| println!("{}: benchmark", name(backend)));
+    for (backend, _) in BACKENDS {
+        CHANGES.iter().for_each(|change| println!("{}: benchmark", name(backend, change)));
+    }
 }
 
 /// A database and what its commits are compared with.
@@ -188,12 +166,6 @@ impl Bench {
             measured.round(&samples);
         }
         Ok(measured)
-    }
-}
-
-impl Change {
-    fn choose(&self, random: &mut Random) -> Vec<usize> {
-        if self.anywhere { random.distinct(self.leaves, LEAVES) } else { (0..self.leaves).collect() }
     }
 }
 

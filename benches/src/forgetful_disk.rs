@@ -53,7 +53,8 @@ impl Disk for ForgetfulDisk {
         for write in writes {
             // The headers have no kind: they begin with a header of their own.
             if write.id.0 < 2 || write.page.kind().0 < PageKind::FIRST_FOREIGN.0 {
-                contents.pages.insert(write.id, Box::new(write.page.clone()));
+                let kept = contents.pages.entry(write.id).or_insert_with(Page::boxed);
+                (**kept).clone_from(write.page);
             } else {
                 contents.pages.remove(&write.id);
             }

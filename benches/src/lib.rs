@@ -24,6 +24,10 @@ pub mod bulk_fill;
 
 pub mod toy_index;
 
+pub mod change;
+
 pub mod recording_disk;
 
 pub mod forgetful_disk;
+
+pub mod unflushed_disk;

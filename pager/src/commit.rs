@@ -26,6 +26,8 @@ pub(crate) mod write_state;
 
 pub(crate) mod writer;
 
+pub(crate) mod page_map;
+
 pub mod write_batch;
 
 pub(crate) mod growth;
@@ -155,9 +157,7 @@ impl Writer {
         };
         let single_flush = !group.written_early && group.pages.len() <= MANIFEST_PAGES;
         let manifest = if single_flush {
-            let writes: Vec<PageWrite<'_>> =
-                group.pages.values().map(|page| PageWrite { id: page.ptr().id, page }).collect();
-            Manifest::of(last.birth, &writes)
+            Manifest::of(last.birth, group.pages.values().map(|page| &**page))
         } else {
             Manifest::default()
         };
@@ -183,12 +183,12 @@ impl Writer {
     ) -> Result<Option<ClosedSpace>> {
         let core = &*self.core;
         let WriteState { space, file_pages, .. } = write;
-        space.close(&mut &*core, number, *file_pages, &mut |ptr, page| {
+        space.close(&mut &*core, number, *file_pages, &mut |ptr, encode| {
             if group.pages.len() > core.pool.frames() / 2 {
                 group.write_early(core)?;
             }
             let mut frame = core.pool.take_frame()?;
-            frame.clone_from(page);
+            encode(&mut frame);
             core.seed.stamp(&mut frame);
             group.pages.insert(ptr.id, frame.publish(ptr));
             Ok(())

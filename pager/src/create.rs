@@ -29,8 +29,8 @@ pub(crate) fn initialise(disk: &dyn Disk, context: &ErrorContext, database_id: [
     let seed = DatabaseSeed::new(database_id);
     let first = Birth(1);
     let mut root_page = Page::boxed();
-    let space = Space::create().close(&mut NoMapPages, first, INITIAL_PAGES, &mut |_, page| {
-        (*root_page).clone_from(page);
+    let space = Space::create().close(&mut NoMapPages, first, INITIAL_PAGES, &mut |_, encode| {
+        encode(&mut root_page);
         seed.stamp(&mut root_page);
         Ok(())
     })?;

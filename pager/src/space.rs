@@ -132,8 +132,9 @@ pub(crate) struct Space {
     pub(crate) root: Option<PagePtr>,
     /// The page behind the last one that was placed together.
     pub(crate) run_next: Option<PageId>,
-    /// The page before which the map was last asked in vain for a free tail. Forgotten whenever the map gains pages.
-    pub(crate) tail_checked: Option<u64>,
+    /// No page from this one on is marked and unclaimed, as far as a free tail is concerned: so the map was found when it was
+    /// last asked for one. Forgotten whenever it gains pages.
+    pub(crate) unmarked_from: Option<u64>,
 }
 
 /// The batch that is open.
@@ -161,7 +162,7 @@ impl Space {
             unclaimed: None,
             root: None,
             run_next: None,
-            tail_checked: None,
+            unmarked_from: None,
         }
     }
 
@@ -312,24 +313,26 @@ impl Space {
         for extent in allocated.extents() {
             self.available.insert(extent);
         }
-        self.tail_checked = None;
+        self.unmarked_from = None;
     }
 
     /// Pages that batches up to this birth freed may be given out again: their commit is durable and published,
     /// and every operation that entered before has ended.
     pub(crate) fn release(&mut self, up_to: Birth) {
-        let later = self.limbo.split_off(&up_to.next());
-        for freed in std::mem::replace(&mut self.limbo, later).values() {
-            for extent in freed.extents() {
+        while let Some(oldest) = self.limbo.first_entry().filter(|oldest| *oldest.key() <= up_to) {
+            for extent in oldest.remove().extents() {
                 self.available.insert(extent);
             }
         }
-        let Space { quarantine, search, tail_checked, .. } = self;
+        if self.quarantine.is_empty() {
+            return;
+        }
+        let Space { quarantine, search, unmarked_from, .. } = self;
         quarantine.retain(|range, birth| {
             let stays = *birth > up_to;
             if !stays {
                 search.improved(*range);
-                *tail_checked = None;
+                *unmarked_from = None;
             }
             stays
         });

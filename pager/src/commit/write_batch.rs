@@ -15,11 +15,12 @@
 //! Memory: the pages that were not written early (at most a quarter of the pool between operations), and about
 //! two bytes for each page that the batch allocated or freed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use crate::commit::page_map::PageMap;
 use crate::commit::published::State;
 use crate::commit::write_state::{FinishedBatch, WriteState};
 use crate::commit::writer::Writer;
@@ -50,7 +51,7 @@ pub struct WriteBatch<'p> {
     base: Birth,
     roots: Roots,
     /// Pages of this batch that only it can see.
-    dirty: HashMap<PageId, OwnedFrame>,
+    dirty: PageMap<OwnedFrame>,
     /// Pages of this batch that were written early.
     written_early: RoaringBitmap,
     /// Pages of unwritten earlier batches that this one freed; what becomes of them is decided at the end.
@@ -72,7 +73,7 @@ impl<'p> WriteBatch<'p> {
             birth,
             base: base.birth,
             roots: base.roots,
-            dirty: HashMap::new(),
+            dirty: PageMap::default(),
             written_early: RoaringBitmap::new(),
             superseded: BTreeMap::new(),
             may_use_reserve: false,

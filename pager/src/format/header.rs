@@ -280,7 +280,6 @@ pub(crate) fn has_magic(page: &Page) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::PageWrite;
     use crate::format::checksum::DatabaseSeed;
 
     fn sample() -> Header {
@@ -293,7 +292,6 @@ mod tests {
                 page
             })
             .into();
-        let writes: Vec<PageWrite<'_>> = pages.iter().map(|page| PageWrite { id: page.id(), page }).collect();
         Header {
             commit: Birth(77),
             trust: Trust::Manifest,
@@ -306,7 +304,7 @@ mod tests {
                 horizon: 0x3344,
                 commit_time: 0x5566,
             },
-            manifest: Manifest::of(Birth(77), &writes),
+            manifest: Manifest::of(Birth(77), pages.iter()),
         }
     }
 

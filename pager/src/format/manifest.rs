@@ -18,7 +18,7 @@
 
 use xxhash_rust::xxh64::Xxh64;
 
-use crate::disk::{Disk, PageRead, PageWrite};
+use crate::disk::{Disk, PageRead};
 use crate::error::{Corruption, IoOperation};
 use crate::format::checksum::DatabaseSeed;
 use crate::format::page::Page;
@@ -30,6 +30,9 @@ pub const MANIFEST_PAGES: usize = 240;
 
 /// Bytes of an extent in the header.
 pub(crate) const MANIFEST_ENTRY_SIZE: usize = 16;
+
+/// Room for the extents of a small commit.
+const EXTENTS_EXPECTED: usize = 8;
 
 /// One extent of the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +46,26 @@ pub(crate) struct ManifestEntry {
 pub(crate) struct Manifest(Vec<ManifestEntry>);
 
 impl Manifest {
-    /// Lists the pages of a commit. They must be sorted by id, finished (their checksums stamped) and at most
-    /// [`MANIFEST_PAGES`].
-    pub(crate) fn of(commit: Birth, pages: &[PageWrite<'_>]) -> Manifest {
-        assert!(pages.len() <= MANIFEST_PAGES, "a single-flush commit of {} pages", pages.len());
-        let adjacent = |a: &PageWrite<'_>, b: &PageWrite<'_>| a.id.0.checked_add(1) == Some(b.id.0);
-        let entries = pages.chunk_by(adjacent).map(|run| ManifestEntry {
-            extent: Extent { first: run[0].id, count: run.len() as u32 },
-            hash: hash(commit, run.iter().map(|write| write.page)),
-        });
-        Manifest(entries.collect())
+    /// Lists the pages of a commit, at most [`MANIFEST_PAGES`]. They come in the order of their ids, finished: each says
+    /// where it belongs, and its checksum is stamped.
+    pub(crate) fn of<'a>(commit: Birth, pages: impl Iterator<Item = &'a Page>) -> Manifest {
+        let mut manifest = Manifest(Vec::with_capacity(EXTENTS_EXPECTED));
+        let mut rest = pages.peekable();
+        let mut listed = 0;
+        while let Some(first) = rest.peek().map(|page| page.id()) {
+            let mut count = 0;
+            let run = std::iter::from_fn(|| {
+                let page =
+                    rest.next_if(|page| u64::from(page.id().0) == u64::from(first.0) + u64::from(count))?;
+                count += 1;
+                Some(page)
+            });
+            let hash = hash(commit, run);
+            listed += count as usize;
+            manifest.0.push(ManifestEntry { extent: Extent { first, count }, hash });
+        }
+        assert!(listed <= MANIFEST_PAGES, "a single-flush commit of {listed} pages");
+        manifest
     }
 
     /// Decodes the entries of a header whose checksum holds, and checks that they are possible.

@@ -146,7 +146,7 @@ impl BufferPool {
     pub fn take_frame(&self) -> Result<OwnedFrame> {
         self.check_forked()?;
         let frame = self.shared.wait_for_frame(|| TakenFrame::take(self.shared.clone()).ok())?;
-        Ok(OwnedFrame::new(frame, &self.shared))
+        Ok(OwnedFrame::new(frame))
     }
 
     /// Drops a page from the pool, since its id is about to be given out again, or lies in a part of the file that is
@@ -251,7 +251,8 @@ impl Shared {
         let entered = claim.finish(|| {
             self.frames.label(frame, ptr.id, ptr.birth);
             self.clock.admit(frame, access, inner, false);
-            self.table.insert(ptr.id, page.enter());
+            let (_, frame) = page.enter();
+            self.table.insert(ptr.id, frame);
         });
         entered.then_some(frame)
     }

@@ -12,6 +12,7 @@
 //! * [`OwnedFrame`]: its owner writes to it; nobody else can see it.
 //! * [`PinnedFrame`]: in the page table, seen by readers, and immutable. Not on disk yet, so it cannot be evicted.
 
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -27,7 +28,6 @@ use crate::sync::Ordering;
 #[derive(Debug)]
 pub struct OwnedFrame {
     frame: TakenFrame<Arc<Shared>>,
-    counted: Counted,
 }
 
 /// A page that readers can see and that is not on disk yet.
@@ -42,13 +42,10 @@ pub struct PinnedFrame {
     ptr: PagePtr,
 }
 
-/// One in the count of dirty frames.
-#[derive(Debug)]
-struct Counted(Arc<Shared>);
-
 impl OwnedFrame {
-    pub(crate) fn new(frame: TakenFrame<Arc<Shared>>, pool: &Arc<Shared>) -> OwnedFrame {
-        OwnedFrame { frame, counted: Counted::new(pool.clone()) }
+    pub(crate) fn new(frame: TakenFrame<Arc<Shared>>) -> OwnedFrame {
+        frame.pool().dirty.fetch_add(1, Ordering::Relaxed);
+        OwnedFrame { frame }
     }
 
     /// Makes the page visible to readers, as the one that `ptr` leads to. An older page of that id leaves the pool.
@@ -57,11 +54,13 @@ impl OwnedFrame {
     ///
     /// If the page's header does not say what the pointer says.
     pub fn publish(self, ptr: PagePtr) -> PinnedFrame {
-        let OwnedFrame { frame: page, counted } = self;
-        assert_eq!((page.id(), page.birth()), (ptr.id, ptr.birth), "the page belongs elsewhere");
-        let pool = counted.0.clone();
-        let frame = page.frame();
-        let inner = page.level() > 0;
+        assert_eq!((self.id(), self.birth()), (ptr.id, ptr.birth), "the page belongs elsewhere");
+        let inner = self.level() > 0;
+        // The frame stays dirty, and so stays in the count.
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is neither dropped nor used after its field was moved out.
+        let taken = unsafe { std::ptr::read(&this.frame) };
+        let (pool, frame) = taken.enter();
         let replaced = {
             let mut shard = pool.loads.shard(ptr.id);
             // A load under way has read what this page replaces.
@@ -69,13 +68,12 @@ impl OwnedFrame {
             let replaced = pool.unlink(ptr.id);
             pool.frames.label(frame, ptr.id, ptr.birth);
             pool.clock.admit(frame, Access::Point, inner, true);
-            pool.table.insert(ptr.id, page.enter());
+            pool.table.insert(ptr.id, frame);
             replaced
         };
         if let Some(replaced) = replaced {
             pool.reserve.retire(&pool.epochs, &[replaced]);
         }
-        counted.keep();
         PinnedFrame { pool, frame, ptr }
     }
 }
@@ -93,7 +91,7 @@ impl PinnedFrame {
             // It was replaced or forgotten while it was pinned.
             self.pool.reserve.retire(&self.pool.epochs, &[self.frame]);
         }
-        drop(Counted(self.pool));
+        self.pool.dirty.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Removes the page from the pool, since another one has superseded it and nobody can reach it any more who did not
@@ -110,21 +108,9 @@ impl PinnedFrame {
     }
 }
 
-impl Counted {
-    fn new(pool: Arc<Shared>) -> Counted {
-        pool.dirty.fetch_add(1, Ordering::Relaxed);
-        Counted(pool)
-    }
-
-    /// Leaves the one in the count, for a `Counted` that is made later.
-    fn keep(self) {
-        self.0.dirty.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Counted {
+impl Drop for OwnedFrame {
     fn drop(&mut self) {
-        self.0.dirty.fetch_sub(1, Ordering::Relaxed);
+        self.frame.pool().dirty.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

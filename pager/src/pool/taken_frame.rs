@@ -1,5 +1,6 @@
 //! A frame that was taken out of the reserve: its taker is alone with it.
 
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
 use crate::format::page::Page;
@@ -14,24 +15,27 @@ use crate::pool::frames::FrameId;
 pub(crate) struct TakenFrame<P: Deref<Target = Shared>> {
     pool: P,
     frame: FrameId,
-    /// Whether the frame has entered the page table.
-    entered: bool,
 }
 
 impl<P: Deref<Target = Shared>> TakenFrame<P> {
     /// Takes a frame, if one can be had without waiting.
     pub(crate) fn take(pool: P) -> Result<TakenFrame<P>, P> {
         match pool.reserve.take(&pool.epochs, |hand, wanted| pool.evict(hand, wanted)) {
-            Some(frame) => Ok(TakenFrame { pool, frame, entered: false }),
+            Some(frame) => Ok(TakenFrame { pool, frame }),
             None => Err(pool),
         }
     }
 
-    /// Gives up the exclusive access, for a frame that enters the page table. The caller holds the lock of its page's
-    /// shard.
-    pub(crate) fn enter(mut self) -> FrameId {
-        self.entered = true;
-        self.frame
+    /// Gives up the exclusive access, for a frame that the caller enters into the page table.
+    pub(crate) fn enter(self) -> (P, FrameId) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is neither dropped nor used after its field was moved out.
+        (unsafe { std::ptr::read(&this.pool) }, this.frame)
+    }
+
+    /// The pool.
+    pub(crate) fn pool(&self) -> &P {
+        &self.pool
     }
 
     /// Which frame it is.
@@ -59,8 +63,6 @@ impl<P: Deref<Target = Shared>> DerefMut for TakenFrame<P> {
 
 impl<P: Deref<Target = Shared>> Drop for TakenFrame<P> {
     fn drop(&mut self) {
-        if !self.entered {
-            self.pool.reserve.put_back(self.frame);
-        }
+        self.pool.reserve.put_back(self.frame);
     }
 }

@@ -73,6 +73,12 @@ impl RangeBits {
         Some(word as u32 * 64 + bits.trailing_zeros())
     }
 
+    /// One more than the last free page; 0 if there is none.
+    pub(crate) fn end(&self) -> u32 {
+        let last = self.0.iter().rposition(|word| *word != 0);
+        last.map_or(0, |word| (word as u32 + 1) * 64 - self.0[word].leading_zeros())
+    }
+
     /// How many pages are free.
     pub(crate) fn count(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
@@ -189,6 +195,7 @@ mod tests {
             assert_eq!(bits.runs().collect::<Vec<_>>(), runs, "seed {seed}");
             assert_eq!(bits.count() as usize, naive.iter().filter(|free| **free).count(), "seed {seed}");
             assert_eq!(bits.longest_run(), runs.iter().map(|run| run.1).max().unwrap_or(0), "seed {seed}");
+            assert_eq!(bits.end(), runs.last().map_or(0, |run| run.0 + run.1), "seed {seed}");
             for &(first, count) in &runs {
                 assert_eq!(bits.run_before(first + count), first, "seed {seed}");
                 assert_eq!(bits.run_before(first), first, "seed {seed}");
@@ -210,8 +217,9 @@ mod tests {
                 let first = first.min(RANGE_PAGES - count);
                 assert!(bits.set(first, count));
                 assert_eq!(bits.longest_run(), count, "{count} pages from {first}");
+                assert_eq!(bits.end(), first + count, "{count} pages from {first}");
             }
         }
-        assert_eq!(RangeBits::new().longest_run(), 0);
+        assert_eq!((RangeBits::new().longest_run(), RangeBits::new().end()), (0, 0));
     }
 }

@@ -29,11 +29,10 @@
 use std::collections::BTreeSet;
 
 use crate::error::Result;
-use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::space::extent_set::merged;
+use crate::space::extent_set::{merged, union};
 use crate::space::map::{Emit, MapStore, SpaceMap};
-use crate::space::page::{LIST_CAPACITY, SpaceRoot, free_twice};
+use crate::space::page::{LIST_CAPACITY, encode_root, free_twice};
 use crate::space::page_set::PageSet;
 use crate::space::range::{
     extent_in_range, offset_in_range, range_end, range_of, range_start, usable_start, whole_range,
@@ -44,6 +43,8 @@ use crate::space::{Placement, Space};
 const LIST_AFTER_SPILL: usize = LIST_CAPACITY / 2;
 /// A range with fewer extents is spilled only if it must be.
 const WORTH_SPILLING: usize = 4;
+/// How many more extents than are available a list is expected to have.
+const LIST_ROOM: usize = 32;
 /// How many extents may stay claimed and unused; beyond, they go back to the map, which writes nothing.
 const KEPT_MAX: usize = 2 * LIST_CAPACITY;
 /// How many leaves a close looks into for the free tail.
@@ -160,7 +161,7 @@ impl Space {
                     bits.clear(offset_in_range(claimed.first), claimed.count);
                 }
                 if plan.spilled.contains(&range) {
-                    for free in self.known_free(Some(range)) {
+                    for free in self.known_free_in(range) {
                         if !bits.set(offset_in_range(free.first), free.count) {
                             return Err(store.corrupt(root.id, free_twice(free)));
                         }
@@ -173,10 +174,7 @@ impl Space {
             },
             emit,
         )?;
-        let state = SpaceRoot { height: map.height(), entries: *map.entries(), listed: plan.listed.clone() };
-        let mut page = Page::boxed();
-        state.encode(root, &mut page);
-        emit(root, &page)?;
+        emit(root, &mut |page| encode_root(map.height(), map.entries(), &plan.listed, root, page))?;
         Ok((map, plan))
     }
 
@@ -218,20 +216,24 @@ impl Space {
     fn claim_tail(&mut self, store: &mut dyn MapStore) -> Result<bool> {
         let tail_start =
             self.available.ending_at(self.page_count).map_or(self.page_count, |tail| tail.first.0.into());
+        if self.unmarked_from.is_some_and(|unmarked| tail_start > unmarked) {
+            return Ok(false);
+        }
         let last = PageId((tail_start - 1) as u32);
         let range = range_of(last);
-        if self.tail_checked == Some(tail_start)
-            || self.quarantine.contains_key(&range)
-            || self.claimed.contains(Extent::single(last))
-        {
+        if self.quarantine.contains_key(&range) || self.claimed.contains(Extent::single(last)) {
             return Ok(false);
         }
         let entry = self.map.entry(store, range)?;
+        if entry.is_empty() {
+            self.unmarked_from = Some(range_start(range));
+            return Ok(false);
+        }
         let bits = self.unclaimed_bits(store, range, &entry)?;
         let end = offset_in_range(last) + 1;
         let first = bits.run_before(end);
         if first == end {
-            self.tail_checked = Some(tail_start);
+            self.unmarked_from = Some(range_start(range) + u64::from(bits.end()));
             return Ok(false);
         }
         let tail = extent_in_range(range, first, end - first);
@@ -241,9 +243,11 @@ impl Space {
     }
 
     fn plan(&self) -> Plan {
-        let mut plan = Plan { dirty: ranges(&self.taken), ..Plan::default() };
+        // One more than fits tells that the list overflows.
+        let listed = Vec::with_capacity((self.available.len() + LIST_ROOM).min(LIST_CAPACITY + 1));
+        let mut plan = Plan { dirty: ranges(&self.taken), listed, ..Plan::default() };
         let mut loads: Vec<RangeLoad> = Vec::new();
-        self.survey(&plan.dirty, &mut |extent, is_kept| {
+        self.survey(&plan.dirty, |extent, is_kept| {
             let range = range_of(extent.first);
             if loads.last().is_none_or(|load| load.range != range) {
                 loads.push(RangeLoad { range, listed: 0, kept: 0 });
@@ -254,7 +258,6 @@ impl Space {
                 return;
             }
             load.listed += 1;
-            // One more than fits tells that the list overflows.
             if plan.listed.len() <= LIST_CAPACITY {
                 plan.listed.push(extent);
             }
@@ -262,7 +265,7 @@ impl Space {
         plan.choose(loads);
         if !plan.spilled.is_empty() {
             plan.listed.clear();
-            self.survey(&plan.dirty, &mut |extent, is_kept| {
+            self.survey(&plan.dirty, |extent, is_kept| {
                 if !is_kept && !plan.spilled.contains(&range_of(extent.first)) {
                     plan.listed.push(extent);
                 }
@@ -278,9 +281,11 @@ impl Space {
     }
 
     /// Visits the free extents that memory knows of, ascending, and says of each whether it keeps its mark in the map.
-    fn survey(&self, dirty: &BTreeSet<u32>, visit: &mut dyn FnMut(Extent, bool)) {
-        for extent in self.known_free(None) {
-            if dirty.contains(&range_of(extent.first)) || !self.claimed.overlaps(extent) {
+    fn survey(&self, dirty: &BTreeSet<u32>, mut visit: impl FnMut(Extent, bool)) {
+        // Most files are so small that nothing is ever claimed.
+        let none_is_claimed = self.claimed.is_empty();
+        for extent in self.known_free() {
+            if none_is_claimed || dirty.contains(&range_of(extent.first)) || !self.claimed.overlaps(extent) {
                 visit(extent, false);
                 continue;
             }
@@ -298,20 +303,27 @@ impl Space {
         }
     }
 
-    /// The free extents that memory knows of, in one range or in all, ascending and as long as possible.
-    fn known_free(&self, range: Option<u32>) -> impl Iterator<Item = Extent> {
-        let available: Box<dyn Iterator<Item = Extent>> = match range {
-            Some(range) => Box::new(self.available.extents_within(whole_range(range))),
-            None => Box::new(self.available.iter()),
-        };
-        let allocated = self.open.iter().map(|batch| &batch.allocated);
-        let sets = self.limbo.values().chain(allocated).map(|set| -> Box<dyn Iterator<Item = Extent>> {
-            match range {
-                Some(range) => Box::new(set.extents_within(whole_range(range))),
-                None => Box::new(set.extents()),
-            }
-        });
-        merged(std::iter::once(available).chain(sets).collect())
+    /// The free extents that memory knows of, ascending and as long as possible.
+    fn known_free(&self) -> impl Iterator<Item = Extent> {
+        let others = self.free_but_not_available();
+        let others = others.map(|set| -> Box<dyn Iterator<Item = Extent>> { Box::new(set.extents()) });
+        // By far the most are available, so these do not go through the merge of the others.
+        union(self.available.iter(), merged(others.collect()))
+    }
+
+    /// Those of the free extents that memory knows of, or parts of them, that lie in one range.
+    fn known_free_in(&self, range: u32) -> impl Iterator<Item = Extent> {
+        let range = whole_range(range);
+        let others = self.free_but_not_available();
+        let others =
+            others.map(|set| -> Box<dyn Iterator<Item = Extent>> { Box::new(set.extents_within(range)) });
+        union(self.available.extents_within(range), merged(others.collect()))
+    }
+
+    /// Pages that are free in the state that is being written, and are not to be given out yet.
+    fn free_but_not_available(&self) -> impl Iterator<Item = &PageSet> {
+        let freed = self.limbo.values();
+        freed.chain(self.open.iter().map(|batch| &batch.allocated)).filter(|set| !set.is_empty())
     }
 
     /// Brings memory into line with what was written.
@@ -319,7 +331,7 @@ impl Space {
         self.map = map;
         self.unclaimed = None;
         if !plan.forgotten.is_empty() || !plan.spilled.is_empty() {
-            self.tail_checked = None;
+            self.unmarked_from = None;
         }
         for &range in &plan.forgotten {
             let claimed: Vec<Extent> = self.claimed.extents_within(whole_range(range)).collect();

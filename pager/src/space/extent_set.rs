@@ -58,6 +58,11 @@ impl ExtentSet {
             .is_some_and(|(&low, &count)| u64::from(low) + u64::from(count) > u64::from(extent.first.0))
     }
 
+    /// How many extents there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_place.len()
+    }
+
     /// How many pages are in the set.
     pub(crate) fn pages(&self) -> u64 {
         self.pages
@@ -115,23 +120,22 @@ impl ExtentSet {
     }
 }
 
-/// Merges ascending sequences of extents into one, ascending, that has what touches or overlaps as one extent.
-pub(crate) fn merged<'a>(
-    mut sources: Vec<Box<dyn Iterator<Item = Extent> + 'a>>,
-) -> impl Iterator<Item = Extent> + 'a {
-    let mut heads = BinaryHeap::new();
-    for (source, extents) in sources.iter_mut().enumerate() {
-        heads.extend(extents.next().map(|extent| Reverse((extent, source))));
-    }
-    let mut pop = move || {
-        let Reverse((extent, source)) = heads.pop()?;
-        heads.extend(sources[source].next().map(|extent| Reverse((extent, source))));
-        Some(extent)
+/// Merges two ascending sequences of extents into one, ascending, that has what touches or overlaps as one extent.
+pub(crate) fn union(
+    left: impl Iterator<Item = Extent>,
+    right: impl Iterator<Item = Extent>,
+) -> impl Iterator<Item = Extent> {
+    let (mut left, mut right) = (left.fuse(), right.fuse());
+    let (mut left_head, mut right_head) = (left.next(), right.next());
+    let mut pop = move || match (left_head, right_head) {
+        (Some(low), Some(high)) if high < low => std::mem::replace(&mut right_head, right.next()),
+        (Some(_), _) => std::mem::replace(&mut left_head, left.next()),
+        (None, _) => std::mem::replace(&mut right_head, right.next()),
     };
     let mut pending = pop();
     std::iter::from_fn(move || {
-        let first = pending?.first;
-        let mut end = pending?.end();
+        let Extent { first, count } = pending?;
+        let mut end = u64::from(first.0) + u64::from(count);
         loop {
             pending = pop();
             match pending {
@@ -139,6 +143,21 @@ pub(crate) fn merged<'a>(
                 _ => return Some(Extent { first, count: (end - u64::from(first.0)) as u32 }),
             }
         }
+    })
+}
+
+/// Merges any number of ascending sequences of extents into one, ascending. What touches or overlaps stays apart.
+pub(crate) fn merged<'a>(
+    mut sources: Vec<Box<dyn Iterator<Item = Extent> + 'a>>,
+) -> impl Iterator<Item = Extent> + 'a {
+    let mut heads = BinaryHeap::new();
+    for (source, extents) in sources.iter_mut().enumerate() {
+        heads.extend(extents.next().map(|extent| Reverse((extent, source))));
+    }
+    std::iter::from_fn(move || {
+        let Reverse((extent, source)) = heads.pop()?;
+        heads.extend(sources[source].next().map(|extent| Reverse((extent, source))));
+        Some(extent)
     })
 }
 
@@ -188,16 +207,31 @@ mod tests {
     }
 
     #[test]
-    fn merged_extents_are_those_of_the_union() {
-        let lists =
-            [vec![extent(1, 2), extent(10, 5)], vec![], vec![extent(3, 1), extent(12, 9), extent(30, 1)]];
-        let merged = merged(
-            lists
-                .iter()
-                .map(|list| -> Box<dyn Iterator<Item = Extent>> { Box::new(list.iter().copied()) })
-                .collect(),
-        );
-        assert_eq!(merged.collect::<Vec<_>>(), [extent(1, 3), extent(10, 11), extent(30, 1)]);
+    fn united_extents_are_those_of_the_union() {
+        let lists = [
+            vec![extent(1, 2), extent(10, 5), extent(u32::MAX - 3, 4)],
+            vec![],
+            vec![extent(3, 1), extent(12, 9), extent(30, 1)],
+            vec![extent(10, 1), extent(11, 1), extent(40, 2)],
+        ];
+        for split in 0..=lists.len() {
+            let sources = |lists: &[Vec<Extent>]| {
+                merged(
+                    lists
+                        .iter()
+                        .map(|list| -> Box<dyn Iterator<Item = Extent>> {
+                            Box::new(list.clone().into_iter())
+                        })
+                        .collect(),
+                )
+            };
+            let (left, right) = lists.split_at(split);
+            assert_eq!(
+                union(sources(left), sources(right)).collect::<Vec<_>>(),
+                [extent(1, 3), extent(10, 11), extent(30, 1), extent(40, 2), extent(u32::MAX - 3, 4)],
+                "{split} lists on the left"
+            );
+        }
     }
 
     #[test]

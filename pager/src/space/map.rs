@@ -28,8 +28,9 @@ pub(crate) trait MapStore {
     fn corrupt(&self, page: PageId, source: Corruption) -> crate::error::PagerError;
 }
 
-/// Takes a page that a close wrote. The checksum is not in it yet.
-pub(crate) type Emit<'a> = dyn FnMut(PagePtr, &Page) -> Result<()> + 'a;
+/// Takes a page that a close writes: has it encoded into memory of its own, so that it is not copied. What is encoded has
+/// no checksum yet.
+pub(crate) type Emit<'a> = dyn FnMut(PagePtr, &mut dyn FnMut(&mut Page)) -> Result<()> + 'a;
 
 /// The root of the map, as of the newest closed state.
 #[derive(Clone, Debug)]
@@ -251,10 +252,8 @@ impl Update<'_, '_> {
         }
         let place = if old.is_empty() { 0 } else { 1 - old.place };
         let new = Entry { birth: self.birth, free: free as u32, longest, place };
-        let mut page = Page::boxed();
         let ptr = new.ptr(level, index);
-        encode(ptr, &mut page);
-        (self.emit)(ptr, &page)?;
+        (self.emit)(ptr, &mut |page| encode(ptr, page))?;
         Ok(new)
     }
 }

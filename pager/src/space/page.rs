@@ -167,22 +167,6 @@ pub(crate) struct SpaceRoot {
 }
 
 impl SpaceRoot {
-    /// Makes `page` the root of this state.
-    pub(crate) fn encode(&self, ptr: PagePtr, page: &mut Page) {
-        assert!(self.listed.len() <= LIST_CAPACITY, "the list of free extents overflows the space root");
-        page.format(ptr.id, ptr.birth, PageKind::SPACE_ROOT, 0);
-        let payload = page.payload_mut();
-        payload[HEIGHT] = self.height;
-        payload[EXTENT_COUNT..EXTENT_COUNT + 2].copy_from_slice(&(self.listed.len() as u16).to_le_bytes());
-        for (entry, bytes) in self.entries.iter().zip(payload[ENTRIES..].chunks_exact_mut(Entry::SIZE)) {
-            entry.encode(bytes);
-        }
-        for (extent, bytes) in self.listed.iter().zip(payload[EXTENTS..].chunks_exact_mut(EXTENT_SIZE)) {
-            bytes[..4].copy_from_slice(&extent.first.0.to_le_bytes());
-            bytes[4..].copy_from_slice(&extent.count.to_le_bytes());
-        }
-    }
-
     /// Reads the root of a file with `page_count` pages, a number that [`is_page_count`](crate::space::range::is_page_count).
     pub(crate) fn decode(page: &Page, page_count: u64) -> Result<SpaceRoot, Corruption> {
         check_kind(page, PageKind::SPACE_ROOT, 0)?;
@@ -254,6 +238,28 @@ fn decode_extents(bytes: &[u8], root: PageId, page_count: u64) -> Result<Vec<Ext
         extents.push(extent);
     }
     Ok(extents)
+}
+
+/// Makes `page` the space root of this state, see [`SpaceRoot`].
+pub(crate) fn encode_root(
+    height: u8,
+    entries: &[Entry; ROOT_FAN_OUT],
+    listed: &[Extent],
+    ptr: PagePtr,
+    page: &mut Page,
+) {
+    assert!(listed.len() <= LIST_CAPACITY, "the list of free extents overflows the space root");
+    page.format(ptr.id, ptr.birth, PageKind::SPACE_ROOT, 0);
+    let payload = page.payload_mut();
+    payload[HEIGHT] = height;
+    payload[EXTENT_COUNT..EXTENT_COUNT + 2].copy_from_slice(&(listed.len() as u16).to_le_bytes());
+    for (entry, bytes) in entries.iter().zip(payload[ENTRIES..].chunks_exact_mut(Entry::SIZE)) {
+        entry.encode(bytes);
+    }
+    for (extent, bytes) in listed.iter().zip(payload[EXTENTS..].chunks_exact_mut(EXTENT_SIZE)) {
+        bytes[..4].copy_from_slice(&extent.first.0.to_le_bytes());
+        bytes[4..].copy_from_slice(&extent.count.to_le_bytes());
+    }
 }
 
 /// Makes `page` a directory of this level (1 or 2).
@@ -366,7 +372,7 @@ mod tests {
 
     fn encoded(root: &SpaceRoot) -> Box<Page> {
         let mut page = Page::boxed();
-        root.encode(PTR, &mut page);
+        encode_root(root.height, &root.entries, &root.listed, PTR, &mut page);
         page
     }
 

@@ -5,7 +5,7 @@ use crate::format::page::{Page, PageKind};
 use crate::format::page_id::{Birth, Extent, PageId};
 use crate::space::check::free_extents;
 use crate::space::close::Closed;
-use crate::space::page::{LIST_CAPACITY, SpaceRoot};
+use crate::space::page::{LIST_CAPACITY, SpaceRoot, encode_root};
 use crate::space::page_set::PageSet;
 use crate::space::range::{RANGE_PAGES, range_end, range_of, usable_start};
 use crate::space::testing::{Choices, FakeStore, NO_LIMIT, Twins, extent};
@@ -769,7 +769,7 @@ fn list_what_is_marked(twins: &mut Twins) -> PageId {
         .expect("no I/O fails");
     state.listed = vec![marked[0]];
     let mut root = Page::boxed();
-    state.encode(closed.root, &mut root);
+    encode_root(state.height, &state.entries, &state.listed, closed.root, &mut root);
     twins.store.pages.insert(closed.root.id, root);
     leaf
 }
@@ -833,8 +833,10 @@ fn allocation_at_ten_million_free_pages() {
         let started = cpu_time();
         let mut emitted = std::collections::HashMap::new();
         space
-            .close(&mut store, Birth(3), NO_LIMIT, &mut |ptr, page| {
-                emitted.insert(ptr.id, Box::new(page.clone()));
+            .close(&mut store, Birth(3), NO_LIMIT, &mut |ptr, encode| {
+                let mut page = Page::boxed();
+                encode(&mut page);
+                emitted.insert(ptr.id, page);
                 Ok(())
             })
             .expect("no I/O fails");

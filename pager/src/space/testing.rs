@@ -286,12 +286,16 @@ impl Twins {
         }
         let before = self.space.page_count();
         let mut emitted: HashMap<PageId, Box<Page>> = HashMap::new();
-        let result = self.space.close(&mut self.store, number, limit, &mut |ptr, page| {
+        let result = self.space.close(&mut self.store, number, limit, &mut |ptr, encode| {
             if fails() {
                 return Err(io_error());
             }
+            // As a frame comes: with something else in it.
+            let mut page = Page::boxed();
+            page.bytes_mut().fill(0xa5);
+            encode(&mut page);
             assert_eq!((page.id(), page.birth()), (ptr.id, number), "seed {seed}");
-            let again = emitted.insert(ptr.id, Box::new(page.clone()));
+            let again = emitted.insert(ptr.id, page);
             assert!(again.is_none(), "seed {seed}: {:?} is written twice", ptr.id);
             Ok(())
         });
