@@ -27,3 +27,5 @@ pub mod toy_index;
 pub mod recording_disk;
 
 pub mod forgetful_disk;
+
+pub mod dataset;
