@@ -62,7 +62,7 @@ pub trait Engine: Send + Sync {
     fn session(&self) -> Outcome<Box<dyn Session + '_>>;
 
     /// Holds on to the present state until dropped. The thread that holds it may go on writing.
-    fn snapshot(&self) -> Outcome<Box<dyn Snapshot>>;
+    fn snapshot(&self) -> Outcome<Box<dyn Snapshot + '_>>;
 
     /// Ends it in good order.
     fn close(self: Box<Self>) -> Outcome<()>;

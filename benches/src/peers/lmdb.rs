@@ -58,7 +58,7 @@ impl Engine for Lmdb {
         Ok(Box::new(LmdbSession(self)))
     }
 
-    fn snapshot(&self) -> Outcome<Box<dyn Snapshot>> {
+    fn snapshot(&self) -> Outcome<Box<dyn Snapshot + '_>> {
         Ok(Box::new(LmdbSnapshot::take(self.env.clone(), self.database)?))
     }
 

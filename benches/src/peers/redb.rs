@@ -44,7 +44,7 @@ impl Engine for Redb {
         Ok(Box::new(RedbSession(self)))
     }
 
-    fn snapshot(&self) -> Outcome<Box<dyn Snapshot>> {
+    fn snapshot(&self) -> Outcome<Box<dyn Snapshot + '_>> {
         Ok(Box::new(RedbSnapshot(self.0.begin_read()?)))
     }
 

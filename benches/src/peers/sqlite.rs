@@ -68,7 +68,7 @@ impl Engine for Sqlite {
         Ok(Box::new(SqliteSession { connection, writers: &self.writers }))
     }
 
-    fn snapshot(&self) -> Outcome<Box<dyn Snapshot>> {
+    fn snapshot(&self) -> Outcome<Box<dyn Snapshot + '_>> {
         let connection = connect(&self.path, self.cache_kib)?;
         // The transaction has a state only when it has read something.
         connection.execute_batch("BEGIN; SELECT 1 FROM t LIMIT 1")?;
