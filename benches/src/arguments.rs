@@ -1,7 +1,8 @@
 //! What a benchmark was asked for on the command line.
 //!
 //! Benchmarks that are no criterion benchmarks take criterion's options all the same, so that one command line suits
-//! all of them: `--quick`, `--list` and filters mean what they mean there, the others are accepted and ignored.
+//! all of them: `--quick`, `--list` and filters mean what they mean there, the others are accepted and ignored. A
+//! benchmark may know options of its own, each followed by a value.
 
 /// How much time to spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub struct Arguments {
     /// Whether only the names are wanted.
     pub list: bool,
     filters: Vec<String>,
+    options: Vec<(String, String)>,
 }
 
 /// Criterion's options that are followed by a value.
@@ -59,12 +61,17 @@ const WITH_VALUE: &[&str] = &[
 impl Arguments {
     /// Those of this process.
     pub fn of_process() -> Arguments {
-        Arguments::parse(std::env::args().skip(1))
+        Arguments::of_process_with(&[])
     }
 
-    fn parse(arguments: impl Iterator<Item = String>) -> Arguments {
+    /// Those of this process, where options with these names are the benchmark's own, each followed by a value.
+    pub fn of_process_with(own: &[&str]) -> Arguments {
+        Arguments::parse(std::env::args().skip(1), own)
+    }
+
+    fn parse(arguments: impl Iterator<Item = String>, own: &[&str]) -> Arguments {
         let (mut bench, mut quick, mut test, mut list) = (false, false, false, false);
-        let mut filters = Vec::new();
+        let (mut filters, mut options) = (Vec::new(), Vec::new());
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
@@ -72,6 +79,9 @@ impl Arguments {
                 "--test" => test = true,
                 "--quick" => quick = true,
                 "--list" => list = true,
+                option if own.contains(&option) => {
+                    options.extend(arguments.next().map(|value| (argument, value)));
+                }
                 option if WITH_VALUE.contains(&option) => drop(arguments.next()),
                 option if option.starts_with('-') => {}
                 _ => filters.push(argument),
@@ -83,7 +93,12 @@ impl Arguments {
             (true, true) => Effort::Quick,
             (true, false) => Effort::Full,
         };
-        Arguments { effort, list, filters }
+        Arguments { effort, list, filters, options }
+    }
+
+    /// The value of one of the benchmark's own options; the last one if it was given more than once.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options.iter().rfind(|(option, _)| option == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether a benchmark of this name is wanted.
@@ -97,7 +112,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Arguments {
-        Arguments::parse(line.split_whitespace().map(str::to_owned))
+        Arguments::parse(line.split_whitespace().map(str::to_owned), &["--rows"])
     }
 
     #[test]
@@ -113,5 +128,13 @@ mod tests {
         let arguments = parse("--save-baseline before --noplot depth --bench");
         assert!(arguments.wants("depth 32") && !arguments.wants("before"));
         assert!(parse("--bench").wants("anything"));
+    }
+
+    #[test]
+    fn an_own_option_s_value_can_be_asked_for_and_is_no_filter() {
+        let arguments = parse("--rows 10 get --rows 20 --bench");
+        assert_eq!((arguments.option("--rows"), arguments.option("--engines")), (Some("20"), None));
+        assert!(arguments.wants("get") && !arguments.wants("20"));
+        assert_eq!(parse("--rows").option("--rows"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The time that a thread has spent on a processor. For work that never waits, that leaves out what other processes
+//! The time that a thread, or the process, has spent on a processor. For work that never waits, that leaves out what other processes
 //! on the machine take.
 
 use std::io;
@@ -12,6 +12,14 @@ pub fn cpu_time() -> io::Result<Duration> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanoseconds = stat.split_whitespace().next().and_then(|field| field.parse().ok());
     nanoseconds.map(Duration::from_nanos).ok_or_else(|| io::Error::other("schedstat has another format"))
+}
+
+/// The processor time of all threads of this process so far, those that have ended included.
+#[cfg(feature = "peers")]
+pub fn process_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    // Neither part is ever negative.
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! by more than what is to be told apart, so whatever touches it is measured in turns with bare I/O, in small
 //! rounds, and reported as the ratio: [`interleave`](mod@interleave) takes the turns, [`sample`] keeps the times, [`table`] prints them.
 
-#![forbid(unsafe_code)]
+// A map of a file is unsafe to open, and `peers::lmdb` has to: that one function is let through, in builds with peers.
+#![cfg_attr(not(feature = "peers"), forbid(unsafe_code))]
+#![cfg_attr(feature = "peers", deny(unsafe_code))]
 
 pub mod arguments;
 
@@ -31,3 +33,8 @@ pub mod recording_disk;
 pub mod forgetful_disk;
 
 pub mod unflushed_disk;
+
+pub mod dataset;
+
+#[cfg(feature = "peers")]
+pub mod peers;

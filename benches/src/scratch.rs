@@ -15,8 +15,12 @@ pub struct Scratch(TempDir);
 impl Scratch {
     /// A directory in the one that `BENCH_DIR` names, or else in `default`.
     pub fn new(default: &str) -> io::Result<Scratch> {
-        let parent = std::env::var_os(VARIABLE).map_or_else(|| default.into(), PathBuf::from);
-        std::fs::create_dir_all(&parent)?;
+        Scratch::within(&std::env::var_os(VARIABLE).map_or_else(|| default.into(), PathBuf::from))
+    }
+
+    /// A directory in this one, which is created if need be.
+    pub fn within(parent: &Path) -> io::Result<Scratch> {
+        std::fs::create_dir_all(parent)?;
         Ok(Scratch(TempDir::with_prefix_in("dynamite-bench-", parent)?))
     }
 

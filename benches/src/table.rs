@@ -21,6 +21,12 @@ impl Table {
         self.rows.push(cells.to_vec());
     }
 
+    /// Adds a row of a table whose columns are known only when it runs.
+    pub fn row_of(&mut self, cells: Vec<String>) {
+        assert_eq!(cells.len(), self.rows[0].len(), "a cell for each column");
+        self.rows.push(cells);
+    }
+
     /// Prints it.
     #[allow(clippy::print_stdout, reason = "printing is what a benchmark is for")]
     pub fn print(&self) {

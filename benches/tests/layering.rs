@@ -46,19 +46,45 @@ fn dependencies_point_strictly_downwards() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// `unsafe` lives in the pager; every other crate forbids it.
+/// `unsafe` lives in the pager; every other crate forbids it. The benchmarks do so unless they are built with peers, and
+/// then let one function through.
 #[test]
 fn every_crate_but_the_pager_forbids_unsafe_code() {
     for member in members() {
         if member.ends_with("pager") {
             continue;
         }
+        let forbids = match member.ends_with("benches") {
+            true => "#![cfg_attr(not(feature = \"peers\"), forbid(unsafe_code))]",
+            false => "#![forbid(unsafe_code)]",
+        };
         for root in ["src/lib.rs", "src/main.rs"].map(|file| member.join(file)) {
             if let Ok(source) = std::fs::read_to_string(&root) {
-                assert!(source.contains("#![forbid(unsafe_code)]"), "{}", root.display());
+                assert!(source.contains(forbids), "{}", root.display());
             }
         }
     }
+    let let_through = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .into_iter()
+        .filter(|(_, source)| source.contains("allow(unsafe_code"))
+        .map(|(path, source)| (path, source.matches("allow(unsafe_code").count()))
+        .collect::<Vec<_>>();
+    assert!(
+        matches!(&let_through[..], [(path, 1)] if path.ends_with("peers/lmdb.rs")),
+        "only LMDB's open is let through, not {let_through:?}"
+    );
+}
+
+/// The files below a directory, with what is in them.
+fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let (directories, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let mut found: Vec<_> = directories.iter().flat_map(|directory| sources(directory)).collect();
+    found.extend(files.into_iter().map(|path| {
+        let source = std::fs::read_to_string(&path).unwrap();
+        (path, source)
+    }));
+    found
 }
 
 /// Each workspace member's name, with the members that it depends on in any way.

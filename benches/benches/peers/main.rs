@@ -1,0 +1,85 @@
+//! DynaMite's engine beside others: the same rows, the same memory, the same durability, in turns.
+//!
+//! ```text
+//! cargo bench -p dynamite-benches --features peers --bench peers -- [workload…] [--quick]
+//!     [--rows N] [--commits N] [--engines a,b] [--dir PATH]
+//! ```
+//!
+//! Keys of 24 bytes and values of 150, a million of them unless `--rows` says otherwise, loaded in random order. All
+//! engines take turns in every round, so a device or a machine that drifts drifts for all. Tables give each engine's own
+//! figures, and beside them its ratio to each of the others: the median of the ratios within the rounds. Where
+//! durability matters, F is one write of 4 KiB and one flush on the same file system, measured in turns with the rest.
+
+#![forbid(unsafe_code)]
+
+mod contest;
+
+mod fixture;
+
+mod crew;
+
+mod report;
+
+mod unit;
+
+mod get;
+
+mod scan;
+
+mod put;
+
+mod threads;
+
+mod cpu;
+
+mod cold;
+
+mod cgroup;
+
+mod snapshot;
+
+mod load;
+
+mod delete;
+
+use dynamite_benches::arguments::Arguments;
+use dynamite_benches::peers::Outcome;
+
+use crate::contest::Contest;
+
+/// A workload: what the command line calls it, and what it does.
+type Workload = (&'static str, fn(&Contest) -> Outcome<()>);
+
+const WORKLOADS: [Workload; 9] = [
+    ("get", get::run),
+    ("scan", scan::run),
+    ("put", put::run),
+    ("threads", threads::run),
+    ("cpu", cpu::run),
+    ("cold", cold::run),
+    ("snapshot", snapshot::run),
+    ("load", load::run),
+    ("delete", delete::run),
+];
+
+fn main() -> Outcome<()> {
+    if let Some(outcome) = cold::run_as_child() {
+        return outcome;
+    }
+    let arguments = Arguments::of_process_with(&contest::OPTIONS);
+    let wanted = WORKLOADS.into_iter().filter(|(name, _)| arguments.wants(name));
+    if arguments.list {
+        list(wanted);
+        return Ok(());
+    }
+    let contest = Contest::new(&arguments)?;
+    for (name, run) in wanted {
+        run(&contest).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, reason = "that is what was asked for")]
+fn list(workloads: impl Iterator<Item = Workload>) {
+    workloads.for_each(|(name, _)| println!("{name}: benchmark"));
+}

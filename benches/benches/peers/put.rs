@@ -1,0 +1,91 @@
+//! Durable puts of one row, one after the other, in multiples of F: into a database that was just loaded, and after many
+//! commits have mixed its free pages.
+
+use std::time::Instant;
+
+use dynamite_benches::interleave::interleave;
+use dynamite_benches::peers::{Failure, Outcome, Session};
+use dynamite_benches::random::Random;
+use dynamite_benches::sample::Sample;
+use dynamite_benches::table::Table;
+
+use crate::contest::{Contest, Contestant, remove};
+use crate::report::{print_versus, rows, spread, spread_columns};
+use crate::unit::Unit;
+
+/// The puts that age a database come in so many parts, in turns.
+const PARTS: usize = 10;
+
+pub(crate) fn run(contest: &Contest) -> Outcome<()> {
+    let contestants = contest.loaded(&contest.scratch.file("put"), &contest.ample(1))?;
+    compare(contest, &contestants)?;
+    remove(contestants)
+}
+
+fn compare(contest: &Contest, contestants: &[Contestant]) -> Outcome<()> {
+    let mut sessions = contestants.iter().map(|one| one.engine.session()).collect::<Outcome<Vec<_>>>()?;
+    let mut unit = Unit::settled(&contest.scratch.file("unit"))?;
+    let mut puts = Puts { contest, random: Random(31), version: 0 };
+    let commits = contest.commits.unwrap_or_else(|| contest.effort.pick(100_000, 2_000, 20));
+
+    measure(&mut puts, &mut sessions, &mut unit, "right after loading")?;
+    interleave(PARTS, sessions.len(), |number| {
+        (0..commits / PARTS).try_for_each(|_| puts.one(&mut *sessions[number]))?;
+        Ok::<_, Failure>(0.0)
+    })?;
+    measure(&mut puts, &mut sessions, &mut unit, &format!("after {commits} commits of one put"))
+}
+
+/// Puts new values into any rows.
+struct Puts<'a> {
+    contest: &'a Contest,
+    random: Random,
+    version: u64,
+}
+
+impl Puts<'_> {
+    fn one(&mut self, session: &mut dyn Session) -> Outcome<()> {
+        let data = &self.contest.data;
+        self.version += 1;
+        let row = self.random.below(data.rows);
+        session.put(&data.key(row), &data.value(row, self.version))
+    }
+}
+
+fn measure(
+    puts: &mut Puts<'_>,
+    sessions: &mut [Box<dyn Session + '_>],
+    unit: &mut Unit,
+    when: &str,
+) -> Outcome<()> {
+    let effort = puts.contest.effort;
+    let mut samples = interleave(effort.pick(1000, 100, 3), sessions.len() + 1, |subject| {
+        let started = Instant::now();
+        match subject.checked_sub(1) {
+            None => unit.run()?,
+            Some(number) => puts.one(&mut *sessions[number])?,
+        }
+        Ok::<_, Failure>(started.elapsed().as_secs_f64() * 1e6)
+    })?;
+    let unit = samples.remove(0);
+    let names = puts.contest.names();
+    let columns = spread_columns("us a put");
+    let columns: Vec<&str> =
+        columns.iter().map(String::as_str).chain(["max", "of F", "mean of mean F"]).collect();
+    let title = format!("put: one durable put into {}, {when}", rows(puts.contest.data.rows));
+    print_versus(title, &names, &columns, |number| figures(&samples[number], &unit), &samples);
+    let mut table = Table::new("F of these rounds", &["what", "us", "p10", "p90", "max"]);
+    let [median, p10, p90] = [0.5, 0.1, 0.9].map(|q| format!("{:.0}", unit.quantile(q)));
+    table.row(["F".to_owned(), median, p10, p90, format!("{:.0}", unit.quantile(1.0))]);
+    table.print();
+    Ok(())
+}
+
+/// The mean says what the median cannot: what the puts cost that pay for others, such as those that write a log back.
+fn figures(sample: &Sample, unit: &Sample) -> Vec<String> {
+    let mut cells = spread(sample, 0);
+    cells.push(format!("{:.0}", sample.quantile(1.0)));
+    cells.push(format!("{:.2}", sample.ratios(unit).median()));
+    cells.push(format!("{:.2}", sample.mean() / unit.mean()));
+    cells
+}
