@@ -80,6 +80,11 @@ impl<'p, P: Pages> Cursor<'p, P> {
         }
     }
 
+    /// What the cursor reads from, for other reads in between. The cursor's place is not touched.
+    pub fn pages(&mut self) -> &mut P {
+        self.pages
+    }
+
     /// Goes before the first entry. Costs nothing until the next step.
     pub fn seek_first(&mut self) {
         self.place = Place::First;

@@ -39,6 +39,21 @@ impl Tree {
     /// Bytes of a tree on disk.
     pub const SIZE: usize = 21;
 
+    /// A tree whose parts are kept apart.
+    pub fn from_parts(root: Option<PagePtr>, level: u8, entries: u64) -> Tree {
+        Tree { root, level, entries }
+    }
+
+    /// The root page; none if the tree is empty.
+    pub fn root(&self) -> Option<PagePtr> {
+        self.root
+    }
+
+    /// Levels above the leaves.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
     /// The tree's form on disk.
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
