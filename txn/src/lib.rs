@@ -1,0 +1,75 @@
+//! The transaction layer of DynaMite: tables of versioned records, snapshots that read through version chains, group
+//! commit.
+//!
+//! It knows snapshots, versions, what is durable and what may be collected, and the tree of trees. It does not know
+//! what the bytes of a record mean.
+//!
+//! # What it promises
+//!
+//! * **INV-6** Every read of a snapshot sees exactly the commits up to it.
+//! * **INV-7** Under any mixture of overwrites, deletes, long snapshots, aborts and crashes, [`verify`](mod@verify) accounts for every page
+//!   of the file, and the file is bounded by the live data and the versions needed.
+//! * An answer that depended on a transaction is given only when that transaction is durable.
+//!
+//! # The modules, in reading order
+
+#![forbid(unsafe_code)]
+
+pub mod txn_id;
+
+mod record;
+
+mod history;
+
+mod catalog;
+
+mod names;
+
+mod visibility;
+
+mod scan;
+
+pub mod snapshot;
+
+mod read_txn;
+
+mod write_txn;
+
+mod named;
+
+mod times;
+
+mod reclaim;
+
+pub mod group_commit;
+
+mod tasks;
+
+mod long_scan;
+
+pub mod store;
+
+pub mod verify;
+
+pub mod clock;
+
+pub mod error;
+
+mod sync;
+
+pub use dynamite_bptree::MAX_KEY;
+pub use dynamite_pager::{Access, Durability, IoChoice, Stats};
+
+pub use crate::catalog::Retention;
+pub use crate::clock::{Clock, ManualClock};
+pub use crate::error::{Damage, Result, TxnError};
+pub use crate::long_scan::Scan;
+pub use crate::named::NamedSnapshot;
+pub use crate::names::TableInfo;
+pub use crate::read_txn::{ReadTxn, TableStats};
+pub use crate::record::RecordDamage;
+pub use crate::scan::{Range, Row};
+pub use crate::store::{Options, Snapshot, Store};
+pub use crate::txn_id::{TableId, TxnId, VersionKey};
+pub use crate::visibility::ItemVersion;
+pub use crate::write_txn::{MAX_PAYLOAD, WriteTxn};

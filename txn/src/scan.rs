@@ -1,0 +1,208 @@
+//! Ranges of keys, and the walk over the versions that are seen in one.
+
+use std::ops::{Bound, ControlFlow};
+
+use dynamite_bptree::{Cursor, Pages, Value};
+use dynamite_pager::Access;
+
+use crate::error::Result;
+use crate::record::Record;
+use crate::txn_id::TxnId;
+use crate::visibility::{Seen, View};
+
+/// Which keys, and in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range<B = Vec<u8>> {
+    /// Where the range begins.
+    pub from: Bound<B>,
+    /// Where it ends.
+    pub to: Bound<B>,
+    /// Whether the greatest key comes first.
+    pub reverse: bool,
+}
+
+/// An item, for as long as nobody goes on to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Its key.
+    pub key: &'a [u8],
+    /// The transaction that wrote it.
+    pub version: TxnId,
+    /// Its bytes.
+    pub payload: &'a [u8],
+}
+
+impl Range {
+    /// Every key, ascending.
+    pub fn all() -> Range {
+        Range { from: Bound::Unbounded, to: Bound::Unbounded, reverse: false }
+    }
+}
+
+impl<B: AsRef<[u8]>> Range<B> {
+    /// The same keys, the greatest first.
+    pub fn reversed(self) -> Range<B> {
+        Range { reverse: !self.reverse, ..self }
+    }
+
+    /// The range without copying its bounds.
+    pub fn borrow(&self) -> Range<&[u8]> {
+        fn borrow<B: AsRef<[u8]>>(bound: &Bound<B>) -> Bound<&[u8]> {
+            bound.as_ref().map(AsRef::as_ref)
+        }
+        Range { from: borrow(&self.from), to: borrow(&self.to), reverse: self.reverse }
+    }
+}
+
+impl Range<&[u8]> {
+    /// Whether a key, met in the range's order, lies behind its end.
+    #[inline]
+    fn is_behind(&self, key: &[u8]) -> bool {
+        let outside = |bound: &Bound<&[u8]>, beyond: std::cmp::Ordering| match bound {
+            Bound::Unbounded => false,
+            Bound::Included(end) => key.cmp(end) == beyond,
+            Bound::Excluded(end) => key.cmp(end) != beyond.reverse(),
+        };
+        if self.reverse {
+            outside(&self.from, std::cmp::Ordering::Less)
+        } else {
+            outside(&self.to, std::cmp::Ordering::Greater)
+        }
+    }
+
+    /// Puts a cursor at the range's beginning.
+    fn seek<P: Pages>(&self, cursor: &mut Cursor<'_, P>) {
+        let (start, past) = if self.reverse {
+            (&self.to, matches!(self.to, Bound::Included(_)))
+        } else {
+            (&self.from, matches!(self.from, Bound::Excluded(_)))
+        };
+        match start {
+            Bound::Unbounded if self.reverse => cursor.seek_last(),
+            Bound::Unbounded => cursor.seek_first(),
+            Bound::Included(key) | Bound::Excluded(key) if past => {
+                // The first string behind a string is that string and a zero.
+                let mut successor = Vec::with_capacity(key.len() + 1);
+                successor.extend_from_slice(key);
+                successor.push(0);
+                cursor.seek(&successor);
+            }
+            Bound::Included(key) | Bound::Excluded(key) => cursor.seek(key),
+        }
+    }
+}
+
+/// What is left to do for a row that is not simply visible and inline.
+struct Slow {
+    key: Vec<u8>,
+    record: Record,
+    run: Option<dynamite_bptree::Overflow>,
+}
+
+impl View {
+    /// Visits the items of a range in order, until `visit` breaks off. Returns whether it did.
+    ///
+    /// Cost: one descent, and one page per leaf; what follows is read ahead if `access` says that it is a scan.
+    pub(crate) fn scan<P: Pages>(
+        &self,
+        pages: &mut P,
+        range: &Range<&[u8]>,
+        access: Access,
+        mut visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        let mut cursor = self.record.tree.cursor(pages, access);
+        range.seek(&mut cursor);
+        loop {
+            let mut slow = None;
+            let rows = if range.reverse { cursor.prev_rows()? } else { cursor.next_rows()? };
+            let Some(mut rows) = rows else { return Ok(false) };
+            while let Some(entry) = rows.next() {
+                if range.is_behind(entry.key) {
+                    return Ok(false);
+                }
+                let (record, at) = self.decode(entry.value.head())?;
+                if self.sees(record.created) {
+                    if record.tombstone {
+                        continue;
+                    }
+                    if let Value::Inline(bytes) = entry.value {
+                        let row = Row { key: entry.key, version: record.created, payload: &bytes[at..] };
+                        if visit(row).is_break() {
+                            return Ok(true);
+                        }
+                        continue;
+                    }
+                } else if record.older.is_none() {
+                    continue;
+                }
+                let run = self.run_of(&entry.value, at)?;
+                slow = Some(Slow { key: entry.key.to_vec(), record, run });
+                break;
+            }
+            if let Some(Slow { key, record, run }) = slow {
+                let pages = cursor.pages();
+                let (version, payload) = match self.resolve(pages, record, run)? {
+                    Seen::Nothing => continue,
+                    Seen::Copied(version, payload) => (version, payload),
+                    Seen::Run(version, run) => {
+                        let mut payload = Vec::with_capacity(run.len());
+                        run.read(pages, &mut payload)?;
+                        (version, payload)
+                    }
+                };
+                if visit(Row { key: &key, version, payload: &payload }).is_break() {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Looks up many keys at once. `visit` gets the index of each key and what is seen under it, in no particular
+    /// order.
+    ///
+    /// Cost: one batch of reads per level of the tree.
+    pub(crate) fn get_many<P: Pages>(
+        &self,
+        pages: &mut P,
+        keys: &[&[u8]],
+        mut visit: impl FnMut(usize, Option<(TxnId, &[u8])>),
+    ) -> Result<()> {
+        let mut slow: Vec<(usize, Record, Option<dynamite_bptree::Overflow>)> = Vec::new();
+        let mut damage = None;
+        self.record.tree.get_many(pages, keys, &mut |index, value| {
+            let Some(value) = value else {
+                visit(index, None);
+                return Ok(());
+            };
+            let looked = self.decode(value.head()).and_then(|(record, at)| {
+                match value {
+                    Value::Inline(bytes) if self.sees(record.created) => {
+                        let live = !record.tombstone;
+                        visit(index, live.then_some((record.created, &bytes[at..])));
+                    }
+                    _ => slow.push((index, record, self.run_of(&value, at)?)),
+                }
+                Ok(())
+            });
+            if let Err(error) = looked {
+                damage.get_or_insert(error);
+            }
+            Ok(())
+        })?;
+        if let Some(error) = damage {
+            return Err(error);
+        }
+        for (index, record, run) in slow {
+            match self.resolve(pages, record, run)? {
+                Seen::Nothing => visit(index, None),
+                Seen::Copied(version, payload) => visit(index, Some((version, &payload))),
+                Seen::Run(version, run) => {
+                    let mut payload = Vec::with_capacity(run.len());
+                    run.read(pages, &mut payload)?;
+                    visit(index, Some((version, &payload)));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,394 @@
+//! An open database, as the layers above see it: reads, snapshots and write transactions over tables.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use dynamite_txn::{ManualClock, Options, Result, Retention};
+//!
+//! # fn main() -> Result<()> {
+//! let store = Options::new(Arc::new(ManualClock::at(0))).in_memory(*b"drawn by chance!")?;
+//!
+//! // All or nothing, durable when it returns.
+//! let fruit = store.write(|txn| -> Result<_> {
+//!     let fruit = txn.create_table(b"fruit", b"", Retention::None)?;
+//!     txn.put(fruit, b"apple", b"red")?;
+//!     Ok(fruit)
+//! })?;
+//!
+//! // A snapshot sees what was, for as long as it is held.
+//! let snapshot = store.snapshot()?;
+//! store.write(|txn| txn.put(fruit, b"apple", b"green"))?;
+//! let colour = |payload: &[u8]| String::from_utf8_lossy(payload).into_owned();
+//! assert_eq!(snapshot.read()?.get(fruit, b"apple", |_, payload| colour(payload))?.unwrap(), "red");
+//! assert_eq!(store.read()?.get(fruit, b"apple", |_, payload| colour(payload))?.unwrap(), "green");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynamite_pager::disk::Disk;
+use dynamite_pager::{Durability, IoChoice, Pager, Stats};
+
+use crate::catalog::{Catalog, Retention, TIMES};
+use crate::clock::Clock;
+use crate::error::{Result, TxnError};
+use crate::group_commit::GroupCommit;
+use crate::read_txn::ReadTxn;
+use crate::reclaim::Sweep;
+use crate::snapshot::Registry;
+use crate::sync::Mutex;
+use crate::tasks::{Tasks, Worker};
+use crate::times;
+use crate::txn_id::{TableId, TxnId};
+use crate::write_txn::WriteTxn;
+
+/// How to open a database.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pager: dynamite_pager::Options,
+    clock: Arc<dyn Clock>,
+    background: bool,
+    eventual_interval: Duration,
+}
+
+impl Options {
+    /// The defaults of the pager, a clock, work in the background, and [`Durability::Eventual`] commits durable after at most
+    /// 100 ms.
+    pub fn new(clock: Arc<dyn Clock>) -> Options {
+        Options {
+            pager: dynamite_pager::Options::new().page_check(dynamite_bptree::check_page),
+            clock,
+            background: true,
+            eventual_interval: Duration::from_millis(100),
+        }
+    }
+
+    /// Bytes of the buffer pool; see [`dynamite_pager::Options::cache_bytes`].
+    pub fn cache_bytes(mut self, bytes: usize) -> Options {
+        self.pager = self.pager.cache_bytes(bytes);
+        self
+    }
+
+    /// Which I/O to use; see [`dynamite_pager::Options::io`].
+    pub fn io(mut self, choice: IoChoice) -> Options {
+        self.pager = self.pager.io(choice);
+        self
+    }
+
+    /// Whether threads in the background may collect garbage, seal, flush eventual commits and size the file (default: yes). Without
+    /// them the owner calls [`Store::maintain`] and [`Store::flush`] now and then.
+    pub fn background(mut self, enabled: bool) -> Options {
+        self.background = enabled;
+        self.pager = self.pager.background(enabled);
+        self
+    }
+
+    /// After how long an eventual commit is durable at the latest, if the background may flush it.
+    pub fn eventual_interval(mut self, interval: Duration) -> Options {
+        self.eventual_interval = interval;
+        self
+    }
+
+    /// Creates a database in a new file; see [`dynamite_pager::Options::create`].
+    pub fn create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Store> {
+        self.start(self.pager.create(path, database_id)?)
+    }
+
+    /// Opens a database for reading and writing; see [`dynamite_pager::Options::open`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Store> {
+        self.start(self.pager.open(path)?)
+    }
+
+    /// Opens a database for reading only; see [`dynamite_pager::Options::open_read_only`].
+    pub fn open_read_only(&self, path: impl AsRef<Path>) -> Result<Store> {
+        self.clone().background(false).start(self.pager.open_read_only(path)?)
+    }
+
+    /// Opens a database, creating it if there is none.
+    pub fn open_or_create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Store> {
+        self.start(self.pager.open_or_create(path, database_id)?)
+    }
+
+    /// Creates a database in memory, gone with the handle.
+    pub fn in_memory(&self, database_id: [u8; 16]) -> Result<Store> {
+        self.start(self.pager.in_memory(database_id)?)
+    }
+
+    /// Creates a database on a disk of the caller's.
+    pub fn create_on(&self, disk: Arc<dyn Disk>, database_id: [u8; 16]) -> Result<Store> {
+        self.start(self.pager.create_on(disk, database_id)?)
+    }
+
+    /// Opens a database on a disk of the caller's.
+    pub fn open_on(&self, disk: Arc<dyn Disk>, writable: bool) -> Result<Store> {
+        let options = if writable { self.clone() } else { self.clone().background(false) };
+        options.start(self.pager.open_on(disk, writable)?)
+    }
+
+    fn start(&self, pager: Pager) -> Result<Store> {
+        let state = pager.published();
+        let shared = Arc::new(Shared {
+            registry: Registry::new(TxnId(state.roots.horizon)),
+            group: GroupCommit::new(state.birth.into(), self.clock.clone()),
+            clock: self.clock.clone(),
+            sweep: Mutex::default(),
+            dropped: Mutex::default(),
+            tasks: Tasks::new(self.eventual_interval),
+            pager,
+        });
+        shared.load()?;
+        let worker = if self.background { Some(Worker::start(&shared)?) } else { None };
+        Ok(Store { shared, _worker: worker })
+    }
+}
+
+/// What everything that belongs to an open database shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) registry: Registry,
+    pub(crate) group: GroupCommit,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sweep: Mutex<Sweep>,
+    /// Tables whose pages are being freed.
+    pub(crate) dropped: Mutex<BTreeSet<TableId>>,
+    pub(crate) tasks: Tasks,
+    pub(crate) pager: Pager,
+}
+
+impl Shared {
+    /// Takes up what an earlier life left: snapshots with names, tables that are being freed.
+    fn load(&self) -> Result<()> {
+        let mut read = self.read(None, None)?;
+        for (_, named) in read.named_snapshots()? {
+            self.registry.hold(named.txn);
+        }
+        let catalog = read.catalog;
+        let tables = catalog.tables(&mut read.operation)?;
+        let freeing = tables.into_iter().filter(|(_, record)| record.freeing);
+        self.dropped.lock().extend(freeing.map(|(table, _)| table));
+        Ok(())
+    }
+
+    #[inline]
+    fn read(&self, as_of: Option<TxnId>, only: Option<TableId>) -> Result<ReadTxn<'_>> {
+        let (operation, state) = self.pager.enter()?;
+        Ok(ReadTxn::new(operation, state, as_of, only))
+    }
+
+    pub(crate) fn wait_durable(&self, txn: TxnId) -> Result<()> {
+        self.group.wait_durable(txn, || Ok(self.pager.commit_group()?.into()))
+    }
+
+    fn published(&self) -> TxnId {
+        self.pager.published().birth.into()
+    }
+
+    /// Collects a bounded amount of garbage. Returns whether there may be more.
+    pub(crate) fn reclaim(&self, budget: usize) -> Result<bool> {
+        let mut txn = WriteTxn::begin(self)?;
+        if !txn.reclaim_step(budget)? {
+            return Ok(false);
+        }
+        txn.finish(Durability::Immediate)?;
+        Ok(true)
+    }
+}
+
+/// An open database. Share it by reference, or in an `Arc`; all methods may be called from many threads.
+///
+/// Dropping it commits what was finished and seals, if it can; [`close`](Store::close) does the same and says whether it
+/// worked. The file stays locked while a snapshot of it is held.
+#[derive(Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    _worker: Option<Worker>,
+}
+
+impl Store {
+    /// Begins a read of the newest published state. For the time of one lookup or one page of results; see
+    /// [`ReadTxn`].
+    #[inline]
+    pub fn read(&self) -> Result<ReadTxn<'_>> {
+        self.shared.read(None, None)
+    }
+
+    /// Begins a write transaction; waits while another one is open.
+    ///
+    /// # Errors
+    ///
+    /// [`TxnError::NestedTransaction`] if this thread has one open.
+    pub fn begin(&self) -> Result<WriteTxn<'_>> {
+        WriteTxn::begin(&self.shared)
+    }
+
+    /// Runs a write transaction and commits it, durable when this returns. An error, or a panic, rolls it back.
+    ///
+    /// The error of a transaction that was rolled back is given only when everything that the transaction can have read is
+    /// durable.
+    pub fn write<R, E: From<TxnError>>(
+        &self,
+        body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.write_with(Durability::Immediate, body)
+    }
+
+    /// As [`write`](Store::write), with a durability of one's choice.
+    pub fn write_with<R, E: From<TxnError>>(
+        &self,
+        durability: Durability,
+        body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut txn = self.begin()?;
+        match body(&mut txn) {
+            Ok(result) => {
+                txn.commit(durability)?;
+                Ok(result)
+            }
+            Err(error) => {
+                txn.roll_back()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// A snapshot of the newest published state.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let txn = self.shared.registry.register(|| self.shared.published());
+        Ok(Snapshot { shared: self.shared.clone(), txn, only: None })
+    }
+
+    /// The snapshot that has a name.
+    ///
+    /// # Errors
+    ///
+    /// [`TxnError::NoSuchSnapshot`].
+    pub fn named_snapshot(&self, name: &[u8]) -> Result<Snapshot> {
+        let missing = || TxnError::NoSuchSnapshot { name: String::from_utf8_lossy(name).into_owned() };
+        let named = self.read()?.named_snapshot(name)?.ok_or_else(missing)?;
+        // Its name may have been deleted this very moment.
+        if !self.shared.registry.hold_again(named.txn) {
+            return Err(missing());
+        }
+        Ok(Snapshot { shared: self.shared.clone(), txn: named.txn, only: None })
+    }
+
+    /// One table as it was after some past transaction. The table must keep its versions
+    /// [for a duration](Retention::Duration), and still have those.
+    ///
+    /// # Errors
+    ///
+    /// [`TxnError::NoRetention`], [`TxnError::BelowHorizon`], [`TxnError::NotYet`].
+    pub fn as_of(&self, table: TableId, txn: TxnId) -> Result<Snapshot> {
+        let newest = self.shared.published();
+        if txn > newest {
+            return Err(TxnError::NotYet { asked: txn, newest });
+        }
+        let mut read = self.read()?;
+        let record = read.catalog.table(&mut read.operation, table)?;
+        let Retention::Duration(_) = record.retention else {
+            return Err(TxnError::NoRetention { table });
+        };
+        self.shared
+            .registry
+            .hold_past(table, record.horizon, txn)
+            .map_err(|horizon| TxnError::BelowHorizon { table, asked: txn, horizon })?;
+        Ok(Snapshot { shared: self.shared.clone(), txn, only: Some(table) })
+    }
+
+    /// The newest transaction that was committed at or before a time, in milliseconds since 1970. At most a second too old. `None` if
+    /// nothing is known of that time.
+    pub fn newest_at(&self, time_ms: u64) -> Result<Option<TxnId>> {
+        let (mut operation, state) = self.shared.pager.enter()?;
+        if time_ms >= state.roots.commit_time {
+            return Ok(Some(state.birth.into()));
+        }
+        let catalog = Catalog::at(&state.roots);
+        let times = catalog.table(&mut operation, TIMES)?.tree;
+        times::newest_at(&times, &mut operation, time_ms)
+    }
+
+    /// Makes every commit so far durable.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.pager.commit_group()?;
+        Ok(())
+    }
+
+    /// Collects all the garbage that there is, in bounded steps, and sizes the file. For owners who have switched the background
+    /// off.
+    pub fn maintain(&self) -> Result<()> {
+        while self.shared.reclaim(MAINTENANCE_STEP)? {}
+        self.shared.pager.maintain()?;
+        Ok(())
+    }
+
+    /// Snapshots that are held, named ones included.
+    pub fn snapshots_held(&self) -> usize {
+        self.shared.registry.count()
+    }
+
+    /// What the storage layer did so far, and on what.
+    pub fn stats(&self) -> Stats {
+        self.shared.pager.stats()
+    }
+
+    /// The id that was given at creation.
+    pub fn database_id(&self) -> [u8; 16] {
+        self.shared.pager.database_id()
+    }
+
+    /// Makes everything durable, seals, and gives the file free, unless a snapshot is still held.
+    pub fn close(self) -> Result<()> {
+        let Store { shared, _worker } = self;
+        drop(_worker);
+        shared.pager.seal()?;
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => Ok(shared.pager.close()?),
+            Err(_) => Ok(()),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// Entries and such that one step of maintenance looks at.
+pub(crate) const MAINTENANCE_STEP: usize = 512;
+
+/// A state that stays readable for as long as this is held. Costs the versions that change meanwhile.
+#[derive(Debug)]
+pub struct Snapshot {
+    shared: Arc<Shared>,
+    txn: TxnId,
+    only: Option<TableId>,
+}
+
+impl Snapshot {
+    /// Begins a read of this state.
+    #[inline]
+    pub fn read(&self) -> Result<ReadTxn<'_>> {
+        self.shared.read(Some(self.txn), self.only)
+    }
+
+    /// The state that is seen.
+    pub fn txn(&self) -> TxnId {
+        self.txn
+    }
+}
+
+impl Clone for Snapshot {
+    fn clone(&self) -> Snapshot {
+        self.shared.registry.hold(self.txn);
+        Snapshot { shared: self.shared.clone(), txn: self.txn, only: self.only }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.shared.registry.release(self.txn);
+        self.shared.tasks.snapshot_released();
+    }
+}

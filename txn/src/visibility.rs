@@ -1,0 +1,223 @@
+//! Which version of an item a reader sees.
+//!
+//! Trees are always the current ones. A reader of the newest state takes what stands in the tree. A snapshot at
+//! transaction *s* takes the record if it was created at or before *s*; otherwise it follows the record's link to
+//! older versions until it meets one that was (INV-6):
+//!
+//! ```text
+//!   leaf                    history
+//!   created 9 ──older──▶ (9,0): created 7 ──older──▶ (7,2): created 3
+//!
+//!   s ≥ 9 sees the leaf, s = 7 or 8 sees (9,0), s = 3 to 6 sees (7,2), s < 3 sees no item
+//! ```
+
+use std::ops::ControlFlow;
+
+use dynamite_bptree::{Overflow, Pages, Tree, Value};
+
+use crate::catalog::{Catalog, HISTORY, Retention, TableRecord};
+use crate::error::{Damage, Result, TxnError};
+use crate::history;
+use crate::record::Record;
+use crate::txn_id::{TableId, TxnId};
+
+/// A table, as somebody sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View {
+    pub(crate) table: TableId,
+    pub(crate) record: TableRecord,
+    /// Where the history is found, should it be needed.
+    pub(crate) catalog: Catalog,
+    /// The state that is seen; `None` for the newest that the trees hold.
+    pub(crate) as_of: Option<TxnId>,
+}
+
+/// A version of an item, current or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemVersion<'a> {
+    /// The transaction that wrote it.
+    pub version: TxnId,
+    /// The transaction that superseded it; `None` for the current one.
+    pub superseded_by: Option<TxnId>,
+    /// Its bytes; `None` if the item was deleted.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// A payload that may yet have to be read.
+enum Stored {
+    Bytes(Vec<u8>),
+    Run(Overflow),
+}
+
+impl Stored {
+    fn of(run: Option<Overflow>) -> Stored {
+        run.map_or(Stored::Bytes(Vec::new()), Stored::Run)
+    }
+
+    fn load(self, pages: &mut impl Pages) -> Result<Vec<u8>> {
+        match self {
+            Stored::Bytes(bytes) => Ok(bytes),
+            Stored::Run(run) => {
+                let mut bytes = Vec::with_capacity(run.len());
+                run.read(pages, &mut bytes)?;
+                Ok(bytes)
+            }
+        }
+    }
+}
+
+/// What stands under a key, from a reader's point of view.
+pub(crate) enum Seen {
+    /// Nothing.
+    Nothing,
+    /// A version whose payload has pages of its own.
+    Run(TxnId, Overflow),
+    /// An older version, whose payload was copied.
+    Copied(TxnId, Vec<u8>),
+}
+
+impl View {
+    /// Whether a version written by `created` is old enough to be seen.
+    #[inline]
+    pub(crate) fn sees(&self, created: TxnId) -> bool {
+        self.as_of.is_none_or(|as_of| created <= as_of)
+    }
+
+    /// Decodes a record of the table.
+    #[inline]
+    pub(crate) fn decode(&self, head: &[u8]) -> Result<(Record, usize)> {
+        Record::decode(head).map_err(|damage| self.damaged(damage.into()))
+    }
+
+    /// Looks up the version that is seen, and hands its payload to `with`.
+    ///
+    /// Cost: one descent; one more per version that is too new, and a batch of reads for a large payload.
+    pub(crate) fn get<P: Pages, R>(
+        &self,
+        pages: &mut P,
+        key: &[u8],
+        with: impl FnOnce(TxnId, &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        let Some(value) = self.record.tree.get(pages, key)? else { return Ok(None) };
+        let (record, at) = self.decode(value.head())?;
+        if self.sees(record.created)
+            && !record.tombstone
+            && let Value::Inline(bytes) = value
+        {
+            return Ok(Some(with(record.created, &bytes[at..])));
+        }
+        let run = self.run_of(&value, at)?;
+        match self.resolve(pages, record, run)? {
+            Seen::Nothing => Ok(None),
+            Seen::Copied(version, payload) => Ok(Some(with(version, &payload))),
+            Seen::Run(version, run) => {
+                let mut payload = Vec::with_capacity(run.len());
+                run.read(pages, &mut payload)?;
+                Ok(Some(with(version, &payload)))
+            }
+        }
+    }
+
+    /// What is seen of a record that is not simply visible and inline.
+    #[cold]
+    pub(crate) fn resolve(
+        &self,
+        pages: &mut impl Pages,
+        record: Record,
+        run: Option<Overflow>,
+    ) -> Result<Seen> {
+        if self.sees(record.created) {
+            return Ok(match run {
+                Some(run) if !record.tombstone => Seen::Run(record.created, run),
+                _ => Seen::Nothing,
+            });
+        }
+        let history = self.history(pages)?;
+        let mut newer = record;
+        while let Some(at) = newer.older {
+            let missing = Damage::MissingVersion { superseded_by: at.superseded_by };
+            if self.sees(at.superseded_by) {
+                return Err(self.damaged(missing));
+            }
+            let value = history.get(pages, &at.to_bytes())?.ok_or_else(|| self.damaged(missing))?;
+            let (entry, payload) = history::decode(&value)?;
+            let version = entry.version.ok_or_else(|| self.damaged(missing))?;
+            if version.created >= newer.created {
+                let order = Damage::ChainOrder { from: newer.created, to: version.created };
+                return Err(self.damaged(order));
+            }
+            if self.sees(version.created) {
+                return Ok(match payload {
+                    _ if version.tombstone => Seen::Nothing,
+                    history::Payload::Bytes(bytes) => Seen::Copied(version.created, bytes.to_vec()),
+                    history::Payload::Run(run) => Seen::Run(version.created, run),
+                });
+            }
+            newer = version;
+        }
+        Ok(Seen::Nothing)
+    }
+
+    /// Visits the versions of an item, the newest that is seen first.
+    pub(crate) fn versions<P: Pages>(
+        &self,
+        pages: &mut P,
+        key: &[u8],
+        mut visit: impl FnMut(ItemVersion<'_>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let history = self.history(pages)?;
+        let Some(value) = self.record.tree.get(pages, key)? else { return Ok(()) };
+        let (mut record, at) = self.decode(value.head())?;
+        let mut stored = match value {
+            Value::Inline(bytes) => Stored::Bytes(bytes[at..].to_vec()),
+            Value::Spilled { .. } => Stored::of(self.run_of(&value, at)?),
+        };
+        let mut superseded_by = None;
+        loop {
+            if self.sees(record.created) {
+                let payload = stored.load(pages)?;
+                let payload = (!record.tombstone).then_some(&payload[..]);
+                if visit(ItemVersion { version: record.created, superseded_by, payload }).is_break() {
+                    return Ok(());
+                }
+            }
+            let Some(at) = record.older else { return Ok(()) };
+            let Some(value) = history.get(pages, &at.to_bytes())? else { return Ok(()) };
+            let (entry, payload) = history::decode(&value)?;
+            let Some(older) = entry.version else { return Ok(()) };
+            if older.created >= record.created {
+                let order = Damage::ChainOrder { from: record.created, to: older.created };
+                return Err(self.damaged(order));
+            }
+            stored = match payload {
+                history::Payload::Bytes(bytes) => Stored::Bytes(bytes.to_vec()),
+                history::Payload::Run(run) => Stored::Run(run),
+            };
+            (record, superseded_by) = (older, Some(at.superseded_by));
+        }
+    }
+
+    /// The tree that holds the table's superseded versions.
+    pub(crate) fn history(&self, pages: &mut impl Pages) -> Result<Tree> {
+        match self.record.retention {
+            Retention::None => Ok(self.catalog.table(pages, HISTORY)?.tree),
+            _ => Ok(self.record.history),
+        }
+    }
+
+    /// The pages that a record's payload has to itself.
+    pub(crate) fn run_of(&self, value: &Value<'_>, payload_at: usize) -> Result<Option<Overflow>> {
+        match value {
+            Value::Inline(_) => Ok(None),
+            Value::Spilled { head, run } if head.len() == payload_at => Ok(Some(*run)),
+            Value::Spilled { .. } => {
+                let short = crate::record::RecordDamage::Short { len: payload_at };
+                Err(self.damaged(short.into()))
+            }
+        }
+    }
+
+    pub(crate) fn damaged(&self, source: Damage) -> TxnError {
+        TxnError::Damaged { table: self.table, source }
+    }
+}

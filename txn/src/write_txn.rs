@@ -1,0 +1,572 @@
+//! A write transaction: changes that are seen together, durable together, or never were.
+//!
+//! It reads what it wrote. It is copy-on-write over the transaction before it, durable or not; dropping it undoes it
+//! without a trace.
+//!
+//! # What happens to a version that is superseded
+//!
+//! 1. Written by this very transaction: nobody has seen it, it is forgotten.
+//! 2. Otherwise it moves to the history tree, and the new record links to it: the published state counts as a
+//!    snapshot, and whoever enters before this transaction is published may register one that needs the version.
+//! 3. The next writer of the item looks at what the link leads to: a version that has turned out to be needed by
+//!    nobody is dropped there and then, so that an item that is written often beside one old snapshot has
+//!    the version that this snapshot needs, and one or two more.
+//! 4. What no snapshot can need any more, since all are younger, is collected in the order of the history
+//!    ([`crate::reclaim`]).
+//!
+//! A deletion leaves a tombstone in the table, and its history entry says so: when the entry goes, the tombstone goes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use dynamite_bptree::{Body, Displaced, MAX_KEY, MAX_VALUE, NewValue, Tree, TreeError, Value};
+use dynamite_pager::{Access, Durability, WriteBatch};
+
+use crate::catalog::{Catalog, FIRST_TABLE, HISTORY, NAMES, Retention, TableRecord};
+use crate::error::{Damage, Result, TxnError};
+use crate::history::{self, Entry, LONGEST_INLINE_KEY, Payload};
+use crate::named::NamedSnapshots;
+use crate::names::{self, TableInfo};
+use crate::record::Record;
+use crate::scan::{Range, Row};
+use crate::store::Shared;
+use crate::times;
+use crate::txn_id::{TableId, TxnId, VersionKey};
+use crate::visibility::View;
+
+/// The longest payload of an item, in bytes.
+pub const MAX_PAYLOAD: usize = MAX_VALUE - Record::MAX_SIZE;
+
+/// An open write transaction. Dropping it rolls it back. Belongs to the thread that began it.
+#[derive(Debug)]
+pub struct WriteTxn<'s> {
+    pub(crate) shared: &'s Shared,
+    pub(crate) batch: WriteBatch<'s>,
+    pub(crate) catalog: Catalog,
+    /// Tables that were looked at, as they are now. Those that differ from the catalog are stored at the end.
+    tables: BTreeMap<TableId, OpenTable>,
+    /// The newest transaction that readers could see when this one began.
+    pub(crate) published: TxnId,
+    /// What was superseded at or before this is needed by nobody.
+    pub(crate) horizon: TxnId,
+    next_ordinal: u32,
+    changed: bool,
+    /// An operation failed half-way.
+    failed: bool,
+    pub(crate) named: NamedSnapshots<'s>,
+    nesting: Nesting,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OpenTable {
+    record: TableRecord,
+    stored: bool,
+}
+
+impl<'s> WriteTxn<'s> {
+    /// Begins a transaction; waits while another one is open.
+    pub(crate) fn begin(shared: &'s Shared) -> Result<WriteTxn<'s>> {
+        let nesting = Nesting::enter(shared)?;
+        let batch = shared.pager.begin()?;
+        // In this order, see `snapshot`.
+        let published = TxnId::from(shared.pager.published().birth);
+        let horizon = shared.registry.advance(published);
+        Ok(WriteTxn {
+            catalog: Catalog::at(&batch.roots()),
+            shared,
+            batch,
+            tables: BTreeMap::new(),
+            published,
+            horizon,
+            next_ordinal: 0,
+            changed: false,
+            failed: false,
+            named: NamedSnapshots::new(&shared.registry),
+            nesting,
+        })
+    }
+
+    /// The transaction's id: the version of everything that it writes.
+    pub fn id(&self) -> TxnId {
+        self.batch.birth().into()
+    }
+
+    /// Hands the payload of an item, as this transaction has left it, to `with`.
+    pub fn get<R>(
+        &mut self,
+        table: TableId,
+        key: &[u8],
+        with: impl FnOnce(TxnId, &[u8]) -> R,
+    ) -> Result<Option<R>> {
+        self.view(table)?.get(&mut self.batch, key, with)
+    }
+
+    /// Visits the items of a range, as this transaction has left them, until `visit` breaks off. Returns whether it did.
+    pub fn scan(
+        &mut self,
+        table: TableId,
+        range: &Range<&[u8]>,
+        visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.view(table)?.scan(&mut self.batch, range, Access::Point, visit)
+    }
+
+    /// Stores an item, replacing what stands under its key.
+    ///
+    /// # Errors
+    ///
+    /// Keys longer than [`MAX_KEY`] and payloads longer than [`MAX_PAYLOAD`] are refused, and the transaction goes on. After any other
+    /// error it can only be rolled back.
+    ///
+    /// Cost: two descents; three if an item is replaced.
+    pub fn put(&mut self, table: TableId, key: &[u8], payload: &[u8]) -> Result<()> {
+        check_size("key", key.len(), MAX_KEY)?;
+        check_size("value", payload.len(), MAX_PAYLOAD)?;
+        self.writable_table(table)?;
+        self.attempt(|txn| {
+            let old = txn.current(table, key)?;
+            let older = txn.link_to(table, old.as_ref())?;
+            let mut record = txn.record(table)?;
+            let head = Record::live(txn.id(), older.link).encode();
+            let value = NewValue { head: &head, body: Body::Bytes(payload) };
+            let displaced = record.tree.insert(&mut txn.batch, key, value)?;
+            if let Some(old) = old.filter(|old| !old.record.tombstone) {
+                record.items -= 1;
+                record.bytes = record.bytes.saturating_sub(size(key, old.payload_len));
+            }
+            record.items += 1;
+            record.bytes += size(key, payload.len());
+            txn.supersede(table, &mut record, key, older, displaced, false)?;
+            txn.set_table(table, record);
+            Ok(())
+        })
+    }
+
+    /// Deletes an item. Returns whether there was one.
+    ///
+    /// Cost and errors: as for [`put`](Self::put).
+    pub fn delete(&mut self, table: TableId, key: &[u8]) -> Result<bool> {
+        self.writable_table(table)?;
+        let Some(old) = self.current(table, key)?.filter(|old| !old.record.tombstone) else {
+            return Ok(false);
+        };
+        self.attempt(|txn| {
+            let older = txn.link_to(table, Some(&old))?;
+            let mut record = txn.record(table)?;
+            record.items -= 1;
+            record.bytes = record.bytes.saturating_sub(size(key, old.payload_len));
+            let displaced = if older.link.is_none() {
+                // Nobody but this transaction ever saw the item.
+                record.tree.remove(&mut txn.batch, key)?
+            } else {
+                let head = Record::tombstone(txn.id(), older.link).encode();
+                record.tree.insert(&mut txn.batch, key, NewValue { head: &head, body: Body::Bytes(&[]) })?
+            };
+            txn.supersede(table, &mut record, key, older, displaced, true)?;
+            txn.set_table(table, record);
+            Ok(true)
+        })
+    }
+
+    /// Creates a table under a name. `meta` is kept with the name for the layer above.
+    pub fn create_table(&mut self, name: &[u8], meta: &[u8], retention: Retention) -> Result<TableId> {
+        if self.table(name)?.is_some() {
+            return Err(TxnError::TableExists { name: String::from_utf8_lossy(name).into_owned() });
+        }
+        let id = self.attempt(|txn| txn.catalog.new_table_id(&mut txn.batch))?;
+        self.tables.insert(id, OpenTable { record: TableRecord::empty(retention), stored: false });
+        self.put(NAMES, name, &names::encode(id, meta))?;
+        Ok(id)
+    }
+
+    /// Replaces what is kept with a table's name. Returns whether there is such a table.
+    pub fn set_table_meta(&mut self, name: &[u8], meta: &[u8]) -> Result<bool> {
+        let Some(info) = self.table(name)? else { return Ok(false) };
+        self.put(NAMES, name, &names::encode(info.id, meta))?;
+        Ok(true)
+    }
+
+    /// Takes a table's name away. Older snapshots see it as before; when none is left, its pages are freed in bounded steps.
+    /// Returns whether there was such a table.
+    pub fn drop_table(&mut self, name: &[u8]) -> Result<bool> {
+        let Some(info) = self.table(name)? else { return Ok(false) };
+        let record = self.writable_table(info.id)?;
+        self.delete(NAMES, name)?;
+        self.set_table(info.id, TableRecord { dropped: true, ..record });
+        self.attempt(|txn| {
+            let entry = Entry {
+                table: info.id,
+                key: Vec::new(),
+                long_key: false,
+                names_tombstone: false,
+                dropped_table: true,
+                version: None,
+            };
+            let mut owner = txn.record(HISTORY)?;
+            let at = txn.next_version_key();
+            history::insert(&mut owner.tree, &mut txn.batch, at, &entry, Payload::Bytes(&[]))?;
+            txn.set_table(HISTORY, owner);
+            Ok(())
+        })?;
+        Ok(true)
+    }
+
+    /// Looks up a table by its name.
+    pub fn table(&mut self, name: &[u8]) -> Result<Option<TableInfo>> {
+        let view = self.view(NAMES)?;
+        names::find(&view, &mut self.batch, name)
+    }
+
+    /// Commits the transaction and waits for what `durability` promises. Returns its id.
+    ///
+    /// A transaction that changed nothing costs nothing, but it waits until what it read is durable: nobody may
+    /// act on what a power cut can take back.
+    pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
+        if self.failed {
+            self.roll_back()?;
+            return Err(TxnError::Aborted);
+        }
+        if !self.changed {
+            let base = TxnId::from(self.batch.base());
+            return self.roll_back().map(|()| base);
+        }
+        self.reclaim_some()?;
+        self.finish(durability)
+    }
+
+    /// Undoes everything, and waits until what the transaction read is durable.
+    pub fn roll_back(self) -> Result<()> {
+        let (shared, base) = (self.shared, TxnId::from(self.batch.base()));
+        drop(self);
+        shared.wait_durable(base)
+    }
+
+    /// Commits without collecting garbage.
+    pub(crate) fn finish(mut self, durability: Durability) -> Result<TxnId> {
+        let now = self.shared.clock.now_ms().max(self.batch.roots().commit_time);
+        times::note(&mut self, now)?;
+        for (table, open) in std::mem::take(&mut self.tables) {
+            if !open.stored {
+                self.catalog.put(&mut self.batch, table, &open.record)?;
+            }
+        }
+        let mut roots = self.batch.roots();
+        self.catalog.store_in(&mut roots);
+        roots.horizon = self.horizon.0;
+        roots.commit_time = now;
+        self.batch.set_roots(roots);
+        let (shared, id) = (self.shared, self.id());
+        let WriteTxn { batch, named, nesting, .. } = self;
+        batch.finish(durability)?;
+        drop(nesting);
+        named.committed();
+        match durability {
+            Durability::Immediate => shared.wait_durable(id)?,
+            Durability::Eventual => shared.tasks.flush_later(),
+        }
+        shared.tasks.committed();
+        Ok(id)
+    }
+
+    /// Runs something that must not be left half-done.
+    pub(crate) fn attempt<R>(&mut self, operation: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        if self.failed {
+            return Err(TxnError::Aborted);
+        }
+        self.failed = true;
+        let result = operation(self)?;
+        self.failed = false;
+        self.changed = true;
+        Ok(result)
+    }
+
+    /// What stands under a key.
+    fn current(&mut self, table: TableId, key: &[u8]) -> Result<Option<Current>> {
+        let tree = self.record(table)?.tree;
+        let Some(value) = tree.get(&mut self.batch, key)? else { return Ok(None) };
+        let (record, payload_at) = Record::decode(value.head())
+            .map_err(|damage| TxnError::Damaged { table, source: damage.into() })?;
+        let payload_len = value.len() - payload_at;
+        Ok(Some(Current { record, payload_at, payload_len, spilled: matches!(value, Value::Spilled { .. }) }))
+    }
+
+    /// Where the successor of a version is to link to, and what is to move there.
+    fn link_to(&mut self, table: TableId, old: Option<&Current>) -> Result<Link> {
+        let Some(old) = old else { return Ok(Link { link: None, moves: None }) };
+        if old.record.created == self.id() {
+            // Its successor takes its place in the chain.
+            return Ok(Link { link: old.record.older, moves: None });
+        }
+        let older = self.prune(table, old.record.older)?;
+        let moved = Current { record: Record { older, ..old.record }, ..*old };
+        Ok(Link { link: Some(self.next_version_key()), moves: Some(moved) })
+    }
+
+    /// Moves a displaced version to where its successor links to, or forgets it.
+    fn supersede(
+        &mut self,
+        table: TableId,
+        record: &mut TableRecord,
+        key: &[u8],
+        Link { link, moves }: Link,
+        displaced: Option<Displaced>,
+        is_deletion: bool,
+    ) -> Result<()> {
+        let entry = |version| Entry {
+            table,
+            key: key.to_vec(),
+            long_key: key.len() > LONGEST_INLINE_KEY,
+            names_tombstone: is_deletion,
+            dropped_table: false,
+            version,
+        };
+        match (link, moves, displaced) {
+            (Some(at), Some(old), Some(Displaced { head, run })) => {
+                let payload = match run {
+                    Some(run) if old.spilled => Payload::Run(run),
+                    None => Payload::Bytes(&head[old.payload_at..]),
+                    Some(_) => return Err(TxnError::Damaged { table, source: Damage::HistoryEntry }),
+                };
+                self.with_history(table, record, |tree, batch| {
+                    history::insert(tree, batch, at, &entry(Some(old.record)), payload)
+                })
+            }
+            (link, _, displaced) => {
+                if let Some(run) = displaced.and_then(|displaced| displaced.run) {
+                    run.free(&mut self.batch)?;
+                }
+                if link.is_none() || !is_deletion {
+                    return Ok(());
+                }
+                // The transaction deletes what it had itself put over an older version.
+                let at = self.next_version_key();
+                self.with_history(table, record, |tree, batch| {
+                    history::insert(tree, batch, at, &entry(None), Payload::Bytes(&[]))
+                })
+            }
+        }
+    }
+
+    /// Follows a chain of older versions and drops what nobody needs, up to the first that somebody may. Returns the link to it.
+    fn prune(&mut self, table: TableId, mut link: Option<VersionKey>) -> Result<Option<VersionKey>> {
+        let record = self.record(table)?;
+        if let Retention::Versions(count) = record.retention {
+            return self.trim(table, link, count);
+        }
+        let gone = if record.retention == Retention::None { self.horizon } else { record.horizon };
+        while let Some(at) = link {
+            if at.superseded_by <= gone {
+                return Ok(None);
+            }
+            let (entry, version) = self.version_at(table, at)?;
+            if self.is_needed(&record, version.created, at.superseded_by) {
+                return Ok(link);
+            }
+            self.remove_version(table, at, entry.long_key)?;
+            link = version.older;
+        }
+        Ok(None)
+    }
+
+    /// Keeps `count` versions of a chain besides the one that is about to join it, and those that snapshots may need.
+    fn trim(&mut self, table: TableId, first: Option<VersionKey>, count: u32) -> Result<Option<VersionKey>> {
+        let mut link = first;
+        for depth in 1.. {
+            let Some(at) = link else { break };
+            let Some(entry) = self.find_version(table, at)? else {
+                // Trimmed before: whatever is behind it is gone too.
+                break;
+            };
+            link = entry.version.and_then(|version| version.older);
+            if depth >= count && at.superseded_by <= self.horizon {
+                self.remove_version(table, at, entry.long_key)?;
+            }
+        }
+        Ok(if count > 1 { first } else { first.filter(|at| at.superseded_by > self.horizon) })
+    }
+
+    /// Whether a snapshot, be it one that is registered before this transaction is published, or the table's retention needs a
+    /// version.
+    pub(crate) fn is_needed(&self, table: &TableRecord, created: TxnId, superseded_by: TxnId) -> bool {
+        let retained = match table.retention {
+            Retention::None => false,
+            Retention::Duration(_) => superseded_by > table.horizon,
+            Retention::Versions(_) => true,
+        };
+        retained || superseded_by > self.published || self.shared.registry.is_seen(created, superseded_by)
+    }
+
+    /// The version at a place that a chain leads to.
+    pub(crate) fn version_at(&mut self, table: TableId, at: VersionKey) -> Result<(Entry, Record)> {
+        let missing = Damage::MissingVersion { superseded_by: at.superseded_by };
+        let found = self.find_version(table, at)?;
+        found
+            .and_then(|entry| entry.version.map(|version| (entry, version)))
+            .ok_or(TxnError::Damaged { table, source: missing })
+    }
+
+    fn find_version(&mut self, table: TableId, at: VersionKey) -> Result<Option<Entry>> {
+        let tree = self.history_of(table)?;
+        history::find(&tree, &mut self.batch, at)
+    }
+
+    /// The tree that holds a table's superseded versions.
+    pub(crate) fn history_of(&mut self, table: TableId) -> Result<Tree> {
+        let record = self.record(table)?;
+        Ok(if record.retention == Retention::None { self.record(HISTORY)?.tree } else { record.history })
+    }
+
+    fn remove_version(&mut self, table: TableId, at: VersionKey, long_key: bool) -> Result<()> {
+        let mut record = self.record(table)?;
+        self.with_history(table, &mut record, |tree, batch| history::remove(tree, batch, at, long_key))?;
+        self.set_table(table, record);
+        Ok(())
+    }
+
+    /// Changes the tree that holds a table's superseded versions. `record` is the table's record as it is now.
+    pub(crate) fn with_history<R>(
+        &mut self,
+        table: TableId,
+        record: &mut TableRecord,
+        change: impl FnOnce(&mut Tree, &mut WriteBatch<'s>) -> Result<R>,
+    ) -> Result<R> {
+        if record.retention != Retention::None {
+            return change(&mut record.history, &mut self.batch);
+        }
+        debug_assert_ne!(table, HISTORY, "the history has no history");
+        let mut owner = self.record(HISTORY)?;
+        let result = change(&mut owner.tree, &mut self.batch)?;
+        self.set_table(HISTORY, owner);
+        Ok(result)
+    }
+
+    pub(crate) fn next_version_key(&mut self) -> VersionKey {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal =
+            ordinal.checked_add(1).expect("memory for the pages ends long before 2^32 versions");
+        VersionKey { superseded_by: self.id(), ordinal }
+    }
+
+    /// Versions that this transaction has superseded so far.
+    pub(crate) fn superseded(&self) -> u32 {
+        self.next_ordinal
+    }
+
+    /// The table as this transaction sees it.
+    pub(crate) fn view(&mut self, table: TableId) -> Result<View> {
+        let record = self.writable_table(table)?;
+        Ok(View { table, record, catalog: self.catalog, as_of: None })
+    }
+
+    /// What is known of a table that may be written to.
+    fn writable_table(&mut self, table: TableId) -> Result<TableRecord> {
+        let record = self.record(table)?;
+        let is_system = table < FIRST_TABLE && table != NAMES;
+        if record.dropped || is_system { Err(TxnError::NoSuchTable { table }) } else { Ok(record) }
+    }
+
+    /// What is known of any table.
+    pub(crate) fn record(&mut self, table: TableId) -> Result<TableRecord> {
+        if let Some(open) = self.tables.get(&table) {
+            return Ok(open.record);
+        }
+        let mut record = self.catalog.table(&mut self.batch, table)?;
+        let mut stored = true;
+        if let Retention::Duration(duration) = record.retention {
+            let horizon = times::horizon(self, table, record.horizon, duration)?;
+            stored = horizon == record.horizon;
+            record.horizon = horizon;
+        }
+        self.tables.insert(table, OpenTable { record, stored });
+        Ok(record)
+    }
+
+    /// What is known of a table, if it still exists.
+    pub(crate) fn find_record(&mut self, table: TableId) -> Result<Option<TableRecord>> {
+        match self.record(table) {
+            Err(TxnError::NoSuchTable { .. }) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    pub(crate) fn set_table(&mut self, table: TableId, record: TableRecord) {
+        self.tables.insert(table, OpenTable { record, stored: false });
+    }
+
+    /// The tables that differ from what the catalog says of them.
+    pub(crate) fn changed_tables(&self) -> Vec<(TableId, TableRecord)> {
+        let changed = self.tables.iter().filter(|(_, open)| !open.stored);
+        changed.map(|(table, open)| (*table, open.record)).collect()
+    }
+
+    /// Removes a table's record for good.
+    pub(crate) fn forget_table(&mut self, table: TableId) -> Result<()> {
+        self.tables.remove(&table);
+        self.catalog.remove(&mut self.batch, table)
+    }
+}
+
+/// A record as it stands in a table's tree.
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    record: Record,
+    payload_at: usize,
+    payload_len: usize,
+    spilled: bool,
+}
+
+/// How the successor of a version is linked.
+#[derive(Debug)]
+struct Link {
+    /// What the successor links to.
+    link: Option<VersionKey>,
+    /// The version that moves there; otherwise it is forgotten.
+    moves: Option<Current>,
+}
+
+fn size(key: &[u8], payload_len: usize) -> u64 {
+    (key.len() + payload_len) as u64
+}
+
+fn check_size(what: &'static str, len: usize, max: usize) -> Result<()> {
+    if len <= max {
+        return Ok(());
+    }
+    Err(TxnError::Tree(match what {
+        "key" => TreeError::KeyTooLong { len, max },
+        _ => TreeError::ValueTooLong { len, max },
+    }))
+}
+
+thread_local! {
+    /// The databases on which this thread has a write transaction open.
+    static WRITING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says that this thread has a write transaction open, so that a second one is refused instead of waiting forever.
+#[derive(Debug)]
+struct Nesting {
+    store: usize,
+    /// Belongs to the thread.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Nesting {
+    fn enter(shared: &Shared) -> Result<Nesting> {
+        let store = std::ptr::from_ref(shared).addr();
+        WRITING.with_borrow_mut(|writing| {
+            if writing.contains(&store) {
+                return Err(TxnError::NestedTransaction);
+            }
+            writing.push(store);
+            Ok(Nesting { store, _not_send: std::marker::PhantomData })
+        })
+    }
+}
+
+impl Drop for Nesting {
+    fn drop(&mut self) {
+        WRITING.with_borrow_mut(|writing| writing.retain(|store| *store != self.store));
+    }
+}

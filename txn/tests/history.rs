@@ -1,0 +1,231 @@
+//! What is kept of the past, and for how long: snapshots old and new, named ones, tables with retention.
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::*;
+use dynamite_pager::disk::sim::DiskSim;
+use dynamite_txn::{ManualClock, Options, Result, Retention, Store, TableId, TxnError, TxnId};
+
+fn text(_: TxnId, payload: &[u8]) -> String {
+    String::from_utf8_lossy(payload).into_owned()
+}
+
+fn put(store: &Store, table: TableId, key: &[u8], payload: &str) -> TxnId {
+    store
+        .write(|txn| -> Result<TxnId> {
+            txn.put(table, key, payload.as_bytes())?;
+            Ok(txn.id())
+        })
+        .unwrap()
+}
+
+fn create(store: &Store, retention: Retention) -> TableId {
+    store.write(|txn| txn.create_table(b"t", b"", retention)).unwrap()
+}
+
+/// The versions of an item, newest first: who wrote it, who superseded it, what it was.
+fn versions(store: &Store, table: TableId, key: &[u8]) -> Vec<(TxnId, Option<TxnId>, Option<String>)> {
+    let mut versions = Vec::new();
+    store
+        .read()
+        .unwrap()
+        .versions(table, key, |found| {
+            let payload = found.payload.map(|payload| text(found.version, payload));
+            versions.push((found.version, found.superseded_by, payload));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    versions
+}
+
+#[test]
+fn a_long_snapshot_costs_only_the_versions_it_needs() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = create(&store, Retention::None);
+    let key = |n: u32| n.to_be_bytes();
+    store.write(|txn| (0..2_000).try_for_each(|n| txn.put(table, &key(n), &[0; 150]))).unwrap();
+    let used = |store: &Store| store.stats().page_count - store.stats().free_pages.unwrap();
+    let before = used(&store);
+    let snapshot = store.snapshot().unwrap();
+    for round in 1..=50 {
+        for n in 0..100 {
+            store.write(|txn| txn.put(table, &key(n), &[round; 150])).unwrap();
+        }
+    }
+    // The snapshot's version of each, and one or two young ones: some 300 rows of about 180 bytes.
+    let held = used(&store);
+    assert!(held < before + 40, "{before} pages before, {held} while the snapshot is held");
+    let seen = snapshot.read().unwrap().get(table, &key(5), |_, payload| payload[0]).unwrap();
+    assert_eq!(seen, Some(0));
+    check_sound(&store, "held");
+    drop(snapshot);
+    store.maintain().unwrap();
+    assert!(used(&store) <= before + 4, "{before} pages before, {} after", used(&store));
+    check_sound(&store, "let go");
+}
+
+#[test]
+fn one_old_snapshot_beside_many_young_ones_keeps_few_versions() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = create(&store, Retention::None);
+    let items = 200;
+    store.write(|txn| (0..items).try_for_each(|n: u32| txn.put(table, &n.to_be_bytes(), b"first"))).unwrap();
+    let old = store.snapshot().unwrap();
+    for round in 0..60_u32 {
+        // Each young snapshot needs the versions of its moment, and is let go when they have been superseded.
+        let young = store.snapshot().unwrap();
+        store
+            .write(|txn| (0..items).try_for_each(|n| txn.put(table, &n.to_be_bytes(), &round.to_be_bytes())))
+            .unwrap();
+        drop(young);
+    }
+    store.maintain().unwrap();
+    let kept: usize = (0..items).map(|n| versions(&store, table, &n.to_be_bytes()).len() - 1).sum();
+    assert!(kept <= 2 * items as usize, "{kept} old versions of {items} items for one snapshot");
+    let seen = old.read().unwrap().get(table, &7_u32.to_be_bytes(), text).unwrap();
+    assert_eq!(seen.unwrap(), "first");
+    check_sound(&store, "held");
+}
+
+#[test]
+fn a_named_snapshot_survives_closing_and_power_loss_until_its_name_is_deleted() {
+    let disk = DiskSim::new(1);
+    let store = create_on(&disk).unwrap();
+    let table = create(&store, Retention::None);
+    put(&store, table, b"key", "old");
+    let txn = store.write(|txn| txn.create_snapshot(b"friday")).unwrap();
+    assert!(matches!(
+        store.write(|txn| txn.create_snapshot(b"friday")),
+        Err(TxnError::SnapshotExists { name }) if name == "friday"
+    ));
+    put(&store, table, b"key", "new");
+    store.close().unwrap();
+
+    let store = open_on(&disk).unwrap();
+    put(&store, table, b"key", "newer");
+    store.maintain().unwrap();
+    let survivor = open_on(&disk.after_power_loss(0)).unwrap();
+    for store in [&store, &survivor] {
+        let snapshot = store.named_snapshot(b"friday").unwrap();
+        assert_eq!(snapshot.txn(), txn);
+        assert_eq!(snapshot.read().unwrap().get(table, b"key", text).unwrap().unwrap(), "old");
+        assert_eq!(store.read().unwrap().named_snapshots().unwrap()[0].0, b"friday");
+        check_sound(store, "held");
+    }
+    store.write(|txn| txn.delete_snapshot(b"friday")).unwrap();
+    assert!(matches!(store.named_snapshot(b"friday"), Err(TxnError::NoSuchSnapshot { .. })));
+    assert!(store.write(|txn| txn.delete_snapshot(b"friday")).is_err());
+    store.maintain().unwrap();
+    assert_eq!(versions(&store, table, b"key").len(), 1);
+    check_sound(&store, "deleted");
+}
+
+#[test]
+fn a_named_snapshot_of_a_transaction_that_is_rolled_back_holds_nothing() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let mut txn = store.begin().unwrap();
+    txn.create_snapshot(b"never").unwrap();
+    assert_eq!(store.snapshots_held(), 1);
+    txn.roll_back().unwrap();
+    assert_eq!(store.snapshots_held(), 0);
+}
+
+#[test]
+fn a_table_that_keeps_versions_for_a_duration_answers_for_that_long() {
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let store = Options::new(clock.clone()).background(false).in_memory(DATABASE_ID).unwrap();
+    let table = create(&store, Retention::Duration(Duration::from_secs(60)));
+    let mut written = Vec::new();
+    for step in 0..100 {
+        clock.advance(2_000);
+        written.push((dynamite_txn::Clock::now_ms(&*clock), put(&store, table, b"key", &step.to_string())));
+        store.maintain().unwrap();
+    }
+    let mut answered = 0;
+    for (step, (time, txn)) in written.iter().enumerate() {
+        let found_at = store.newest_at(*time).unwrap();
+        match store.as_of(table, *txn) {
+            Ok(snapshot) => {
+                let seen = snapshot.read().unwrap().get(table, b"key", text).unwrap().unwrap();
+                assert_eq!(seen, step.to_string(), "as of {txn}");
+                assert_eq!(found_at, Some(*txn), "at {time}");
+                answered += 1;
+            }
+            Err(TxnError::BelowHorizon { .. }) => assert!(step < 75, "step {step} is less than a minute old"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(
+        (30..=45).contains(&answered),
+        "{answered} of 100 moments, two seconds apart, are kept for a minute"
+    );
+    assert!(versions(&store, table, b"key").len() <= 46);
+    check_sound(&store, "at the end");
+    // A past state is held for as long as somebody looks at it.
+    let (_, txn) = written[95];
+    let snapshot = store.as_of(table, txn).unwrap();
+    clock.advance(1_000_000);
+    put(&store, table, b"key", "much later");
+    clock.advance(2_000);
+    put(&store, table, b"key", "later still");
+    store.maintain().unwrap();
+    assert_eq!(snapshot.read().unwrap().get(table, b"key", text).unwrap().unwrap(), "95");
+    drop(snapshot);
+    put(&store, table, b"key", "at last");
+    store.maintain().unwrap();
+    assert!(matches!(store.as_of(table, txn), Err(TxnError::BelowHorizon { .. })));
+    // What was current within the last minute: the state before the pause, and the three since.
+    assert_eq!(versions(&store, table, b"key").len(), 4);
+    check_sound(&store, "much later");
+}
+
+#[test]
+fn a_table_that_keeps_a_number_of_versions_keeps_so_many_of_each_item() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = create(&store, Retention::Versions(3));
+    put(&store, table, b"rare", "once");
+    put(&store, table, b"rare", "twice");
+    for n in 0..20 {
+        put(&store, table, b"key", &n.to_string());
+    }
+    store.maintain().unwrap();
+    let kept: Vec<_> =
+        versions(&store, table, b"key").into_iter().filter_map(|(_, _, payload)| payload).collect();
+    // One more than promised may wait for its successor to be published.
+    assert_eq!(kept[..4], ["19", "18", "17", "16"]);
+    assert!(kept.len() <= 5, "{kept:?}");
+    assert_eq!(versions(&store, table, b"rare").len(), 2);
+    store.write(|txn| txn.delete(table, b"rare")).unwrap();
+    let kept = versions(&store, table, b"rare");
+    assert_eq!(
+        kept.iter().map(|(_, _, payload)| payload.as_deref()).collect::<Vec<_>>(),
+        [None, Some("twice"), Some("once")]
+    );
+    assert!(kept.windows(2).all(|pair| pair[1].1 == Some(pair[0].0)), "each names its successor: {kept:?}");
+    check_sound(&store, "at the end");
+}
+
+#[test]
+fn a_table_without_retention_has_no_past() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = create(&store, Retention::None);
+    let txn = put(&store, table, b"key", "old");
+    assert!(matches!(store.as_of(table, txn), Err(TxnError::NoRetention { .. })));
+    let later = TxnId(txn.0 + 1_000);
+    assert!(matches!(store.as_of(table, later), Err(TxnError::NotYet { .. })));
+}
+
+#[test]
+fn a_past_state_of_one_table_says_nothing_of_others() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = create(&store, Retention::Duration(Duration::from_secs(60)));
+    let other = store.write(|txn| txn.create_table(b"other", b"", Retention::None)).unwrap();
+    let txn = put(&store, table, b"key", "old");
+    let snapshot = store.as_of(table, txn).unwrap();
+    let refused = snapshot.read().unwrap().get(other, b"key", text);
+    assert!(matches!(refused, Err(TxnError::NoRetention { table }) if table == other));
+}

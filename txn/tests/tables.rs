@@ -1,0 +1,149 @@
+//! Tables come and go; names belong to snapshots too.
+
+mod common;
+
+use common::*;
+use dynamite_pager::disk::sim::DiskSim;
+use dynamite_txn::{Range, Result, Retention, Store, TableId, TxnError};
+
+fn fill(store: &Store, name: &[u8], items: u32) -> TableId {
+    store
+        .write(|txn| -> Result<TableId> {
+            let table = txn.create_table(name, b"", Retention::None)?;
+            for n in 0..items {
+                // Every tenth has pages of its own.
+                let len = if n % 10 == 0 { 6_000 } else { 150 };
+                txn.put(table, &n.to_be_bytes(), &vec![7; len])?;
+            }
+            Ok(table)
+        })
+        .unwrap()
+}
+
+fn used_pages(store: &Store) -> u64 {
+    let stats = store.stats();
+    stats.page_count - stats.free_pages.unwrap()
+}
+
+#[test]
+fn dropping_a_large_table_returns_at_once_and_frees_its_pages_in_bounded_steps() {
+    let disk = DiskSim::new(1);
+    let store = create_on(&disk).unwrap();
+    let empty = used_pages(&store);
+    fill(&store, b"large", 3_000);
+    let full = used_pages(&store);
+    assert!(full > empty + 700, "{full} pages");
+    let written = store.stats().pages_written;
+    assert!(store.write(|txn| txn.drop_table(b"large")).unwrap());
+    assert!(store.stats().pages_written - written < 30, "the drop itself writes a few pages");
+    assert!(store.read().unwrap().table(b"large").unwrap().is_none());
+
+    // Ordinary transactions free a little each; closing and opening in between forgets nothing.
+    let other = fill(&store, b"other", 1);
+    let mut store = Some(store);
+    let mut last = full;
+    for round in 0..100 {
+        if round % 7 == 6 {
+            store.take().unwrap().close().unwrap();
+            store = Some(open_on(&disk).unwrap());
+        }
+        let store = store.as_ref().unwrap();
+        store.write(|txn| txn.put(other, b"key", &[round])).unwrap();
+        check_sound(store, "while pages are freed");
+        let used = used_pages(store);
+        assert!(last.saturating_sub(used) < 200, "a bounded step: from {last} to {used}");
+        last = used;
+    }
+    assert!(last < empty + 20, "{last} pages are left of {full}, {empty} before");
+}
+
+#[test]
+fn a_dropped_table_stays_readable_for_older_snapshots_and_no_longer() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = fill(&store, b"t", 50);
+    let before = used_pages(&store);
+    let snapshot = store.snapshot().unwrap();
+    store.write(|txn| txn.drop_table(b"t")).unwrap();
+    store.maintain().unwrap();
+    assert_eq!(snapshot.read().unwrap().table(b"t").unwrap().unwrap().id, table);
+    assert_eq!(read_items(&mut snapshot.read().unwrap(), table, &Range::all()).unwrap().len(), 50);
+    check_sound(&store, "held");
+    // To everybody else it is gone.
+    let gone = |error| matches!(error, TxnError::NoSuchTable { table: named } if named == table);
+    assert!(gone(store.read().unwrap().get(table, b"", |_, _| ()).unwrap_err()));
+    assert!(gone(store.write(|txn| txn.put(table, b"", b"")).unwrap_err()));
+    drop(snapshot);
+    store.maintain().unwrap();
+    assert!(used_pages(&store) < before);
+    assert!(gone(store.read().unwrap().get(table, b"", |_, _| ()).unwrap_err()));
+    check_sound(&store, "let go");
+}
+
+#[test]
+fn a_name_can_be_given_again_and_each_snapshot_sees_its_own_table() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let first = fill(&store, b"t", 5);
+    let snapshot = store.snapshot().unwrap();
+    let second = store
+        .write(|txn| -> Result<TableId> {
+            txn.drop_table(b"t")?;
+            txn.create_table(b"t", b"second", Retention::None)
+        })
+        .unwrap();
+    assert_ne!(first, second, "ids are never used again");
+    let named = |read: &mut dynamite_txn::ReadTxn<'_>| read.table(b"t").unwrap().unwrap().id;
+    assert_eq!(named(&mut snapshot.read().unwrap()), first);
+    assert_eq!(named(&mut store.read().unwrap()), second);
+    assert!(matches!(
+        store.write(|txn| txn.create_table(b"t", b"", Retention::None)),
+        Err(TxnError::TableExists { name }) if name == "t"
+    ));
+}
+
+#[test]
+fn what_is_kept_with_a_name_changes_with_the_transaction_and_not_for_older_snapshots() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    fill(&store, b"t", 1);
+    let snapshot = store.snapshot().unwrap();
+    assert!(store.write(|txn| txn.set_table_meta(b"t", b"new")).unwrap());
+    assert!(!store.write(|txn| txn.set_table_meta(b"no such table", b"")).unwrap());
+    assert_eq!(snapshot.read().unwrap().table(b"t").unwrap().unwrap().meta, b"");
+    assert_eq!(store.read().unwrap().table(b"t").unwrap().unwrap().meta, b"new");
+}
+
+#[test]
+fn a_table_that_is_created_and_dropped_in_one_transaction_leaves_nothing() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let empty = used_pages(&store);
+    store
+        .write(|txn| -> Result<()> {
+            let table = txn.create_table(b"t", b"", Retention::None)?;
+            txn.put(table, b"key", &[1; 10_000])?;
+            txn.drop_table(b"t").map(drop)
+        })
+        .unwrap();
+    store.maintain().unwrap();
+    check_sound(&store, "at the end");
+    assert!(used_pages(&store) <= empty + 6, "{} pages, {empty} before", used_pages(&store));
+}
+
+#[test]
+fn keys_and_payloads_that_are_too_long_are_refused_and_the_transaction_goes_on() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = fill(&store, b"t", 0);
+    store
+        .write(|txn| -> Result<()> {
+            txn.put(table, b"before", b"1")?;
+            let longest = vec![0; dynamite_txn::MAX_KEY];
+            let too_long = vec![0; dynamite_txn::MAX_KEY + 1];
+            assert!(txn.put(table, &too_long, b"").is_err());
+            assert!(txn.put(table, b"key", &vec![0; dynamite_txn::MAX_PAYLOAD + 1]).is_err());
+            txn.put(table, &longest, &vec![1; dynamite_txn::MAX_PAYLOAD])
+        })
+        .unwrap();
+    store.write(|txn| txn.delete(table, &vec![0; dynamite_txn::MAX_KEY])).unwrap();
+    let items = read_items(&mut store.read().unwrap(), table, &Range::all()).unwrap();
+    assert_eq!(items, [(b"before".to_vec(), b"1".to_vec())]);
+    store.maintain().unwrap();
+    check_sound(&store, "at the end");
+}

@@ -1,0 +1,190 @@
+//! What is finished and not yet durable: nobody sees it, nobody is told of it, and what it superseded stays.
+
+mod common;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::{Condvar, Mutex};
+
+use common::*;
+use dynamite_pager::disk::sim::DiskSim;
+use dynamite_pager::disk::{Backend, Disk, PageRead, PageWrite};
+use dynamite_pager::{Page, PageId};
+use dynamite_txn::{Durability, Retention, Store, TableId, TxnId};
+
+/// A disk whose flushes wait while its gate is shut.
+#[derive(Debug)]
+struct GatedDisk {
+    disk: DiskSim,
+    gate: Mutex<Gate>,
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    shut: bool,
+    waiting: usize,
+}
+
+impl GatedDisk {
+    fn new() -> Arc<GatedDisk> {
+        Arc::new(GatedDisk { disk: DiskSim::new(1), gate: Mutex::default(), moved: Condvar::new() })
+    }
+
+    fn shut(&self) {
+        self.gate.lock().unwrap().shut = true;
+    }
+
+    fn open(&self) {
+        self.gate.lock().unwrap().shut = false;
+        self.moved.notify_all();
+    }
+
+    /// Until somebody stands before the gate.
+    fn wait_for_a_flush(&self) {
+        let gate = self.gate.lock().unwrap();
+        drop(self.moved.wait_while(gate, |gate| gate.waiting == 0).unwrap());
+    }
+}
+
+impl Disk for GatedDisk {
+    fn read_page(&self, id: PageId, page: &mut Page) -> io::Result<()> {
+        self.disk.read_page(id, page)
+    }
+
+    fn read_batch(&self, reads: &mut [PageRead<'_>]) {
+        self.disk.read_batch(reads);
+    }
+
+    fn write_batch(&self, writes: &[PageWrite<'_>]) -> io::Result<()> {
+        self.disk.write_batch(writes)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let mut gate = self.gate.lock().unwrap();
+        gate.waiting += 1;
+        self.moved.notify_all();
+        let mut gate = self.moved.wait_while(gate, |gate| gate.shut).unwrap();
+        gate.waiting -= 1;
+        drop(gate);
+        self.disk.flush()
+    }
+
+    fn byte_len(&self) -> io::Result<u64> {
+        self.disk.byte_len()
+    }
+
+    fn grow(&self, page_count: u64) -> io::Result<()> {
+        self.disk.grow(page_count)
+    }
+
+    fn write_zeros(&self, first: PageId, count: u32) -> io::Result<()> {
+        self.disk.write_zeros(first, count)
+    }
+
+    fn truncate(&self, page_count: u64) -> io::Result<()> {
+        self.disk.truncate(page_count)
+    }
+
+    fn drop_cache(&self) -> io::Result<()> {
+        self.disk.drop_cache()
+    }
+
+    fn backend(&self) -> Backend {
+        self.disk.backend()
+    }
+}
+
+fn store() -> (Arc<GatedDisk>, Store, TableId) {
+    let disk = GatedDisk::new();
+    let store = options().create_on(disk.clone(), DATABASE_ID).unwrap();
+    let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None)).unwrap();
+    store.write(|txn| txn.put(table, b"key", b"old")).unwrap();
+    (disk, store, table)
+}
+
+fn bytes(_: TxnId, payload: &[u8]) -> Vec<u8> {
+    payload.to_vec()
+}
+
+/// Until a transaction that is not durable yet has left this under the key.
+fn wait_for(store: &Store, table: TableId, expected: &[u8]) {
+    loop {
+        let mut txn = store.begin().unwrap();
+        if txn.get(table, b"key", bytes).unwrap().as_deref() == Some(expected) {
+            return;
+        }
+        drop(txn);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_version_stays_until_its_successor_is_published() {
+    let (disk, store, table) = store();
+    disk.shut();
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.write(|txn| txn.put(table, b"key", b"new")).unwrap());
+        disk.wait_for_a_flush();
+        scope.spawn(|| store.write(|txn| txn.put(table, b"key", b"newer")).unwrap());
+        wait_for(&store, table, b"newer");
+        // Both are finished, neither is published.
+        let snapshot = store.snapshot().unwrap();
+        assert_eq!(snapshot.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"old");
+        disk.open();
+        // Whatever happens next, the snapshot sees what it saw.
+        store.write(|txn| txn.put(table, b"key", b"newest")).unwrap();
+        assert_eq!(snapshot.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"old");
+        store.maintain().unwrap();
+        assert_eq!(snapshot.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"old");
+    });
+    check_sound(&store, "at the end");
+}
+
+#[test]
+fn readers_go_on_during_a_flush_and_see_what_is_durable() {
+    let (disk, store, table) = store();
+    disk.shut();
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.write(|txn| txn.put(table, b"key", b"new")).unwrap());
+        disk.wait_for_a_flush();
+        assert_eq!(store.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"old");
+        let snapshot = store.snapshot().unwrap();
+        assert_eq!(snapshot.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"old");
+        disk.open();
+    });
+    assert_eq!(store.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"new");
+}
+
+/// A transaction that only read what another one had written says so when that one is durable.
+#[test]
+fn an_answer_waits_for_the_transaction_that_it_depends_on() {
+    let (disk, store, table) = store();
+    disk.shut();
+    let answered = Mutex::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.write(|txn| txn.put(table, b"key", b"new")).unwrap());
+        disk.wait_for_a_flush();
+        wait_for(&store, table, b"new");
+        for roll_back in [true, false] {
+            let (store, answered) = (&store, &answered);
+            scope.spawn(move || {
+                let mut txn = store.begin().unwrap();
+                assert_eq!(txn.get(table, b"key", bytes).unwrap().unwrap(), b"new");
+                if roll_back {
+                    txn.roll_back().unwrap();
+                } else {
+                    txn.commit(Durability::Immediate).unwrap();
+                }
+                *answered.lock().unwrap() = true;
+            });
+        }
+        // They may not have come so far; but if they have, they must not have answered.
+        for _ in 0..1_000 {
+            std::thread::yield_now();
+            assert!(!*answered.lock().unwrap(), "told what a power cut can take back");
+        }
+        disk.open();
+    });
+    assert!(*answered.lock().unwrap());
+}
