@@ -9,6 +9,8 @@ use std::path::Path;
 
 use crate::dataset::{Key, Value};
 
+mod dynamite;
+
 mod lmdb;
 
 mod redb;
@@ -39,6 +41,7 @@ pub struct Kind {
 
 /// All engines, in the order of the tables.
 pub const KINDS: &[Kind] = &[
+    Kind { name: "dynamite", open: dynamite::open },
     Kind { name: "lmdb", open: lmdb::open },
     Kind { name: "redb", open: redb::open },
     Kind { name: "sqlite", open: sqlite::open },

@@ -65,14 +65,7 @@ impl Published {
 fn to_words(State { birth, roots }: State) -> [u64; WORDS] {
     // Page 0 is a header, so it stands for "no catalog".
     let catalog = roots.catalog.unwrap_or(PagePtr { id: PageId(0), birth: Birth(0) });
-    [
-        birth.0,
-        u64::from(catalog.id.0),
-        catalog.birth.0,
-        roots.catalog_shape,
-        roots.horizon,
-        roots.commit_time,
-    ]
+    [birth.0, u64::from(catalog.id.0), catalog.birth.0, roots.catalog_shape, roots.horizon, roots.commit_time]
 }
 
 fn from_words(words: [u64; WORDS]) -> State {
@@ -80,12 +73,7 @@ fn from_words(words: [u64; WORDS]) -> State {
     let catalog = PagePtr { id: PageId(catalog_id as u32), birth: Birth(catalog_birth) };
     State {
         birth: Birth(birth),
-        roots: Roots {
-            catalog: (catalog_id != 0).then_some(catalog),
-            catalog_shape,
-            horizon,
-            commit_time,
-        },
+        roots: Roots { catalog: (catalog_id != 0).then_some(catalog), catalog_shape, horizon, commit_time },
     }
 }
 

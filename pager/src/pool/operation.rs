@@ -49,7 +49,9 @@ pub struct Operation<'p> {
 /// An operation that rests: the page ids that it may meet are not given out again, but it holds no frame. For whoever keeps
 /// a state readable and reads it by other operations.
 #[derive(Debug)]
-pub struct RestingOperation<'p>(#[expect(dead_code, reason = "held for what dropping it does")] Operation<'p>);
+pub struct RestingOperation<'p>(
+    #[expect(dead_code, reason = "held for what dropping it does")] Operation<'p>,
+);
 
 /// A page in the pool, for as long as the operation stays in its frame epoch.
 #[derive(Debug)]
