@@ -70,3 +70,55 @@ fn whole_key(batch: &mut WriteBatch<'_>, key: OwnedKey) -> Result<Vec<u8>> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use dynamite_pager::Options;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::node_mut::Payload;
+
+    /// Keys over two bytes, so that they share and extend one another.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(0..2_u8, 0..12)
+    }
+
+    /// The shortest one by trying every string that there is, in order of length.
+    fn shortest_naively(low: &[u8], high: &[u8]) -> usize {
+        (0..=high.len()).find(|len| *low < high[..*len]).expect("high itself is above low")
+    }
+
+    proptest! {
+        #[test]
+        fn the_shortest_separator_is_the_naive_one(low in key(), high in key()) {
+            prop_assume!(low < high);
+            let separator = shortest(&low, &high);
+            prop_assert!(*low < *separator && *separator <= *high);
+            prop_assert_eq!(separator.len(), shortest_naively(&low, &high));
+        }
+
+        /// Also between keys whose stored parts are equal, or end where the other one goes on.
+        #[test]
+        fn a_separator_stands_between_keys_of_any_length(
+            shared in prop::sample::select(vec![0, 3, 380, 383, 384, 385, 399, 400, 401, 2000]),
+            low in key(),
+            high in key(),
+        ) {
+            prop_assume!(low < high);
+            let long = |key: &[u8]| [&vec![1; shared][..], key].concat();
+            let (low, high) = (long(&low), long(&high));
+            let pager = Options::new().cache_bytes(1 << 20).in_memory(*b"separator tests.").unwrap();
+            let mut batch = pager.begin().unwrap();
+            let mut items = Items::new(true);
+            for key in [&low, &high] {
+                let stored = OwnedKey::store(&mut batch, key).unwrap();
+                items.push(stored.as_ref(), Payload { bytes: b"", spilled: false });
+            }
+            let separator = between(&mut batch, &items, 1).unwrap();
+            prop_assert_eq!(separator.run.is_some(), shortest(&low, &high).len() > KEY_INLINE_MAX);
+            let separator = whole_key(&mut batch, separator).unwrap();
+            prop_assert_eq!(&separator[..], shortest(&low, &high));
+        }
+    }
+}
