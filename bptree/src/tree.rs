@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::free_some::free_some;
 use crate::insert::insert;
 use crate::multi_get::get_many;
-use crate::node::Node;
+use crate::node::{KEY_KEPT, Node};
 use crate::pages::{Pages, with_node};
 use crate::remove::remove;
-use crate::search::{child_of, search_any};
+use crate::search::{child_of, search, search_any};
 use crate::value::{Displaced, NewValue, Value};
 
 /// An ordered map of byte strings in pages. All that whoever owns a tree must store: 21 bytes on disk.
@@ -141,10 +141,8 @@ impl Tree {
 
 #[inline]
 fn child(pages: &mut impl Pages, ptr: PagePtr, level: u8, key: &[u8]) -> Result<PagePtr> {
-    if key.len() <= crate::node::KEY_KEPT {
-        return with_node(pages, ptr, level, Access::Point, |node| {
-            node.child(child_of(crate::search::search(node, key)))
-        });
+    if key.len() <= KEY_KEPT {
+        return with_node(pages, ptr, level, Access::Point, |node| node.child(child_of(search(node, key))));
     }
     let slot = child_of(search_any(pages, ptr, level, Access::Point, key)?);
     with_node(pages, ptr, level, Access::Point, |node| node.child(slot))

@@ -25,14 +25,8 @@ fn build(batch: &mut WriteBatch<'_>) -> (Tree, Vec<Vec<u8>>) {
 /// The root, and what its cells point to.
 fn nodes(batch: &mut WriteBatch<'_>, tree: &Tree) -> Vec<PagePtr> {
     let root = PagePtr::from_bytes(tree.to_bytes().first_chunk().unwrap());
-    let page = batch.read(root, Access::Point).unwrap();
-    let slots = 32 + usize::from(page.prefix_len());
-    let children = (0..usize::from(page.slot_count())).map(|slot| {
-        let at = slots + 6 * slot + 4;
-        let cell = u16::from_le_bytes(*page.bytes()[at..].first_chunk().unwrap());
-        PagePtr::from_bytes(page.bytes()[cell.into()..].first_chunk().unwrap())
-    });
-    std::iter::once(root).chain(children.collect::<Vec<_>>()).collect()
+    let children = children(batch.read(root, Access::Point).unwrap());
+    std::iter::once(root).chain(children).collect()
 }
 
 /// Does all that can be done with a tree, whatever comes of it.
