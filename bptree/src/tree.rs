@@ -98,7 +98,8 @@ impl Tree {
     }
 
     /// Inserts or replaces. The displaced value is handed to the caller, who from then on owns its overflow run: frees it,
-    /// or stores it elsewhere. Ends the batch's operation.
+    /// or stores it elsewhere. Ends the batch's operation (with a long value twice, see
+    /// [`end_operation`](WriteBatch::end_operation)).
     ///
     /// # Errors
     ///

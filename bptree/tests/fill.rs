@@ -69,7 +69,7 @@ fn inner_nodes_of_a_random_load_have_170_children() {
     let leaves: usize =
         parents.iter().map(|parent| children(&operation.read(*parent, Access::Point).unwrap()).len()).sum();
     let average = leaves as f64 / parents.len() as f64;
-    assert!(average >= 165.0, "{average:.1} children, {leaves} leaves");
+    assert!(average >= 170.0, "{average:.1} children, {leaves} leaves");
 }
 
 #[test]
@@ -128,6 +128,10 @@ fn deleting_nine_tenths_gives_the_space_back() {
     for part in order[rows * 9 / 10..].chunks(100) {
         commit(&pager, |batch, trees| {
             for index in part {
+                // As many levels as the rows that are left need.
+                if trees[0].len() == 12 {
+                    assert_eq!(trees[0].to_bytes()[12], 0);
+                }
                 assert!(delete(batch, &mut trees[0], &keys[*index]).is_some());
             }
         });

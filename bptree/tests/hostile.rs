@@ -67,13 +67,28 @@ fn exercise(batch: &mut WriteBatch<'_>, tree: Tree, keys: &[Vec<u8>], random: &m
                 changed.insert(batch, &key, NewValue { head: b"h", body: Body::Bytes(&body) }).map(drop)
             }
         };
-        // After an error the batch is of no use, but it is not to panic either.
-        if done.is_err() && random.below(2) == 0 {
-            break;
+        match done {
+            Ok(()) => assert_well_formed(batch, &changed),
+            // After an error the batch is of no use, but it is not to panic either.
+            Err(_) if random.below(2) == 0 => break,
+            Err(_) => {}
         }
     }
     for _ in 0..4 {
         let _ = changed.free_some(batch, 5);
+    }
+}
+
+/// A change that worked has left nothing behind that the check would refuse.
+fn assert_well_formed(batch: &mut WriteBatch<'_>, tree: &Tree) {
+    if tree.is_empty() || tree.to_bytes()[12] != 1 {
+        return;
+    }
+    for node in nodes(batch, tree) {
+        // A pointer that was damaged may lead nowhere.
+        if let Ok(page) = batch.read(node, Access::Point) {
+            assert_eq!(check_page(page).map_err(|why| why.to_string()), Ok(()));
+        }
     }
 }
 
@@ -317,4 +332,43 @@ fn errors_name_the_page() {
         other => panic!("{other:?}"),
     };
     assert_eq!(pages, [damaged.id.0].into());
+}
+
+/// Separators that lie about their neighbours: when a leaf is split, the new one may not fit between them. That is an error
+/// before the parent is written, and no parent out of order.
+#[test]
+fn a_split_under_separators_that_lie_is_an_error_and_not_a_parent_out_of_order() {
+    let pager = in_memory();
+    let mut errors = 0;
+    for seed in 0..300 {
+        let mut random = Random(seed);
+        let mut batch = pager.begin().unwrap();
+        let (mut tree, keys) = build(&mut batch);
+        let root = nodes(&mut batch, &tree)[0];
+        let page = batch.page_mut(root);
+        let slots = 32 + usize::from(page.prefix_len());
+        let slot = 1 + random.below(usize::from(page.slot_count()) - 1);
+        let cell =
+            usize::from(u16::from_le_bytes(*page.bytes()[slots + 6 * slot + 4..].first_chunk().unwrap()));
+        // Behind pointer and length, what is not in the slot of `row 000..`.
+        let byte = &mut page.bytes_mut()[cell + 13 + random.below(5)];
+        *byte = byte.wrapping_add_signed([-2, -1, 1, 2][random.below(4)]);
+        if check_page(page).is_err() {
+            continue;
+        }
+        for number in 0..60_u32 {
+            let key = [&keys[random.below(keys.len())][..], &number.to_be_bytes()].concat();
+            let value = NewValue { head: b"", body: Body::Bytes(&[3; 700]) };
+            match tree.insert(&mut batch, &key, value) {
+                Ok(_) => assert_well_formed(&mut batch, &tree),
+                Err(error) => {
+                    let why = error.to_string();
+                    assert!(why.contains("out of order") || why.contains("not apart"), "{why}");
+                    errors += 1;
+                    break;
+                }
+            }
+        }
+    }
+    assert!(errors > 20, "{errors}");
 }
