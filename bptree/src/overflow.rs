@@ -82,7 +82,7 @@ impl Overflow {
     ///
     /// # Errors
     ///
-    /// [`PagerError::Malformed`](dynamite_pager::PagerError::Malformed) if it describes no run; then `into` is as it was.
+    /// [`PagerError::Malformed`] if it describes no run; then `into` is as it was.
     pub fn read(&self, pages: &mut (impl Pages + ?Sized), into: &mut Vec<u8>) -> Result<()> {
         let start = into.len();
         let ptrs = self.page_ptrs(pages)?;

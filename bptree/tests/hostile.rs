@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use common::*;
 use dynamite_bptree::{Body, Malformed, NewValue, Overflow, Tree, TreeError, check_page};
-use dynamite_pager::{Access, Page, PageId, PageKind, PagePtr, Pager, PagerError, WriteBatch};
+use dynamite_pager::{Access, Page, PageId, PageKind, PagePtr, Pager, PagerError, Placement, WriteBatch};
 
 /// A tree of two levels with spilled keys, values and separators, and the keys in it.
 fn build(batch: &mut WriteBatch<'_>) -> (Tree, Vec<Vec<u8>>) {
@@ -315,6 +315,31 @@ fn a_run_that_leads_to_a_page_of_another_kind_is_an_error_of_the_read() {
         },
         Malformed::Kind { found: 77, expected: 18 },
     );
+}
+
+#[test]
+fn a_list_of_another_run_is_an_error_of_the_read() {
+    for pages in [1, 3] {
+        check_visit(
+            |batch, tree| {
+                let list = batch.allocate(PageKind(19), 0, Placement::Hole).unwrap();
+                let run = batch.allocate_run(pages, PageKind(18)).unwrap();
+                let page = batch.page_mut(list);
+                page.set_slot_count(1);
+                page.payload_mut()[..4].copy_from_slice(&run.first.0.to_le_bytes());
+                page.payload_mut()[4..8].copy_from_slice(&run.count.to_le_bytes());
+                // 5,000 bytes take two pages.
+                let mut descriptor = [0; Overflow::SIZE];
+                descriptor[..4].copy_from_slice(&5000_u32.to_le_bytes());
+                descriptor[4..16].copy_from_slice(&list.to_bytes());
+                descriptor[16] = 1;
+                let run = Overflow::from_bytes(&descriptor);
+                let value = NewValue { head: b"", body: Body::Run(run) };
+                assert_eq!(tree.insert(batch, b"listed", value).unwrap(), None);
+            },
+            Malformed::ExtentList { extents: 1, pages: pages.into() },
+        );
+    }
 }
 
 /// Every error of a damaged page says which page it is.
