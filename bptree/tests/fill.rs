@@ -55,6 +55,24 @@ fn a_random_load_takes_at_most_1_41_of_the_raw_data() {
     assert_sound(&pager, "after a random load");
 }
 
+#[test]
+fn overwriting_with_shorter_values_gives_the_space_back() {
+    let pager = in_memory();
+    let mut used = Vec::new();
+    for len in [900, 30] {
+        for part in (0..3000_u32).collect::<Vec<_>>().chunks(100) {
+            commit(&pager, |batch, trees| {
+                for row in part {
+                    put(batch, &mut trees[0], &row.to_be_bytes(), &vec![1; len], 0);
+                }
+            });
+        }
+        used.push(pages_in_use(&pager));
+    }
+    assert!(used[1] * 6 < used[0], "{used:?} pages in use");
+    assert_sound(&pager, "after overwriting");
+}
+
 /// Inner nodes below the root have 170 children or more on average, so that a million rows need three levels of them.
 #[test]
 fn inner_nodes_of_a_random_load_have_170_children() {
