@@ -64,16 +64,16 @@ impl BulkLoad {
         if self.entries > 0 && *key <= *self.last_key {
             return Err(TreeError::NotAscending { position: self.entries });
         }
-        let stored = OwnedKey::store(batch, key)?;
+        let stored = StoredKey::store(batch, key)?;
         let value = StoredValue::store(batch, key.len(), &value)?;
         let mut written = stored.run.is_some() || value.payload().spilled;
         if self.levels.is_empty() {
             self.levels.push(Level::begin(true, None));
         }
-        if !self.levels[0].push(stored.as_ref(), value.payload()) {
-            let separator = OwnedKey::store(batch, shortest(&self.last_key, key))?;
+        if !self.levels[0].push(stored, value.payload()) {
+            let separator = StoredKey::store(batch, shortest(&self.last_key, key))?.to_owned();
             self.flush(batch, 0, Some(separator))?;
-            let fits = self.levels[0].push(stored.as_ref(), value.payload());
+            let fits = self.levels[0].push(stored, value.payload());
             assert!(fits, "any entry fits in an empty page");
             written = true;
         }

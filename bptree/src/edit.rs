@@ -6,10 +6,10 @@
 use dynamite_pager::{Access, PagePtr, Placement, WriteBatch};
 
 use crate::error::{Malformed, Result};
-use crate::node::LEVEL_MAX;
+use crate::node::{KEY_KEPT, LEVEL_MAX, Node};
 use crate::node_mut::NodeMut;
 use crate::pages::{Pages, with_node};
-use crate::search::{Position, child_of, search_any};
+use crate::search::{Position, child_of, search, search_any};
 use crate::tree::Tree;
 
 /// A change of a tree under way.
@@ -38,17 +38,26 @@ impl<'a, 'w> Edit<'a, 'w> {
 
     /// Goes from the root, which there must be, to the leaf that a key belongs to.
     pub(crate) fn descend(&mut self, key: &[u8]) -> Result<Position> {
-        self.descend_by(|batch, ptr, level| search_any(batch, ptr, level, Access::Point, key))
+        // In one look at each page, unless the key may tie.
+        let is_long = key.len() > KEY_KEPT;
+        self.descend_by(
+            |batch, ptr, level| match is_long {
+                true => search_any(batch, ptr, level, Access::Point, key).map(Some),
+                false => Ok(None),
+            },
+            |node| search(node, key),
+        )
     }
 
     /// Goes from the root to the first leaf.
     pub(crate) fn descend_to_first(&mut self) -> Result<Position> {
-        self.descend_by(|_, _, level| Ok(if level == 0 { Ok(0) } else { Err(1) }))
+        self.descend_by(|_, _, _| Ok(None), |node| if node.is_leaf() { Ok(0) } else { Err(1) })
     }
 
     fn descend_by(
         &mut self,
-        mut find: impl FnMut(&mut WriteBatch<'w>, PagePtr, u8) -> Result<Position>,
+        mut find_long: impl FnMut(&mut WriteBatch<'w>, PagePtr, u8) -> Result<Option<Position>>,
+        find: impl Fn(Node<'_>) -> Position,
     ) -> Result<Position> {
         let mut ptr = self.tree.root.expect("the caller has seen a root");
         if self.tree.level > LEVEL_MAX {
@@ -57,12 +66,14 @@ impl<'a, 'w> Edit<'a, 'w> {
         }
         self.path.clear();
         for level in (0..=self.tree.level).rev() {
-            let position = find(self.batch, ptr, level)?;
-            let slot = if level > 0 { child_of(position) } else { position.unwrap_or_else(|slot| slot) };
-            let (count, child) = with_node(self.batch, ptr, level, Access::Point, |node| {
-                (node.len(), (level > 0).then(|| node.child(slot)))
+            let found = find_long(self.batch, ptr, level)?;
+            let (position, step, child) = with_node(self.batch, ptr, level, Access::Point, |node| {
+                let position = found.unwrap_or_else(|| find(node));
+                let slot = if level > 0 { child_of(position) } else { position.unwrap_or_else(|slot| slot) };
+                let step = Step { ptr, slot, count: node.len() };
+                (position, step, (level > 0).then(|| node.child(slot)))
             })?;
-            self.path.push(Step { ptr, slot, count });
+            self.path.push(step);
             match child {
                 Some(child) => ptr = child,
                 None => return Ok(position),

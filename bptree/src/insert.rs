@@ -6,12 +6,11 @@ use crate::edit::{Edit, placement};
 use crate::error::{Result, TreeError};
 use crate::items::Items;
 use crate::node::{
-    CELL_MAX, KEY_INLINE_MAX, KEY_KEPT, LEAF, LEAF_HEADER, MAX_HEAD, MAX_KEY, MAX_VALUE, Node,
+    CELL_MAX, KEY_INLINE_MAX, KEY_KEPT, LEAF, LEAF_HEADER, MAX_HEAD, MAX_KEY, MAX_VALUE, Node, StoredKey,
 };
 use crate::node_mut::{NodeMut, Payload};
 use crate::overflow::Overflow;
 use crate::rebalance::Change;
-use crate::separator::OwnedKey;
 use crate::tree::Tree;
 use crate::value::{Body, Displaced, NewValue, Value};
 
@@ -104,10 +103,10 @@ impl Edit<'_, '_> {
 
     /// Makes the first leaf of an empty tree.
     fn plant(&mut self, key: &[u8], value: &NewValue<'_>) -> Result<()> {
-        let stored = OwnedKey::store(self.batch, key)?;
+        let stored = StoredKey::store(self.batch, key)?;
         let value = StoredValue::store(self.batch, key.len(), value)?;
         let mut items = Items::new(true);
-        items.push(stored.as_ref(), value.payload());
+        items.push(stored, value.payload());
         let root = self.batch.allocate(LEAF, 0, placement(0))?;
         items.lay_out(&items.whole(), self.batch.page_mut(root));
         self.tree = Tree { root: Some(root), level: 0, entries: 1 };
@@ -115,16 +114,16 @@ impl Edit<'_, '_> {
     }
 
     fn insert_at(&mut self, slot: usize, key: &[u8], value: &NewValue<'_>) -> Result<()> {
-        let stored = OwnedKey::store(self.batch, key)?;
+        let stored = StoredKey::store(self.batch, key)?;
         let value = StoredValue::store(self.batch, key.len(), value)?;
         self.tree.entries = self.tree.entries.saturating_add(1);
         let depth = self.leaf_depth();
         let ptr = self.writable(depth)?;
-        if NodeMut(self.batch.page_mut(ptr)).insert(slot, stored.as_ref(), value.payload()) {
+        if NodeMut(self.batch.page_mut(ptr)).insert(slot, stored, value.payload()) {
             return Ok(());
         }
         let mut items = Items::of(Node::of(self.batch.page_mut(ptr)));
-        items.insert(slot, stored.as_ref(), value.payload());
+        items.insert(slot, stored, value.payload());
         let change = if slot + 1 == items.len() && self.is_rightmost(depth) {
             Change::GrewAtRightEdge
         } else if slot == 0 && self.is_leftmost(depth) {

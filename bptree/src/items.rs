@@ -325,3 +325,122 @@ fn prefix_len(shared: usize, longest: usize, any_spilled: bool) -> usize {
     let most = if any_spilled { SPILLED_PREFIX_MAX } else { usize::MAX };
     shared.min(longest.saturating_sub(HEAD_SIZE)).min(most)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use dynamite_pager::{Birth, PageId};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::node::{CELL_MAX, INNER, KEY_INLINE_MAX, LEAF, LEAF_HEADER};
+    use crate::search::search;
+
+    /// Keys that share a lot or nothing, with payloads of any size that fits beside them.
+    fn rows() -> impl Strategy<Value = Vec<(Vec<u8>, usize)>> {
+        let shared = prop::sample::select(vec![0_usize, 1, 3, 4, 5, 20, 380, 390]);
+        let tails = prop::collection::vec((prop::collection::vec(0..3_u8, 0..10), 0..600_usize), 1..70);
+        (shared, tails, any::<bool>()).prop_map(|(shared, tails, small)| {
+            let keys: BTreeSet<Vec<u8>> =
+                tails.iter().map(|(tail, _)| [&vec![1; shared][..], tail].concat()).collect();
+            let room = |key: &Vec<u8>| CELL_MAX - LEAF_HEADER - key.len();
+            keys.into_iter()
+                .zip(tails)
+                .map(|(key, (_, size))| {
+                    let size = (if small { size / 30 } else { size }).min(room(&key));
+                    (key, size)
+                })
+                .collect()
+        })
+    }
+
+    fn items(rows: &[(Vec<u8>, usize)]) -> Items {
+        let mut items = Items::new(true);
+        for (key, size) in rows {
+            assert!(key.len() <= KEY_INLINE_MAX);
+            items.push(
+                StoredKey { bytes: key, run: None },
+                Payload { bytes: &vec![key.len() as u8; *size], spilled: false },
+            );
+        }
+        items
+    }
+
+    fn page(items: &Items, piece: &Piece) -> Box<Page> {
+        let mut page = Page::boxed();
+        let (kind, level) = if items.is_leaf() { (LEAF, 0) } else { (INNER, 1) };
+        page.format(PageId(9), Birth(1), kind, level);
+        items.lay_out(piece, &mut page);
+        page
+    }
+
+    /// Bytes that keys take under a prefix, the naive way.
+    fn size_under(rows: &[(Vec<u8>, usize)], prefix_len: usize) -> usize {
+        let cells = rows.iter().map(|(key, size)| {
+            SLOT_SIZE + LEAF_HEADER + (key.len() - prefix_len).saturating_sub(HEAD_SIZE) + size
+        });
+        prefix_len + cells.sum::<usize>()
+    }
+
+    proptest! {
+        #[test]
+        fn a_piece_has_the_least_size_that_any_common_prefix_gives(rows in rows()) {
+            let whole = items(&rows).whole();
+            let common = (0..).take_while(|len| {
+                rows.iter().all(|(key, _)| key.len() > *len && key[*len] == rows[0].0[*len])
+            });
+            let least = (0..=common.count()).map(|len| size_under(&rows, len)).min().unwrap();
+            prop_assert_eq!(whole.size, least);
+            prop_assert_eq!(whole.size, size_under(&rows, whole.prefix_len));
+        }
+
+        #[test]
+        fn pieces_hold_every_item_once_and_fit_in_their_pages(rows in rows(), count in 1..4_usize) {
+            let items = items(&rows);
+            let pieces = items.cut(count);
+            let least = items.cut_below(CAPACITY).len();
+            prop_assert!(pieces.len() <= count.max(least), "{} pieces", pieces.len());
+            let mut seen = 0;
+            for piece in &pieces {
+                prop_assert_eq!(piece.items.start, seen);
+                seen = piece.items.end;
+                let page = page(&items, piece);
+                let node = Node::of(&page);
+                prop_assert_eq!(node.used(), piece.size);
+                for (slot, (key, size)) in rows[piece.items.clone()].iter().enumerate() {
+                    prop_assert_eq!(&node.stored_key(slot), key);
+                    prop_assert_eq!(node.value(slot).head(), &vec![key.len() as u8; *size]);
+                    prop_assert_eq!(search(node, key), Ok(slot));
+                }
+            }
+            prop_assert_eq!(seen, rows.len());
+        }
+
+        /// Against a linear search, for keys that are there and keys that are not.
+        #[test]
+        fn searching_a_page_finds_what_a_linear_search_finds(rows in rows(), wanted in rows()) {
+            let items = items(&rows);
+            let piece = &items.cut(1)[0];
+            let page = page(&items, piece);
+            let keys = &rows[piece.items.clone()];
+            for (key, _) in wanted.iter().chain(&rows).filter(|(key, _)| key.len() <= KEY_KEPT) {
+                let above = keys.iter().position(|(other, _)| other >= key).unwrap_or(keys.len());
+                let found = keys.get(above).is_some_and(|(other, _)| other == key);
+                prop_assert_eq!(search(Node::of(&page), key), if found { Ok(above) } else { Err(above) });
+            }
+        }
+    }
+
+    /// Two pieces of uniform rows are as large as one another, give or take a row.
+    #[test]
+    fn uniform_rows_are_cut_in_equal_parts() {
+        let rows: Vec<_> = (0..40_u32).map(|row| (row.to_be_bytes().to_vec(), 90)).collect();
+        for count in [2, 3, 4] {
+            let pieces = items(&rows).cut(count);
+            assert_eq!(pieces.len(), count);
+            let sizes = pieces.iter().map(|piece| piece.items.len());
+            assert!(sizes.clone().max().unwrap() - sizes.min().unwrap() <= count, "{pieces:?}");
+        }
+    }
+}

@@ -41,6 +41,8 @@
 //! Slot 0 of an inner node has no separator (head 0, r = 0): its child holds all that is below the separator of slot 1. A separator s
 //! of slot i says: keys below i-1 are less than s, keys below i are not. The prefix is that of the separators from slot 1 on.
 //!
+//! An inner node below the root may have a single child, when what was beside it has been taken away.
+//!
 //! A cell would have at most 1,008 bytes in a page without prefix, so any four fit in a page.
 
 use dynamite_pager::{PAGE_SIZE, PAYLOAD_SIZE, Page, PageKind, PagePtr};

@@ -22,14 +22,18 @@
 //!      4     4  count   how many pages, at least 1
 //! ```
 
-use dynamite_pager::{Access, Extent, PAYLOAD_SIZE, Page, PageId, PagePtr, Placement, WriteBatch};
+use dynamite_pager::{
+    Access, Extent, PAYLOAD_SIZE, Page, PageId, PagePtr, PagerError, Placement, WriteBatch,
+};
 
-use crate::error::{Malformed, Result};
+use crate::error::{Malformed, Result, TreeError};
 use crate::node::{EXTENT_LIST, MAX_VALUE, OVERFLOW};
 use crate::pages::Pages;
 
 /// The one flag: the pointer leads to an extent-list page.
 const LISTED: u8 = 1;
+/// Pages of a run that are written at once even if the pool is nearly exhausted.
+const PORTION: u32 = 32;
 /// Bytes of an extent in a list.
 const EXTENT_SIZE: usize = 8;
 /// Extents that fit in a list page.
@@ -78,7 +82,7 @@ impl Overflow {
     ///
     /// # Errors
     ///
-    /// [`PagerError::Malformed`](dynamite_pager::PagerError::Malformed) if it describes no run; then `into` is as it was.
+    /// [`PagerError::Malformed`] if it describes no run; then `into` is as it was.
     pub fn read(&self, pages: &mut (impl Pages + ?Sized), into: &mut Vec<u8>) -> Result<()> {
         let start = into.len();
         let ptrs = self.page_ptrs(pages)?;
@@ -101,20 +105,33 @@ impl Overflow {
         Ok(())
     }
 
-    /// Stores bytes in a new run. Its pages stay in the pool until the batch ends its operation.
+    /// Stores bytes in a new run.
+    ///
+    /// One of more than [`PORTION`] pages ends the batch's operation, so that a small pool has room for what follows; if even
+    /// the run is too much for what waits to be written beside it, it goes out in portions. So nothing may have been made
+    /// writable before.
     pub(crate) fn write(batch: &mut WriteBatch<'_>, bytes: &[u8]) -> Result<Overflow> {
         debug_assert!(!bytes.is_empty() && bytes.len() <= MAX_VALUE);
-        let count = page_count(bytes.len());
-        let extents = match gather(batch, count)? {
-            Some(extents) => extents,
-            None => vec![batch.allocate_run(count, OVERFLOW)?],
+        let extents = match write_portion(batch, bytes) {
+            Err(TreeError::Pager(PagerError::PoolExhausted { .. })) if page_count(bytes.len()) > PORTION => {
+                let mut extents: Vec<Extent> = Vec::new();
+                for portion in bytes.chunks(PORTION as usize * PAYLOAD_SIZE) {
+                    for next in write_portion(batch, portion)? {
+                        match extents.last_mut() {
+                            Some(last) if last.end() == next.first.0.into() => last.count += next.count,
+                            _ => extents.push(next),
+                        }
+                    }
+                    batch.end_operation()?;
+                }
+                extents
+            }
+            written => written?,
         };
-        let birth = batch.birth();
-        let ids = extents.iter().flat_map(|extent| extent.pages());
-        for (id, body) in ids.zip(bytes.chunks(PAYLOAD_SIZE)) {
-            batch.page_mut(PagePtr { id, birth }).payload_mut()[..body.len()].copy_from_slice(body);
+        if page_count(bytes.len()) > PORTION {
+            batch.end_operation()?;
         }
-        let len = bytes.len() as u32;
+        let (len, birth) = (bytes.len() as u32, batch.birth());
         if let [extent] = extents[..] {
             return Ok(Overflow { len, first: PagePtr { id: extent.first, birth }, flags: 0 });
         }
@@ -229,10 +246,28 @@ fn read_bodies(pages: &mut (impl Pages + ?Sized), ptrs: &[PagePtr], body: &mut [
     }
 }
 
-/// Allocates pages for a run from free space: in one piece if there is such a run, else in pieces by halving. `None` if there
-/// is not enough free space; then nothing is allocated.
-fn gather(batch: &mut WriteBatch<'_>, count: u32) -> Result<Option<Vec<Extent>>> {
+/// Writes bytes to pages that it allocates: from free space if there is enough, else by growth of the file. After an error
+/// nothing is allocated.
+fn write_portion(batch: &mut WriteBatch<'_>, bytes: &[u8]) -> Result<Vec<Extent>> {
+    let count = page_count(bytes.len());
     let mut extents = Vec::new();
+    let gathered = gather(batch, count, &mut extents);
+    let birth = batch.birth();
+    if !matches!(gathered, Ok(true)) {
+        extents.drain(..).try_for_each(|extent| batch.free_run(extent, birth))?;
+        gathered?;
+        extents.push(batch.allocate_run(count, OVERFLOW)?);
+    }
+    let ids = extents.iter().flat_map(|extent| extent.pages());
+    for (id, body) in ids.zip(bytes.chunks(PAYLOAD_SIZE)) {
+        batch.page_mut(PagePtr { id, birth }).payload_mut()[..body.len()].copy_from_slice(body);
+    }
+    Ok(extents)
+}
+
+/// Allocates pages from free space: in one piece if there is such a run, else in pieces by halving. `false` if there is not
+/// enough of it.
+fn gather(batch: &mut WriteBatch<'_>, count: u32, extents: &mut Vec<Extent>) -> Result<bool> {
     let (mut missing, mut size) = (count, count);
     while missing > 0 {
         match batch.try_allocate_run(size.min(missing), OVERFLOW)? {
@@ -241,14 +276,10 @@ fn gather(batch: &mut WriteBatch<'_>, count: u32) -> Result<Option<Vec<Extent>>>
                 extents.push(extent);
             }
             None if size > 1 => size /= 2,
-            None => {
-                let birth = batch.birth();
-                extents.into_iter().try_for_each(|extent| batch.free_run(extent, birth))?;
-                return Ok(None);
-            }
+            None => return Ok(false),
         }
     }
-    Ok(Some(extents))
+    Ok(true)
 }
 
 #[cfg(test)]

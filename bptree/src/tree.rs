@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::free_some::free_some;
 use crate::insert::insert;
 use crate::multi_get::get_many;
-use crate::node::Node;
+use crate::node::{KEY_KEPT, Node};
 use crate::pages::{Pages, with_node};
 use crate::remove::remove;
-use crate::search::{child_of, search_any};
+use crate::search::{child_of, search, search_any};
 use crate::value::{Displaced, NewValue, Value};
 
 /// An ordered map of byte strings in pages. All that whoever owns a tree must store: 21 bytes on disk.
@@ -113,7 +113,8 @@ impl Tree {
     }
 
     /// Inserts or replaces. The displaced value is handed to the caller, who from then on owns its overflow run: frees it,
-    /// or stores it elsewhere. Ends the batch's operation.
+    /// or stores it elsewhere. Ends the batch's operation (with a long value twice, see
+    /// [`end_operation`](WriteBatch::end_operation)).
     ///
     /// # Errors
     ///
@@ -156,11 +157,27 @@ impl Tree {
 
 #[inline]
 fn child(pages: &mut impl Pages, ptr: PagePtr, level: u8, key: &[u8]) -> Result<PagePtr> {
-    if key.len() <= crate::node::KEY_KEPT {
-        return with_node(pages, ptr, level, Access::Point, |node| {
-            node.child(child_of(crate::search::search(node, key)))
-        });
+    if key.len() <= KEY_KEPT {
+        return with_node(pages, ptr, level, Access::Point, |node| node.child(child_of(search(node, key))));
     }
     let slot = child_of(search_any(pages, ptr, level, Access::Point, key)?);
     with_node(pages, ptr, level, Access::Point, |node| node.child(slot))
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamite_pager::{Birth, PageId};
+
+    use super::*;
+
+    /// The file format is a promise.
+    #[test]
+    fn tree_bytes_are_the_documented_ones() {
+        let root = PagePtr { id: PageId(0x0403_0201), birth: Birth(0x0c0b_0a09_0807_0605) };
+        let tree = Tree { root: Some(root), level: 13, entries: 0x1514_1312_1110_0f0e };
+        assert_eq!(tree.to_bytes(), std::array::from_fn(|index| index as u8 + 1));
+        assert_eq!(Tree::from_bytes(&tree.to_bytes()), tree);
+        assert_eq!(Tree::EMPTY.to_bytes(), [0; Tree::SIZE]);
+        assert_eq!(Tree::from_bytes(&[0; Tree::SIZE]), Tree::EMPTY);
+    }
 }

@@ -262,6 +262,8 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
         let sizes: Vec<usize> = recorder.asked.iter().map(Vec::len).collect();
         assert_eq!(sizes[0], 8);
         assert_eq!(sizes.iter().max(), Some(&64));
+        // Half a window at a time, at the least, unless the parent ends.
+        assert!(sizes.len() < 60, "{sizes:?}");
         let mut asked: Vec<PagePtr> = recorder.asked.concat();
         let leaves = 30_000 / 37;
         assert!(asked.len() > leaves * 9 / 10, "asked for {} of {leaves} leaves", asked.len());

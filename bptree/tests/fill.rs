@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use dynamite_bptree::{Body, BulkLoad, NewValue, Tree, TreeError};
-use dynamite_pager::{Access, Pager, WriteBatch};
+use dynamite_pager::{Access, PagePtr, Pager, WriteBatch};
 
 const KEY_LEN: usize = 24;
 const VALUE_LEN: usize = 150;
@@ -53,6 +53,41 @@ fn a_random_load_takes_at_most_1_41_of_the_raw_data() {
     let file = ratio(pager.stats().page_count, rows);
     assert!(file <= 1.41, "the file has {file:.3} of the raw data");
     assert_sound(&pager, "after a random load");
+}
+
+#[test]
+fn overwriting_with_shorter_values_gives_the_space_back() {
+    let pager = in_memory();
+    let mut used = Vec::new();
+    for len in [900, 30] {
+        for part in (0..3000_u32).collect::<Vec<_>>().chunks(100) {
+            commit(&pager, |batch, trees| {
+                for row in part {
+                    put(batch, &mut trees[0], &row.to_be_bytes(), &vec![1; len], 0);
+                }
+            });
+        }
+        used.push(pages_in_use(&pager));
+    }
+    assert!(used[1] * 6 < used[0], "{used:?} pages in use");
+    assert_sound(&pager, "after overwriting");
+}
+
+/// Inner nodes below the root have 170 children or more on average, so that a million rows need three levels of them.
+#[test]
+fn inner_nodes_of_a_random_load_have_170_children() {
+    let pager = quiet().cache_bytes(64 << 20).in_memory(DATABASE_ID).unwrap();
+    let keys: Vec<_> = (0..40_000).map(key).collect();
+    // Small rows of which few fit in a leaf would do as well; what counts are the separators.
+    let tree = load(&pager, &keys);
+    assert_eq!(tree.to_bytes()[12], 2);
+    let (mut operation, _) = pager.enter().unwrap();
+    let root = PagePtr::from_bytes(tree.to_bytes().first_chunk().unwrap());
+    let parents = children(&operation.read(root, Access::Point).unwrap());
+    let leaves: usize =
+        parents.iter().map(|parent| children(&operation.read(*parent, Access::Point).unwrap()).len()).sum();
+    let average = leaves as f64 / parents.len() as f64;
+    assert!(average >= 170.0, "{average:.1} children, {leaves} leaves");
 }
 
 #[test]
@@ -111,6 +146,10 @@ fn deleting_nine_tenths_gives_the_space_back() {
     for part in order[rows * 9 / 10..].chunks(100) {
         commit(&pager, |batch, trees| {
             for index in part {
+                // As many levels as the rows that are left need.
+                if trees[0].len() == 12 {
+                    assert_eq!(trees[0].to_bytes()[12], 0);
+                }
                 assert!(delete(batch, &mut trees[0], &keys[*index]).is_some());
             }
         });

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use common::*;
 use dynamite_bptree::{Body, Malformed, NewValue, Overflow, Tree, TreeError, check_page};
-use dynamite_pager::{Access, Page, PageId, PageKind, PagePtr, Pager, PagerError, WriteBatch};
+use dynamite_pager::{Access, Page, PageId, PageKind, PagePtr, Pager, PagerError, Placement, WriteBatch};
 
 /// A tree of two levels with spilled keys, values and separators, and the keys in it.
 fn build(batch: &mut WriteBatch<'_>) -> (Tree, Vec<Vec<u8>>) {
@@ -25,14 +25,8 @@ fn build(batch: &mut WriteBatch<'_>) -> (Tree, Vec<Vec<u8>>) {
 /// The root, and what its cells point to.
 fn nodes(batch: &mut WriteBatch<'_>, tree: &Tree) -> Vec<PagePtr> {
     let root = PagePtr::from_bytes(tree.to_bytes().first_chunk().unwrap());
-    let page = batch.read(root, Access::Point).unwrap();
-    let slots = 32 + usize::from(page.prefix_len());
-    let children = (0..usize::from(page.slot_count())).map(|slot| {
-        let at = slots + 6 * slot + 4;
-        let cell = u16::from_le_bytes(*page.bytes()[at..].first_chunk().unwrap());
-        PagePtr::from_bytes(page.bytes()[cell.into()..].first_chunk().unwrap())
-    });
-    std::iter::once(root).chain(children.collect::<Vec<_>>()).collect()
+    let children = children(batch.read(root, Access::Point).unwrap());
+    std::iter::once(root).chain(children).collect()
 }
 
 /// Does all that can be done with a tree, whatever comes of it.
@@ -73,13 +67,28 @@ fn exercise(batch: &mut WriteBatch<'_>, tree: Tree, keys: &[Vec<u8>], random: &m
                 changed.insert(batch, &key, NewValue { head: b"h", body: Body::Bytes(&body) }).map(drop)
             }
         };
-        // After an error the batch is of no use, but it is not to panic either.
-        if done.is_err() && random.below(2) == 0 {
-            break;
+        match done {
+            Ok(()) => assert_well_formed(batch, &changed),
+            // After an error the batch is of no use, but it is not to panic either.
+            Err(_) if random.below(2) == 0 => break,
+            Err(_) => {}
         }
     }
     for _ in 0..4 {
         let _ = changed.free_some(batch, 5);
+    }
+}
+
+/// A change that worked has left nothing behind that the check would refuse.
+fn assert_well_formed(batch: &mut WriteBatch<'_>, tree: &Tree) {
+    if tree.is_empty() || tree.to_bytes()[12] != 1 {
+        return;
+    }
+    for node in nodes(batch, tree) {
+        // A pointer that was damaged may lead nowhere.
+        if let Ok(page) = batch.read(node, Access::Point) {
+            assert_eq!(check_page(page).map_err(|why| why.to_string()), Ok(()));
+        }
     }
 }
 
@@ -308,6 +317,31 @@ fn a_run_that_leads_to_a_page_of_another_kind_is_an_error_of_the_read() {
     );
 }
 
+#[test]
+fn a_list_of_another_run_is_an_error_of_the_read() {
+    for pages in [1, 3] {
+        check_visit(
+            |batch, tree| {
+                let list = batch.allocate(PageKind(19), 0, Placement::Hole).unwrap();
+                let run = batch.allocate_run(pages, PageKind(18)).unwrap();
+                let page = batch.page_mut(list);
+                page.set_slot_count(1);
+                page.payload_mut()[..4].copy_from_slice(&run.first.0.to_le_bytes());
+                page.payload_mut()[4..8].copy_from_slice(&run.count.to_le_bytes());
+                // 5,000 bytes take two pages.
+                let mut descriptor = [0; Overflow::SIZE];
+                descriptor[..4].copy_from_slice(&5000_u32.to_le_bytes());
+                descriptor[4..16].copy_from_slice(&list.to_bytes());
+                descriptor[16] = 1;
+                let run = Overflow::from_bytes(&descriptor);
+                let value = NewValue { head: b"", body: Body::Run(run) };
+                assert_eq!(tree.insert(batch, b"listed", value).unwrap(), None);
+            },
+            Malformed::ExtentList { extents: 1, pages: pages.into() },
+        );
+    }
+}
+
 /// Every error of a damaged page says which page it is.
 #[test]
 fn errors_name_the_page() {
@@ -323,4 +357,43 @@ fn errors_name_the_page() {
         other => panic!("{other:?}"),
     };
     assert_eq!(pages, [damaged.id.0].into());
+}
+
+/// Separators that lie about their neighbours: when a leaf is split, the new one may not fit between them. That is an error
+/// before the parent is written, and no parent out of order.
+#[test]
+fn a_split_under_separators_that_lie_is_an_error_and_not_a_parent_out_of_order() {
+    let pager = in_memory();
+    let mut errors = 0;
+    for seed in 0..300 {
+        let mut random = Random(seed);
+        let mut batch = pager.begin().unwrap();
+        let (mut tree, keys) = build(&mut batch);
+        let root = nodes(&mut batch, &tree)[0];
+        let page = batch.page_mut(root);
+        let slots = 32 + usize::from(page.prefix_len());
+        let slot = 1 + random.below(usize::from(page.slot_count()) - 1);
+        let cell =
+            usize::from(u16::from_le_bytes(*page.bytes()[slots + 6 * slot + 4..].first_chunk().unwrap()));
+        // Behind pointer and length, what is not in the slot of `row 000..`.
+        let byte = &mut page.bytes_mut()[cell + 13 + random.below(5)];
+        *byte = byte.wrapping_add_signed([-2, -1, 1, 2][random.below(4)]);
+        if check_page(page).is_err() {
+            continue;
+        }
+        for number in 0..60_u32 {
+            let key = [&keys[random.below(keys.len())][..], &number.to_be_bytes()].concat();
+            let value = NewValue { head: b"", body: Body::Bytes(&[3; 700]) };
+            match tree.insert(&mut batch, &key, value) {
+                Ok(_) => assert_well_formed(&mut batch, &tree),
+                Err(error) => {
+                    let why = error.to_string();
+                    assert!(why.contains("out of order") || why.contains("not apart"), "{why}");
+                    errors += 1;
+                    break;
+                }
+            }
+        }
+    }
+    assert!(errors > 20, "{errors}");
 }

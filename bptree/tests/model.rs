@@ -128,7 +128,7 @@ fn run(seed: u64, batches: usize) {
 
 #[test]
 fn trees_do_what_a_btreemap_does() {
-    for seed in 0..4 {
-        run(seed, 96);
+    for seed in 0..6 {
+        run(seed, 160);
     }
 }

@@ -247,3 +247,54 @@ fn a_fragmented_file_keeps_a_long_value_in_pieces() {
     });
     assert_sound(&pager, "after the value in pieces was freed");
 }
+
+/// The smallest pool there is, with as many unwritten pages in it as the pager allows, has room for the longest record.
+#[test]
+fn the_longest_record_fits_in_the_smallest_pool_whatever_waits_to_be_written() {
+    let pager = in_memory();
+    let mut model = Model::new();
+    for round in 0..6_u32 {
+        let mut batch = pager.begin().unwrap();
+        let mut trees = load(&mut batch);
+        for row in 0..200_u32 {
+            let key = [&b"row "[..], &(row * 6 + round).to_be_bytes()].concat();
+            put(&mut batch, &mut trees[0], &key, &[1; 900], 0);
+            model.insert(key, vec![1; 900]);
+            if row % 40 == round * 7 % 40 {
+                let mut key = vec![7; MAX_KEY];
+                key[MAX_KEY - 1] = (row / 40 * 6 + round) as u8;
+                let value = vec![row as u8; MAX_VALUE];
+                put(&mut batch, &mut trees[0], &key, &value, MAX_HEAD);
+                model.insert(key, value);
+            }
+        }
+        save(&mut batch, &trees).unwrap();
+        // Not flushed: the pages of the group stay in the pool.
+        batch.finish(dynamite_pager::Durability::Eventual).unwrap();
+    }
+    pager.commit_group().unwrap();
+    check(&pager, &model);
+}
+
+/// Keys that are stored whole share about as much as is kept of a longer one; then longer ones come between them.
+#[test]
+fn long_keys_join_a_page_of_keys_that_share_about_as_much_as_is_kept_of_them() {
+    for shared in 376..=390 {
+        let pager = in_memory();
+        let mut model = Model::new();
+        let mut random = Random(shared as u64);
+        commit(&pager, |batch, trees| {
+            for len in [10, 10, 30, 10, 30] {
+                for _ in 0..8 {
+                    let mut key = vec![b'x'; shared];
+                    key.extend(random.bytes(len).iter().map(|byte| byte % 4));
+                    key.truncate(if len == 10 { 400 } else { 430 });
+                    put(batch, &mut trees[0], &key, b"value", 0);
+                    model.insert(key.clone(), b"value".to_vec());
+                    assert!(get(batch, &trees[0], &key).is_some());
+                }
+            }
+        });
+        check(&pager, &model);
+    }
+}

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use dynamite_bptree::{Body, Displaced, NewValue, Overflow, Pages, Result, Tree, Value, check_page, verify};
 use dynamite_pager::disk::Disk;
 use dynamite_pager::disk::sim::DiskSim;
-use dynamite_pager::{Access, Extent, Finding, Options, Page, PageKind, Pager, Placement, Roots, WriteBatch};
+use dynamite_pager::{
+    Access, Extent, Finding, Options, Page, PageKind, PagePtr, Pager, Placement, Roots, WriteBatch,
+};
 
 pub const DATABASE_ID: [u8; 16] = *b"a test database.";
 
@@ -185,6 +187,17 @@ pub fn assert_sound(pager: &Pager, context: &str) {
     let findings = audit(pager);
     let list: String = findings.iter().map(|finding| format!("  {finding}\n")).collect();
     assert!(findings.is_empty(), "{context}:\n{list}");
+}
+
+/// The children of an inner node.
+pub fn children(page: &Page) -> Vec<PagePtr> {
+    let slots = 32 + usize::from(page.prefix_len());
+    let child = |slot: usize| {
+        let at = slots + 6 * slot + 4;
+        let cell = u16::from_le_bytes(*page.bytes()[at..].first_chunk().unwrap());
+        PagePtr::from_bytes(page.bytes()[cell.into()..].first_chunk().unwrap())
+    };
+    (0..page.slot_count().into()).map(child).collect()
 }
 
 /// SplitMix64.
