@@ -185,7 +185,8 @@ impl Writer {
         let WriteState { space, file_pages, .. } = write;
         space.close(&mut &*core, number, *file_pages, &mut |ptr, encode| {
             if group.pages.len() > core.pool.frames() / 2 {
-                group.write_early(core)?;
+                group.written_early = true;
+                core.write_early(&mut std::mem::take(&mut group.pages).into_values().collect())?;
             }
             let mut frame = core.pool.take_frame()?;
             encode(&mut frame);

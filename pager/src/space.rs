@@ -327,12 +327,11 @@ impl Space {
         if self.quarantine.is_empty() {
             return;
         }
-        let Space { quarantine, search, unmarked_from, .. } = self;
+        let Space { quarantine, search, .. } = self;
         quarantine.retain(|range, birth| {
             let stays = *birth > up_to;
             if !stays {
                 search.improved(*range);
-                *unmarked_from = None;
             }
             stays
         });

@@ -340,13 +340,10 @@ impl<'p> WriteBatch<'p> {
             })
             .collect();
         pages.sort_by_key(|page| page.ptr().id);
-        if let Err(error) = self.writer.core.write_pages(pages.iter()) {
+        self.writer.core.write_early(&mut pages).map_err(|error| {
             pages.into_iter().for_each(PinnedFrame::forget);
-            return Err(self.writer.poison(error));
-        }
-        self.writer.core.counters.early_writes.add(pages.len() as u64);
-        pages.into_iter().for_each(PinnedFrame::unpin);
-        Ok(())
+            self.writer.poison(error)
+        })
     }
 }
 

@@ -110,18 +110,6 @@ pub(crate) struct Group {
     pub(crate) written_early: bool,
 }
 
-impl Group {
-    /// Writes all pages that it holds, ahead of the commit, and lets the pool evict them.
-    pub(crate) fn write_early(&mut self, core: &Core) -> Result<()> {
-        let pages = std::mem::take(&mut self.pages);
-        self.written_early = true;
-        core.write_pages(pages.values())?;
-        core.counters.early_writes.add(pages.len() as u64);
-        pages.into_values().for_each(PinnedFrame::unpin);
-        Ok(())
-    }
-}
-
 impl WriteState {
     /// Refuses to write after a failed write.
     pub(crate) fn check_poison(&self, context: &ErrorContext) -> Result<()> {
@@ -174,6 +162,14 @@ impl Core {
     pub(crate) fn write_pages<'a>(&self, pages: impl Iterator<Item = &'a PinnedFrame>) -> Result<()> {
         let writes: Vec<PageWrite<'_>> = pages.map(|page| PageWrite { id: page.ptr().id, page }).collect();
         self.write(&writes)
+    }
+
+    /// Writes pages ahead of the commit that they belong to, and lets the pool evict them. If that fails, they stay.
+    pub(crate) fn write_early(&self, pages: &mut Vec<PinnedFrame>) -> Result<()> {
+        self.write_pages(pages.iter())?;
+        self.counters.early_writes.add(pages.len() as u64);
+        pages.drain(..).for_each(PinnedFrame::unpin);
+        Ok(())
     }
 
     pub(crate) fn write(&self, writes: &[PageWrite<'_>]) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::disk::Disk;
 use crate::error::{Corruption, ErrorContext, IoOperation, Malformation, PagerError, Result};
 use crate::format::checksum::DatabaseSeed;
 use crate::format::page::Page;
-use crate::format::page_id::{PageId, PagePtr};
+use crate::format::page_id::{Birth, PageId, PagePtr};
 use crate::pool::clock::{Clock, Detached, Hand};
 use crate::pool::dirty_frame::OwnedFrame;
 use crate::pool::epoch::Epochs;
@@ -208,9 +208,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Checks a page that was found in the table against the pointer that led to it (INV-1).
-    pub(crate) fn check_birth(&self, frame: FrameId, ptr: PagePtr) -> Result<()> {
-        let found = self.frames.birth(frame);
+    /// Checks the birth of a page that was found in the table against the pointer that led to it (INV-1).
+    pub(crate) fn check_birth(&self, found: Birth, ptr: PagePtr) -> Result<()> {
         if found != ptr.birth {
             return Err(self.context.corrupt(ptr.id, Corruption::Birth { found, expected: ptr.birth }));
         }
@@ -249,7 +248,7 @@ impl Shared {
     ) -> Option<FrameId> {
         let (ptr, frame, inner) = (claim.ptr(), page.frame(), page.level() > 0);
         let entered = claim.finish(|| {
-            self.frames.label(frame, ptr.id, ptr.birth);
+            self.frames.label(frame, ptr.id);
             self.clock.admit(frame, access, inner, false);
             let (_, frame) = page.enter();
             self.table.insert(ptr.id, frame);

@@ -9,6 +9,7 @@
 //! 0..3  counter  how many times the hand will spare the page
 //! 3     inner    the page is above the leaves: it may climb higher
 //! 4..6  state    see below
+//! 6     full     the counter is at the page's ceiling: a hit has nothing to do
 //! ```
 //!
 //! Pages that a scan brings in begin at 0, and scans never raise a counter. (That goes for inner pages too, though inner
@@ -47,6 +48,7 @@ const DETACHED: u8 = 0b0000_0000;
 const CLEAN: u8 = 0b0001_0000;
 const PINNED: u8 = 0b0010_0000;
 const UNLINKED: u8 = 0b0011_0000;
+const FULL: u8 = 0b0100_0000;
 
 const SCANNED: u8 = 0;
 const POINT_MISS: u8 = 2;
@@ -86,17 +88,16 @@ impl Clock {
     pub(crate) fn touch(&self, frame: FrameId) {
         let place = &self.marks[frame.0 as usize];
         let mark = place.load(Ordering::Relaxed);
-        let ceiling = if mark & INNER == 0 { LEAF_CEILING } else { INNER_CEILING };
-        if mark & COUNTER < ceiling {
+        if mark & FULL == 0 {
             // One try: if the mark is changing just now, this hit goes unnoticed.
-            let _ = place.compare_exchange(mark, mark + 1, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = place.compare_exchange(mark, raised(mark), Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
     /// Makes a detached frame clean, or pinned. It enters the page table right after this.
     pub(crate) fn admit(&self, frame: FrameId, access: Access, inner: bool, pinned: bool) {
         let (counter, inner) = match (access, inner) {
-            (Access::Point, true) => (INNER_CEILING, INNER),
+            (Access::Point, true) => (INNER_CEILING | FULL, INNER),
             (Access::Point, false) => (POINT_MISS, 0),
             (Access::Scan, true) => (SCANNED, INNER),
             (Access::Scan, false) => (SCANNED, 0),
@@ -172,7 +173,8 @@ impl Clock {
             if mark & COUNTER > 0 {
                 if hand.decrements {
                     // One try: if the mark is changing just now, the page is spared this time.
-                    let _ = place.compare_exchange(mark, mark - 1, Ordering::Relaxed, Ordering::Relaxed);
+                    let lowered = (mark - 1) & !FULL;
+                    let _ = place.compare_exchange(mark, lowered, Ordering::Relaxed, Ordering::Relaxed);
                 }
             } else if evict(FrameId(at as u32)) {
                 evicted += 1;
@@ -186,6 +188,14 @@ impl Clock {
     pub(crate) fn counter(&self, frame: FrameId) -> u8 {
         self.marks[frame.0 as usize].load(Ordering::Relaxed) & COUNTER
     }
+}
+
+/// The mark of a page that is not full, after a hit.
+#[inline]
+fn raised(mark: u8) -> u8 {
+    let ceiling = if mark & INNER == 0 { LEAF_CEILING } else { INNER_CEILING };
+    let raised = mark + 1;
+    if raised & COUNTER == ceiling { raised | FULL } else { raised }
 }
 
 impl Hand {
@@ -242,6 +252,19 @@ mod tests {
             assert_eq!(clock.counter(FrameId(1)), INNER_CEILING.min(hit));
         }
         assert_eq!(evict_all(&clock, &mut Hand::new(), 2), [0, 1], "the states were left alone");
+    }
+
+    #[test]
+    fn a_page_that_the_hand_has_passed_climbs_again() {
+        let clock = Clock::new(2);
+        clock.admit(FrameId(0), Access::Point, true, false);
+        clock.admit(FrameId(1), Access::Scan, false, false);
+        let mut hand = Hand::new();
+        // Once round: the first page is lowered, the second one goes.
+        assert_eq!(evict_all(&clock, &mut hand, 1), [1]);
+        assert_eq!(clock.counter(FrameId(0)), INNER_CEILING - 1);
+        clock.touch(FrameId(0));
+        assert_eq!(clock.counter(FrameId(0)), INNER_CEILING);
     }
 
     /// The last frame that the bound of `sweep` allows for: everything at the maximum, and the hand in mid-round.

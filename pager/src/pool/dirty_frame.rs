@@ -66,7 +66,7 @@ impl OwnedFrame {
             // A load under way has read what this page replaces.
             shard.supersede(ptr.id);
             let replaced = pool.unlink(ptr.id);
-            pool.frames.label(frame, ptr.id, ptr.birth);
+            pool.frames.label(frame, ptr.id);
             pool.clock.admit(frame, Access::Point, inner, true);
             pool.table.insert(ptr.id, frame);
             replaced

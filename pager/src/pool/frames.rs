@@ -16,8 +16,8 @@
 use std::io;
 
 use crate::format::page::Page;
-use crate::format::page_id::{Birth, PageId};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::format::page_id::PageId;
+use crate::sync::{AtomicU32, Ordering};
 
 use region::Region;
 
@@ -29,42 +29,28 @@ pub(crate) struct FrameId(pub(crate) u32);
 #[derive(Debug)]
 pub(crate) struct Frames {
     region: Region,
-    /// The birth of the page in each frame, here rather than in the page so that a look-up that fails touches one
-    /// cache line less. Meaningless for a frame that is not in the table.
-    births: Box<[AtomicU64]>,
-    /// The page in each frame, for eviction.
+    /// The page in each frame, for eviction. (Its birth is looked up in the page: whoever finds a page reads its header.)
     page_ids: Box<[AtomicU32]>,
 }
 
 impl Frames {
     pub(crate) fn new(count: usize) -> io::Result<Frames> {
-        Ok(Frames {
-            region: Region::map(count)?,
-            births: (0..count).map(|_| AtomicU64::new(0)).collect(),
-            page_ids: (0..count).map(|_| AtomicU32::new(0)).collect(),
-        })
+        Ok(Frames { region: Region::map(count)?, page_ids: (0..count).map(|_| AtomicU32::new(0)).collect() })
     }
 
     /// How many frames there are.
     pub(crate) fn count(&self) -> usize {
-        self.births.len()
-    }
-
-    /// The birth of the page in a frame that the caller found in the page table inside its frame epoch.
-    #[inline]
-    pub(crate) fn birth(&self, frame: FrameId) -> Birth {
-        // Relaxed, here and below: the entry of the table is stored after these and loaded before them.
-        Birth(self.births[frame.0 as usize].load(Ordering::Relaxed))
+        self.page_ids.len()
     }
 
     /// The page in a frame. Certain only under the lock of that page's shard.
     pub(crate) fn page_id(&self, frame: FrameId) -> PageId {
+        // Relaxed, here and below: whoever finds the frame clean has acquired what was stored before (`Clock::admit`).
         PageId(self.page_ids[frame.0 as usize].load(Ordering::Relaxed))
     }
 
     /// Says what is in a frame that is about to enter the page table.
-    pub(crate) fn label(&self, frame: FrameId, id: PageId, birth: Birth) {
-        self.births[frame.0 as usize].store(birth.0, Ordering::Relaxed);
+    pub(crate) fn label(&self, frame: FrameId, id: PageId) {
         self.page_ids[frame.0 as usize].store(id.0, Ordering::Relaxed);
     }
 

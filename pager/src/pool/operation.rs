@@ -39,6 +39,8 @@ pub enum Access {
 #[derive(Debug)]
 pub struct Operation<'p> {
     pool: &'p Arc<Shared>,
+    /// What `pool` leads to, one step nearer for the hits.
+    shared: &'p Shared,
     /// `Some` until the operation is dropped.
     slot: Option<Arc<Slot>>,
     frame_epoch: Epoch,
@@ -67,17 +69,18 @@ impl<'p> Operation<'p> {
     pub(crate) fn enter(pool: &'p Arc<Shared>) -> Operation<'p> {
         let slot = leases::lease(&pool.epochs);
         let frame_epoch = pool.epochs.enter(&slot);
-        Operation { pool, slot: Some(slot), frame_epoch, not_send: PhantomData }
+        Operation { pool, shared: pool, slot: Some(slot), frame_epoch, not_send: PhantomData }
     }
 
     /// Carries on in a slot whose operation epoch is held already.
     pub(crate) fn inherit(pool: &'p Arc<Shared>, slot: Arc<Slot>) -> Operation<'p> {
         let frame_epoch = pool.epochs.enter_frames(&slot);
-        Operation { pool, slot: Some(slot), frame_epoch, not_send: PhantomData }
+        Operation { pool, shared: pool, slot: Some(slot), frame_epoch, not_send: PhantomData }
     }
 
     /// The page that `ptr` leads to, from the pool or from disk.
-    #[inline]
+    // Always inlined, so that on a hit the result does not go through memory: an error is many words long.
+    #[inline(always)]
     pub fn read(&mut self, ptr: PagePtr, access: Access) -> Result<PageRef<'_>> {
         self.renew_frames();
         let frame = match self.find(ptr, access) {
@@ -110,16 +113,17 @@ impl<'p> Operation<'p> {
     /// pages in the pool holds back no frames either.
     #[inline]
     pub(crate) fn renew_frames(&mut self) {
-        if self.pool.epochs.hint() != self.frame_epoch {
-            self.frame_epoch = self.pool.epochs.enter_frames(self.slot());
+        if self.shared.epochs.hint() != self.frame_epoch {
+            self.frame_epoch = self.shared.epochs.enter_frames(self.slot());
         }
     }
 
-    /// Looks for a page in the table.
-    #[inline]
+    /// Looks for a page in the table. The birth that it is told by stands in its header, which the caller reads anyway, so
+    /// no other line of memory is touched for it.
+    #[inline(always)]
     pub(crate) fn find(&self, ptr: PagePtr, access: Access) -> Option<FrameId> {
-        let frame = self.pool.table.find(ptr.id)?;
-        if self.pool.frames.birth(frame) != ptr.birth {
+        let frame = self.shared.table.find(ptr.id)?;
+        if self.page(frame).birth() != ptr.birth {
             return None;
         }
         self.note_hit(frame, access);
@@ -130,7 +134,7 @@ impl<'p> Operation<'p> {
     fn note_hit(&self, frame: FrameId, access: Access) {
         self.slot().count_hit();
         if access == Access::Point {
-            self.pool.clock.touch(frame);
+            self.shared.clock.touch(frame);
         }
     }
 
@@ -142,9 +146,9 @@ impl<'p> Operation<'p> {
             // back to the reserve only after the frame epochs older than their removal have passed (`Epochs`, fences F1
             // and F2), and before that nobody writes to them (rule 2 of `frames`). Leaving or renewing the epoch takes
             // `&mut self`, which waits for this borrow to end.
-            page: unsafe { self.pool.frames.page(frame) },
+            page: unsafe { self.shared.frames.page(frame) },
             #[cfg(loom)]
-            cell: (&self.pool.frames, frame),
+            cell: (&self.shared.frames, frame),
         }
     }
 
@@ -158,7 +162,7 @@ impl<'p> Operation<'p> {
             // In the frame epoch, so a frame that is found now may be returned.
             match pool.loads.begin(ptr, &pool.table) {
                 Begun::Resident(frame) => {
-                    pool.check_birth(frame, ptr)?;
+                    pool.check_birth(self.page(frame).birth(), ptr)?;
                     if !shared {
                         self.note_hit(frame, access);
                     }

@@ -163,7 +163,9 @@ impl PageTable {
 /// The frame in an entry, if it is the entry of this page. (Page 0 has the bits of an empty entry, but no frame.)
 #[inline]
 fn frame_of(entry: u64, id: PageId) -> Option<FrameId> {
-    if (entry >> 32) as u32 == id.0 { (entry as u32).checked_sub(1).map(FrameId) } else { None }
+    // One comparison for "the id is this one" and "it is not empty": a look-up may have to go through seven entries.
+    let frame = (entry ^ u64::from(id.0) << 32).wrapping_sub(1);
+    if frame < u64::from(u32::MAX) { Some(FrameId(frame as u32)) } else { None }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -58,9 +58,9 @@ impl Operation<'_> {
                 // All that was loaded is visited within one frame epoch.
                 match result_for(&loaded, ptrs[index]) {
                     Some(frame) => {
-                        let frame = frame?;
-                        self.pool().check_birth(frame, ptrs[index])?;
-                        visit(index, &self.page(frame))?;
+                        let page = self.page(frame?);
+                        self.pool().check_birth(page.birth(), ptrs[index])?;
+                        visit(index, &page)?;
                     }
                     None => left.push(index),
                 }

@@ -576,6 +576,30 @@ fn a_tail_in_quarantine_is_not_cut() {
     assert_eq!(twins.close().page_count, 9000 + 64, "some slack stays");
 }
 
+/// The run at the end of the file is used up and freed again, so that the free tail begins elsewhere each time.
+#[test]
+fn a_tail_that_moves_is_looked_for_in_the_map_once() {
+    let mut twins = full_file(10_000);
+    free_and_close(&mut twins, (4000..6000).step_by(2).map(|page| extent(page, 1)));
+    assert!(twins.map_pages > 0);
+    release_all(&mut twins);
+    twins.close();
+    twins.begin();
+    let mut tail: Vec<Extent> = (0..20).map(|_| twins.allocate_at_end(1, NO_LIMIT).expect("room")).collect();
+    twins.finish(&[]);
+    twins.close();
+    let known = twins.space.unmarked_from.expect("the map was asked for a tail");
+    while let Some(last) = tail.pop() {
+        free_and_close(&mut twins, [last]);
+        release_all(&mut twins);
+        // A close that asked the map again would find this out.
+        twins.space.unmarked_from = Some(known + 1);
+        twins.close();
+        assert_eq!(twins.space.unmarked_from, Some(known + 1), "{} freed", last.first.0);
+        twins.space.unmarked_from = Some(known);
+    }
+}
+
 /// The tail spans ranges, is marked in the map, and leaves reserved places behind.
 #[test]
 fn ranges_that_become_empty_are_cut_with_their_reserved_places() {

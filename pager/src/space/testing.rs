@@ -13,7 +13,7 @@ use crate::space::close::{Closed, tail_slack};
 use crate::space::map::MapStore;
 use crate::space::page::{Entry, SpaceRoot, decode_directory};
 use crate::space::page_set::PageSet;
-use crate::space::range::{FAN_OUT, is_usable, range_of};
+use crate::space::range::{FAN_OUT, is_usable, range_of, range_start};
 use crate::space::{Placement, Space};
 
 pub(crate) const NO_LIMIT: u64 = 1 << 32;
@@ -390,7 +390,28 @@ impl Twins {
         let summary =
             (lost.extents().take(5).collect::<Vec<_>>(), invented.extents().take(5).collect::<Vec<_>>());
         assert!(lost.is_empty() && invented.is_empty(), "seed {seed}: lost and invented: {summary:?}");
+        self.check_unmarked();
         self.check_counts();
+    }
+
+    /// What the space remembers of the map holds: from some page on nothing is marked that could be claimed.
+    #[track_caller]
+    fn check_unmarked(&mut self) {
+        let Some(from) = self.space.unmarked_from else { return };
+        let last = range_of(PageId((self.space.page_count() - 1) as u32));
+        for range in range_of(PageId(from.min(u64::from(u32::MAX)) as u32))..=last {
+            if self.space.quarantine.contains_key(&range) {
+                continue;
+            }
+            let entry = self.space.map.entry(&mut self.store, range).expect("valid");
+            let bits = self.space.unclaimed_bits(&mut self.store, range, &entry).expect("valid");
+            let end = range_start(range) + u64::from(bits.end());
+            let seed = self.seed;
+            assert!(
+                bits.end() == 0 || end <= from,
+                "seed {seed}: marks up to {end}, said to be none from {from}"
+            );
+        }
     }
 
     /// Opens the newest closed state, as after a crash.
