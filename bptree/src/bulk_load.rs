@@ -2,7 +2,6 @@
 
 use dynamite_pager::{PagePtr, WriteBatch};
 
-use crate::edit::placement;
 use crate::error::{Malformed, Result, TreeError};
 use crate::insert::{StoredValue, check_sizes};
 use crate::items::{Fill, Items};
@@ -98,7 +97,7 @@ impl BulkLoad {
             None => Tree::EMPTY,
             Some(top) => {
                 let root = top.write(batch, level as u8)?;
-                Tree { root: Some(root), level: level as u8, entries: self.entries }
+                Tree::from_parts(Some(root), level as u8, self.entries)
             }
         };
         batch.end_operation()?;
@@ -149,7 +148,7 @@ impl Level {
 
     fn write(&self, batch: &mut WriteBatch<'_>, level: u8) -> Result<PagePtr> {
         let kind = if level == 0 { LEAF } else { INNER };
-        let ptr = batch.allocate(kind, level, placement(level))?;
+        let ptr = batch.allocate(kind, level, Tree::EMPTY.placement(level))?;
         self.items.lay_out(&self.fill.piece(), batch.page_mut(ptr));
         Ok(ptr)
     }

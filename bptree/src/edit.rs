@@ -3,7 +3,7 @@
 //! A change reads its way down first, so that nothing is copied if nothing changes. Then it makes the leaf writable and points
 //! the parent there, if the leaf moved, which makes the parent writable, and so on up to the first page that did not move.
 
-use dynamite_pager::{Access, PagePtr, Placement, WriteBatch};
+use dynamite_pager::{Access, PagePtr, WriteBatch};
 
 use crate::error::{Malformed, Result};
 use crate::node::{KEY_KEPT, LEVEL_MAX, Node};
@@ -95,7 +95,7 @@ impl<'a, 'w> Edit<'a, 'w> {
     /// Makes a page of the path writable, and all above it that have to point to it anew.
     pub(crate) fn writable(&mut self, depth: usize) -> Result<PagePtr> {
         let old = self.path[depth].ptr;
-        let new = self.batch.writable(old, placement(self.level(depth)))?;
+        let new = self.batch.writable(old, self.tree.placement(self.level(depth)))?;
         if new != old {
             self.path[depth].ptr = new;
             match depth.checked_sub(1) {
@@ -119,10 +119,4 @@ impl<'a, 'w> Edit<'a, 'w> {
     pub(crate) fn is_leftmost(&self, depth: usize) -> bool {
         self.path[..depth].iter().all(|step| step.slot == 0)
     }
-}
-
-/// Where the pages of a level go. Most commits rewrite the few pages above level 1, so they are written in one piece; leaves and
-/// their parents fill the holes, or else the file would be out of runs soon.
-pub(crate) fn placement(level: u8) -> Placement {
-    if level <= 1 { Placement::Hole } else { Placement::Together }
 }

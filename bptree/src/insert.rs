@@ -2,7 +2,7 @@
 
 use dynamite_pager::WriteBatch;
 
-use crate::edit::{Edit, placement};
+use crate::edit::Edit;
 use crate::error::{Result, TreeError};
 use crate::items::Items;
 use crate::node::{
@@ -107,9 +107,9 @@ impl Edit<'_, '_> {
         let value = StoredValue::store(self.batch, key.len(), value)?;
         let mut items = Items::new(true);
         items.push(stored, value.payload());
-        let root = self.batch.allocate(LEAF, 0, placement(0))?;
+        let root = self.batch.allocate(LEAF, 0, self.tree.placement(0))?;
         items.lay_out(&items.whole(), self.batch.page_mut(root));
-        self.tree = Tree { root: Some(root), level: 0, entries: 1 };
+        self.tree = Tree { root: Some(root), level: 0, entries: 1, ..self.tree };
         Ok(())
     }
 

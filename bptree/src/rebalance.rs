@@ -12,7 +12,7 @@
 use dynamite_pager::{Access, PagePtr};
 
 use crate::check::may_precede;
-use crate::edit::{Edit, placement};
+use crate::edit::Edit;
 use crate::error::{Malformed, Result};
 use crate::items::{Items, Piece};
 use crate::node::{CAPACITY, INNER, KEY_KEPT, LEAF, LEVEL_MAX, Node};
@@ -174,8 +174,8 @@ impl Edit<'_, '_> {
         let mut children = Vec::with_capacity(pieces.len());
         for (nth, piece) in pieces.iter().enumerate() {
             let ptr = match old.get(nth) {
-                Some(old) => self.batch.writable(*old, placement(level))?,
-                None => self.batch.allocate(kind, level, placement(level))?,
+                Some(old) => self.batch.writable(*old, self.tree.placement(level))?,
+                None => self.batch.allocate(kind, level, self.tree.placement(level))?,
             };
             items.lay_out(piece, self.batch.page_mut(ptr));
             let at = piece.items.start;
@@ -206,7 +206,7 @@ impl Edit<'_, '_> {
         for child in children {
             items.push_child(child.separator.as_ref(), child.ptr);
         }
-        let root = self.batch.allocate(INNER, level, placement(level))?;
+        let root = self.batch.allocate(INNER, level, self.tree.placement(level))?;
         items.lay_out(&items.whole(), self.batch.page_mut(root));
         (self.tree.root, self.tree.level) = (Some(root), level);
         Ok(())

@@ -1,6 +1,6 @@
 //! A tree, as its owner sees it.
 
-use dynamite_pager::{Access, PagePtr, WriteBatch};
+use dynamite_pager::{Access, PagePtr, Placement, WriteBatch};
 
 use crate::cursor::Cursor;
 use crate::error::Result;
@@ -30,18 +30,31 @@ pub struct Tree {
     pub(crate) root: Option<PagePtr>,
     pub(crate) level: u8,
     pub(crate) entries: u64,
+    pub(crate) hot: bool,
 }
 
 impl Tree {
     /// The tree without entries, which has no pages either.
-    pub const EMPTY: Tree = Tree { root: None, level: 0, entries: 0 };
+    pub const EMPTY: Tree = Tree { root: None, level: 0, entries: 0, hot: false };
 
     /// Bytes of a tree on disk.
     pub const SIZE: usize = 21;
 
     /// A tree whose parts are kept apart.
     pub fn from_parts(root: Option<PagePtr>, level: u8, entries: u64) -> Tree {
-        Tree { root, level, entries }
+        Tree { root, level, entries, hot: false }
+    }
+
+    /// The same tree, for an owner that changes it in nearly every commit: all of its pages go where the commit writes in one piece. Not
+    /// stored with the tree.
+    pub fn hot(self) -> Tree {
+        Tree { hot: true, ..self }
+    }
+
+    /// Where the pages of a level go. Most commits rewrite the few pages above level 1, so they are written in one piece; leaves and
+    /// their parents fill the holes, or else the file would be out of runs soon.
+    pub(crate) fn placement(&self, level: u8) -> Placement {
+        if level <= 1 && !self.hot { Placement::Hole } else { Placement::Together }
     }
 
     /// The root page; none if the tree is empty.
@@ -70,7 +83,7 @@ impl Tree {
         let (root, rest) = bytes.split_first_chunk().expect("21 bytes");
         let root = (*root != [0; PagePtr::SIZE]).then(|| PagePtr::from_bytes(root));
         let entries = rest.last_chunk().expect("9 bytes");
-        Tree { root, level: rest[0], entries: u64::from_le_bytes(*entries) }
+        Tree { root, level: rest[0], entries: u64::from_le_bytes(*entries), hot: false }
     }
 
     /// The number of entries, exactly.

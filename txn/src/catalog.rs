@@ -165,7 +165,7 @@ impl Catalog {
     #[inline]
     pub(crate) fn at(roots: &Roots) -> Catalog {
         let (level, entries) = (roots.catalog_shape as u8, roots.catalog_shape >> 8);
-        Catalog { tree: Tree::from_parts(roots.catalog, level, entries) }
+        Catalog { tree: Tree::from_parts(roots.catalog, level, entries).hot() }
     }
 
     /// Puts the catalog into the header.
@@ -181,13 +181,17 @@ impl Catalog {
 
     /// What is known of a table. A system table that nothing was stored in has no record, and is empty.
     pub(crate) fn find(&self, pages: &mut impl Pages, table: TableId) -> Result<Option<TableRecord>> {
-        match self.tree.get(pages, &key(table))? {
+        let mut record = match self.tree.get(pages, &key(table))? {
             Some(value) => TableRecord::decode(value.head())
-                .map(Some)
-                .ok_or(TxnError::Damaged { table, source: Damage::TableRecord }),
-            None if table < FIRST_TABLE => Ok(Some(TableRecord::default())),
-            None => Ok(None),
+                .ok_or(TxnError::Damaged { table, source: Damage::TableRecord })?,
+            None if table < FIRST_TABLE => TableRecord::default(),
+            None => return Ok(None),
+        };
+        if table == HISTORY {
+            // Nearly every commit adds to its right edge and takes from its left.
+            record.tree = record.tree.hot();
         }
+        Ok(Some(record))
     }
 
     /// What is known of a table that must exist.
