@@ -1,0 +1,122 @@
+//! The processor time of transactions of one put, and of many puts in one, without what a device costs.
+//!
+//! * `memory`: over a file in memory, whose writes copy pages and whose flush does nothing.
+//! * `device`: writes to a file by io_uring, flushes that do nothing.
+//!
+//! Keys have 24 bytes and values 150; each put replaces a row of many, in random order.
+
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use dynamite_benches::arguments::Arguments;
+use dynamite_benches::cpu_time::cpu_time;
+use dynamite_benches::random::Random;
+use dynamite_benches::sample::Sample;
+use dynamite_benches::scratch::Scratch;
+use dynamite_benches::table::Table;
+use dynamite_benches::unflushed_disk::UnflushedDisk;
+use dynamite_pager::IoChoice;
+use dynamite_pager::disk::{Disk, file};
+use dynamite_txn::{Durability, ManualClock, Options, Retention, Store, TableId, TxnError};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+type MakeDisk = fn(&Path) -> Outcome<Arc<dyn Disk>>;
+
+const DISKS: [(&str, MakeDisk); 2] = [
+    ("memory", |_| Ok(file::memory()?)),
+    ("device", |path| Ok(Arc::new(UnflushedDisk(file::create(path, IoChoice::Uring)?)))),
+];
+
+/// Puts in a transaction, and transactions in a commit.
+const SHAPES: [(usize, usize); 3] = [(1, 1), (1, 32), (32, 1)];
+
+/// Puts between two looks at the processor time.
+const PUTS: usize = 320;
+
+fn main() -> Outcome<()> {
+    let arguments = Arguments::of_process();
+    let rows = arguments.effort.pick(300_000, 100_000, 1_000);
+    let mut table = Table::new(
+        "Processor time of a put, microseconds",
+        &["puts in a transaction", "transactions in a commit", "disk", "p10", "median", "p90"],
+    );
+    for (disk, make) in DISKS {
+        let scratch = Scratch::new(env!("CARGO_TARGET_TMPDIR"))?;
+        let subject = Subject::new(make(&scratch.file(disk))?, rows)?;
+        for (puts, transactions) in SHAPES {
+            if !arguments.wants(&format!("put_cpu/{disk}/{puts}x{transactions}")) {
+                continue;
+            }
+            let mut times = Sample::default();
+            let mut random = Random(7);
+            for _ in 0..std::env::var("ROUNDS").map_or(arguments.effort.pick(100, 20, 1), |r| r.parse().unwrap()) {
+                let begun = cpu_time()?;
+                for _ in 0..PUTS / (puts * transactions) {
+                    subject.commit(puts, transactions, &mut random)?;
+                }
+                times.push((cpu_time()? - begun).as_secs_f64() * 1e6 / PUTS as f64);
+            }
+            let quantile = |q| format!("{:.1}", times.quantile(q));
+            table.row([
+                puts.to_string(),
+                transactions.to_string(),
+                disk.into(),
+                quantile(0.1),
+                quantile(0.5),
+                quantile(0.9),
+            ]);
+        }
+    }
+    table.print();
+    Ok(())
+}
+
+struct Subject {
+    store: Store,
+    table: TableId,
+    rows: u64,
+}
+
+impl Subject {
+    fn new(disk: Arc<dyn Disk>, rows: u64) -> Outcome<Subject> {
+        let clock = Arc::new(ManualClock::at(1));
+        let options = Options::new(clock).background(false).cache_bytes(256 << 20);
+        let store = options.create_on(disk, *b"for benchmarking")?;
+        let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None))?;
+        for first in (0..rows).step_by(1_000) {
+            store.write(|txn| {
+                (first..first + 1_000).try_for_each(|n| txn.put(table, &key(n), &[7; 150]))
+            })?;
+        }
+        store.maintain()?;
+        Ok(Subject { store, table, rows })
+    }
+
+    #[inline(never)]
+    fn commit(&self, puts: usize, transactions: usize, random: &mut Random) -> Outcome<()> {
+        for transaction in 1..=transactions {
+            // Eventual ones gather; the last one takes all with it.
+            let durability =
+                if transaction == transactions { Durability::Immediate } else { Durability::Eventual };
+            self.store.write_with(durability, |txn| -> Result<(), TxnError> {
+                for _ in 0..puts {
+                    txn.put(self.table, &key(random.below(self.rows as usize) as u64), &[8; 150])?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn key(n: u64) -> [u8; 24] {
+    let mut key = *b"00000000000000000000rows";
+    // Scattered, but always the same.
+    key[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    key[8..16].copy_from_slice(&n.to_be_bytes());
+    key
+}
