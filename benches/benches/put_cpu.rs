@@ -53,7 +53,7 @@ fn main() -> Outcome<()> {
             }
             let mut times = Sample::default();
             let mut random = Random(7);
-            for _ in 0..std::env::var("ROUNDS").map_or(arguments.effort.pick(100, 20, 1), |r| r.parse().unwrap()) {
+            for _ in 0..arguments.effort.pick(100, 20, 1) {
                 let begun = cpu_time()?;
                 for _ in 0..PUTS / (puts * transactions) {
                     subject.commit(puts, transactions, &mut random)?;
@@ -88,9 +88,7 @@ impl Subject {
         let store = options.create_on(disk, *b"for benchmarking")?;
         let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None))?;
         for first in (0..rows).step_by(1_000) {
-            store.write(|txn| {
-                (first..first + 1_000).try_for_each(|n| txn.put(table, &key(n), &[7; 150]))
-            })?;
+            store.write(|txn| (first..first + 1_000).try_for_each(|n| txn.put(table, &key(n), &[7; 150])))?;
         }
         store.maintain()?;
         Ok(Subject { store, table, rows })

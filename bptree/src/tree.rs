@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn tree_bytes_are_the_documented_ones() {
         let root = PagePtr { id: PageId(0x0403_0201), birth: Birth(0x0c0b_0a09_0807_0605) };
-        let tree = Tree { root: Some(root), level: 13, entries: 0x1514_1312_1110_0f0e };
+        let tree = Tree::from_parts(Some(root), 13, 0x1514_1312_1110_0f0e);
         assert_eq!(tree.to_bytes(), std::array::from_fn(|index| index as u8 + 1));
         assert_eq!(Tree::from_bytes(&tree.to_bytes()), tree);
         assert_eq!(Tree::EMPTY.to_bytes(), [0; Tree::SIZE]);

@@ -101,8 +101,3 @@ pub mod loom_models {
         }
     }
 }
-
-/// The code in the README holds too.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

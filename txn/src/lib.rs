@@ -12,6 +12,12 @@
 //! * An answer that depended on a transaction is given only when that transaction is durable.
 //!
 //! # The modules, in reading order
+//!
+//! `txn_id` numbers things; `record`, `history`, `catalog` and `names` are what is stored; `visibility` says which
+//! version a reader sees, and `scan` walks a range of them; [`snapshot`] is the registry of who may still look where.
+//! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `reclaim`
+//! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
+//! iterator for users, [`store`] the handle, [`verify`](mod@verify) checks it all.
 
 #![forbid(unsafe_code)]
 
@@ -73,3 +79,8 @@ pub use crate::store::{Options, Snapshot, Store};
 pub use crate::txn_id::{TableId, TxnId, VersionKey};
 pub use crate::visibility::ItemVersion;
 pub use crate::write_txn::{MAX_PAYLOAD, WriteTxn};
+
+/// The code in the README holds too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
