@@ -4,7 +4,7 @@
 //! before it. So turning round gives the same entry again. It finds its place only when it is asked for an entry, and follows its path rather
 //! than links between leaves, which in a copy-on-write tree would make each change copy the whole level.
 
-use dynamite_pager::{Access, PagePtr};
+use dynamite_pager::{Access, Page, PagePtr};
 
 use crate::edit::Step;
 use crate::error::Result;
@@ -165,6 +165,9 @@ impl<'p, P: Pages> Cursor<'p, P> {
             run.read(*pages, key)?;
         }
         let page = pages.read(ptr, *access)?;
+        if *access == Access::Scan {
+            load_lines(page);
+        }
         let gap = &mut self.path.last_mut().expect("a path has a leaf").slot;
         Ok(Some(Rows { node: Node::of(page), gap, direction, key, alone: run.is_some(), done: false }))
     }
@@ -266,6 +269,14 @@ impl<'p, P: Pages> Cursor<'p, P> {
         self.pages.prefetch(&children);
         Ok(())
     }
+}
+
+/// Loads a byte of each cache line of a page that is about to be read from end to end: rows stand in it in any order, so the
+/// processor would wait for one after the other, where it can wait for a dozen at a time.
+#[inline]
+fn load_lines(page: &Page) {
+    const CACHE_LINE: usize = 64;
+    std::hint::black_box(page.bytes().iter().step_by(CACHE_LINE).fold(0, |all, byte| all ^ byte));
 }
 
 /// The slot with which a node is entered from one of its ends; of a leaf, the gap.
