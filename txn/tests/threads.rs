@@ -5,10 +5,11 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use common::*;
+use dynamite_pager::disk::sim::DiskSim;
 use dynamite_txn::{Durability, Range, Result, Retention, Snapshot, Store, TableId, TxnError, TxnId};
 
 type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -113,6 +114,63 @@ fn every_snapshot_equals_one_prefix_of_the_commits() {
     store.maintain().unwrap();
     check_snapshot(&store.snapshot().unwrap(), table, &log);
     check_sound(&store, "after the threads");
+}
+
+/// Threads write until the power goes. What survives is a prefix of the log that holds all that was acknowledged.
+#[test]
+fn power_loss_under_threads_leaves_one_prefix_with_every_acknowledged_transaction() {
+    for crash_after in (30..330).step_by(20) {
+        let disk = DiskSim::new(crash_after);
+        let store = options().create_on(Arc::new(disk.clone()), DATABASE_ID).unwrap();
+        let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None)).unwrap();
+        let log = Log::default();
+        let acknowledged = Mutex::new(TxnId(0));
+        disk.crash_after(disk.operations() + crash_after);
+        std::thread::scope(|scope| {
+            for writer in 0..3 {
+                let (store, log, acknowledged) = (&store, &log, &acknowledged);
+                scope.spawn(move || {
+                    let mut random = Random(writer + 10 * crash_after);
+                    loop {
+                        let Ok(mut txn) = store.begin() else { return };
+                        let mut changes: Vec<Change> = Vec::new();
+                        let mut failed = false;
+                        for _ in 0..=random.below(3) {
+                            let key = format!("{:02}", random.below(20)).into_bytes();
+                            let payload = vec![random.next() as u8; random.below(2_000) as usize];
+                            failed |= txn.put(table, &key, &payload).is_err();
+                            changes.push((key, Some(payload)));
+                        }
+                        if failed {
+                            return;
+                        }
+                        let id = txn.id();
+                        log.0.lock().unwrap().insert(id, changes);
+                        if txn.commit(Durability::Immediate).is_err() {
+                            return;
+                        }
+                        let mut newest = acknowledged.lock().unwrap();
+                        *newest = id.max(*newest);
+                    }
+                });
+            }
+        });
+        let acknowledged = *acknowledged.lock().unwrap();
+        for seed in 0..6 {
+            let context = format!("power cut after {crash_after} operations, survivor {seed}");
+            let survivor = open_on(&disk.after_power_loss(seed)).unwrap();
+            let mut read = survivor.read().unwrap();
+            let found: Items = read_items(&mut read, table, &Range::all()).unwrap().into_iter().collect();
+            drop(read);
+            let later = log.0.lock().unwrap().range(acknowledged..).map(|(txn, _)| *txn).collect::<Vec<_>>();
+            let prefixes = std::iter::once(acknowledged).chain(later);
+            assert!(
+                prefixes.into_iter().any(|up_to| log.replay(up_to) == found),
+                "{context}: no prefix from transaction {acknowledged} on"
+            );
+            check_sound(&survivor, &context);
+        }
+    }
 }
 
 /// Long scans come up for air between their portions; what they see stays what it was.

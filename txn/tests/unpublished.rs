@@ -141,6 +141,40 @@ fn a_version_stays_until_its_successor_is_published() {
     check_sound(&store, "at the end");
 }
 
+/// Between two transactions of one group others are rolled back; these leave nothing, and the others are whole.
+#[test]
+fn an_abort_inside_a_group_leaves_the_others_unharmed() {
+    let (disk, store, table) = store();
+    disk.shut();
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.write(|txn| txn.put(table, b"other", b"first")).unwrap());
+        disk.wait_for_a_flush();
+        for round in 0..4_u8 {
+            scope.spawn({
+                let store = &store;
+                move || store.write(|txn| txn.put(table, b"key", &[round; 3_000])).unwrap()
+            });
+            wait_for(&store, table, &[round; 3_000]);
+            let mut aborted = store.begin().unwrap();
+            aborted.put(table, b"key", b"never").unwrap();
+            aborted.delete(table, b"other").unwrap();
+            aborted.put(table, b"large", &[1; 100_000]).unwrap();
+            aborted.create_table(b"never", b"", Retention::None).unwrap();
+            drop(aborted);
+        }
+        disk.open();
+    });
+    let mut read = store.read().unwrap();
+    assert_eq!(read.get(table, b"key", bytes).unwrap().unwrap(), [3; 3_000]);
+    assert_eq!(read.get(table, b"other", bytes).unwrap().unwrap(), b"first");
+    assert_eq!(read.get(table, b"large", bytes).unwrap(), None);
+    assert!(read.table(b"never").unwrap().is_none());
+    drop(read);
+    check_sound(&store, "at the end");
+    store.maintain().unwrap();
+    check_sound(&store, "tidied up");
+}
+
 #[test]
 fn readers_go_on_during_a_flush_and_see_what_is_durable() {
     let (disk, store, table) = store();
