@@ -125,13 +125,20 @@ fn a_named_snapshot_survives_closing_and_power_loss_until_its_name_is_deleted() 
 }
 
 #[test]
-fn a_named_snapshot_of_a_transaction_that_is_rolled_back_holds_nothing() {
+fn a_transaction_that_is_rolled_back_names_and_unnames_no_snapshot() {
     let store = create_on(&DiskSim::new(1)).unwrap();
     let mut txn = store.begin().unwrap();
     txn.create_snapshot(b"never").unwrap();
     assert_eq!(store.snapshots_held(), 1);
     txn.roll_back().unwrap();
     assert_eq!(store.snapshots_held(), 0);
+    // Nor is one let go by a deletion that is rolled back.
+    store.write(|txn| txn.create_snapshot(b"kept")).unwrap();
+    let mut txn = store.begin().unwrap();
+    txn.delete_snapshot(b"kept").unwrap();
+    txn.roll_back().unwrap();
+    assert_eq!(store.snapshots_held(), 1);
+    store.named_snapshot(b"kept").unwrap();
 }
 
 #[test]

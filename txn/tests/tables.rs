@@ -60,8 +60,8 @@ fn dropping_a_large_table_returns_at_once_and_frees_its_pages_in_bounded_steps()
 #[test]
 fn a_dropped_table_stays_readable_for_older_snapshots_and_no_longer() {
     let store = create_on(&DiskSim::new(1)).unwrap();
+    let empty = used_pages(&store);
     let table = fill(&store, b"t", 50);
-    let before = used_pages(&store);
     let snapshot = store.snapshot().unwrap();
     store.write(|txn| txn.drop_table(b"t")).unwrap();
     store.maintain().unwrap();
@@ -74,7 +74,7 @@ fn a_dropped_table_stays_readable_for_older_snapshots_and_no_longer() {
     assert!(gone(store.write(|txn| txn.put(table, b"", b"")).unwrap_err()));
     drop(snapshot);
     store.maintain().unwrap();
-    assert!(used_pages(&store) < before);
+    assert!(used_pages(&store) <= empty + 6, "{} pages, {empty} before", used_pages(&store));
     assert!(gone(store.read().unwrap().get(table, b"", |_, _| ()).unwrap_err()));
     check_sound(&store, "let go");
 }
