@@ -44,7 +44,7 @@ const FIXED: usize = 7;
 pub(crate) const LONGEST_INLINE_KEY: usize = MAX_HEAD - FIXED - Record::MAX_SIZE;
 
 /// The byte after a version key under which its long key stands.
-const KEY_ENTRY: u8 = 1;
+pub(crate) const KEY_ENTRY: u8 = 1;
 
 /// What an entry says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
