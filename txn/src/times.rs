@@ -35,7 +35,7 @@ pub(crate) fn note(txn: &mut WriteTxn<'_>, now: u64) -> Result<()> {
     }
     let mut record = txn.record(TIMES)?;
     let last = last_entry(&record.tree, &mut txn.batch)?.map_or(0, |(time, _)| time);
-    if before < last + STEP_MS && last != 0 {
+    if last != 0 && before < last.saturating_add(STEP_MS) {
         return Ok(());
     }
     let base = txn.batch.base().0;
