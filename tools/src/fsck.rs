@@ -12,6 +12,25 @@
 //! 2  damage
 //! 3  the file could not be checked: it is not there, not ours, locked, or cannot be read
 //! ```
+//!
+//! # The report as JSON
+//!
+//! One object on one line. If the file could be looked at:
+//!
+//! ```text
+//! file           the path
+//! status         "clean", "warnings" or "damage"
+//! pages          pages of the file
+//! commit         the commit that was looked at
+//! finding_count  how many findings there are
+//! findings       up to --limit of them, each:
+//!   severity     "warning" or "damage"
+//!   first_page   the first page concerned, or null
+//!   page_count   how many pages, or null
+//!   message      the text that is printed without --json
+//! ```
+//!
+//! Otherwise `file`, `status` ("damage" or "cannot check") and `error`, the reason.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

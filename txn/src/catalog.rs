@@ -100,6 +100,18 @@ impl TableRecord {
         TableRecord { retention, ..TableRecord::default() }
     }
 
+    /// Counts a live item, of so many bytes. A damaged count stays wrong, and does no harm.
+    pub(crate) fn count_item(&mut self, bytes: u64) {
+        self.items = self.items.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Counts a live item no longer.
+    pub(crate) fn forget_item(&mut self, bytes: u64) {
+        self.items = self.items.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     fn encode(&self) -> ([u8; Self::LONG], usize) {
         let mut bytes = [0; Self::LONG];
         let (kind, amount) = match self.retention {
@@ -120,6 +132,14 @@ impl TableRecord {
         bytes[46..67].copy_from_slice(&self.history.to_bytes());
         bytes[67..].copy_from_slice(&self.horizon.0.to_le_bytes());
         (bytes, Self::LONG)
+    }
+
+    /// Reads the record of a table. Reserved ids have none, and system tables are never dropped and keep no history: the
+    /// history and the times of a table with retention are found through them.
+    fn decode_of(table: TableId, bytes: &[u8]) -> Option<TableRecord> {
+        let record = TableRecord::decode(bytes)?;
+        let plain = !record.dropped && !record.freeing && record.retention == Retention::None;
+        (table >= FIRST_TABLE || (table <= SNAPSHOTS && plain)).then_some(record)
     }
 
     fn decode(bytes: &[u8]) -> Option<TableRecord> {
@@ -153,6 +173,14 @@ impl TableRecord {
     }
 }
 
+/// What stands in the catalog's tree.
+pub(crate) enum CatalogEntry {
+    /// A table, and what is known of it.
+    Table(TableId, TableRecord),
+    /// The next table id to give out.
+    NextId(TableId),
+}
+
 /// The catalog, as of some root.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Catalog {
@@ -182,7 +210,7 @@ impl Catalog {
     /// What is known of a table. A system table that nothing was stored in has no record, and is empty.
     pub(crate) fn find(&self, pages: &mut impl Pages, table: TableId) -> Result<Option<TableRecord>> {
         let mut record = match self.tree.get(pages, &key(table))? {
-            Some(value) => TableRecord::decode(value.head())
+            Some(value) => TableRecord::decode_of(table, value.head())
                 .ok_or(TxnError::Damaged { table, source: Damage::TableRecord })?,
             None if table < FIRST_TABLE => TableRecord::default(),
             None => return Ok(None),
@@ -230,6 +258,10 @@ impl Catalog {
         if next == NEXT_ID.0 {
             return Err(TxnError::TooManyTables);
         }
+        // A second table under an id would take the place of the first.
+        if next < FIRST_TABLE.0 || self.tree.get(batch, &key(TableId(next)))?.is_some() {
+            return Err(TxnError::Damaged { table: NEXT_ID, source: Damage::TableRecord });
+        }
         self.store(batch, NEXT_ID, &(next + 1).to_le_bytes())?;
         Ok(TableId(next))
     }
@@ -238,20 +270,25 @@ impl Catalog {
     pub(crate) fn tables(&self, pages: &mut impl Pages) -> Result<Vec<(TableId, TableRecord)>> {
         let mut cursor = self.tree.cursor(pages, dynamite_pager::Access::Point);
         cursor.seek_first();
-        let mut tables = Vec::new();
+        let mut tables: Vec<(TableId, TableRecord)> = Vec::new();
         while let Some(entry) = cursor.next()? {
             let decoded = Catalog::decode_entry(entry.key, entry.value.head())
                 .ok_or(TxnError::Damaged { table: NEXT_ID, source: Damage::TableRecord })?;
-            tables.extend(decoded);
+            if let CatalogEntry::Table(table, record) = decoded {
+                if tables.last().is_some_and(|(last, _)| *last >= table) {
+                    return Err(TxnError::Damaged { table, source: Damage::KeyOrder });
+                }
+                tables.push((table, record));
+            }
         }
         Ok(tables)
     }
 
-    /// Reads an entry of the catalog's tree: a table, or the next id, which is none. `None` if it is neither.
-    pub(crate) fn decode_entry(key: &[u8], value: &[u8]) -> Option<Option<(TableId, TableRecord)>> {
+    /// Reads an entry of the catalog's tree. `None` if it means nothing.
+    pub(crate) fn decode_entry(key: &[u8], value: &[u8]) -> Option<CatalogEntry> {
         match table_of(key)? {
-            NEXT_ID => (value.len() == 4).then_some(None),
-            table => Some(Some((table, TableRecord::decode(value)?))),
+            NEXT_ID => Some(CatalogEntry::NextId(TableId(u32::from_le_bytes(value.try_into().ok()?)))),
+            table => Some(CatalogEntry::Table(table, TableRecord::decode_of(table, value)?)),
         }
     }
 

@@ -122,6 +122,9 @@ pub enum Damage {
     /// A name's record.
     #[error("a name's record is malformed")]
     Name,
+    /// Keys that a walk came to are not in order: pages of a tree have changed places, or are part of it twice.
+    #[error("the keys of a tree are not in order")]
+    KeyOrder,
     /// A commit time.
     #[error("a commit time is malformed")]
     Time,

@@ -44,7 +44,7 @@ const FIXED: usize = 7;
 pub(crate) const LONGEST_INLINE_KEY: usize = MAX_HEAD - FIXED - Record::MAX_SIZE;
 
 /// The byte after a version key under which its long key stands.
-const KEY_ENTRY: u8 = 1;
+pub(crate) const KEY_ENTRY: u8 = 1;
 
 /// What an entry says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,15 +193,19 @@ pub(crate) fn load_key(tree: &Tree, pages: &mut impl Pages, at: VersionKey, entr
     Ok(())
 }
 
-/// Removes an entry with all that belongs to it.
+/// Removes an entry, which there must be, with all that belongs to it.
 pub(crate) fn remove(
     tree: &mut Tree,
     batch: &mut WriteBatch<'_>,
     at: VersionKey,
     long_key: bool,
 ) -> Result<()> {
-    let displaced = tree.remove(batch, &at.to_bytes())?;
-    if let Some(run) = displaced.and_then(|displaced| displaced.run) {
+    // A cursor may see what a search does not find, in a tree whose leaves have changed places. Whoever collects entry by
+    // entry would never come to an end.
+    let missing = Damage::MissingVersion { superseded_by: at.superseded_by };
+    let displaced =
+        tree.remove(batch, &at.to_bytes())?.ok_or(TxnError::Damaged { table: HISTORY, source: missing })?;
+    if let Some(run) = displaced.run {
         run.free(batch)?;
     }
     if long_key {
@@ -221,13 +225,14 @@ pub(crate) fn first_from(
 ) -> Result<Option<(VersionKey, Entry)>> {
     let mut cursor = tree.cursor(pages, dynamite_pager::Access::Point);
     cursor.seek(&from.to_bytes());
-    while let Some(row) = cursor.next()? {
-        // Keys of 13 bytes hold the long keys of the entries before them.
+    // Keys of 13 bytes hold the long keys of the entries before them, so no two of them are neighbours.
+    for _ in 0..2 {
+        let Some(row) = cursor.next()? else { return Ok(None) };
         if let Ok(key) = row.key.try_into() {
             return Ok(Some((VersionKey::from_bytes(key), decode(&row.value)?.0)));
         }
     }
-    Ok(None)
+    Err(TxnError::Damaged { table: HISTORY, source: Damage::HistoryEntry })
 }
 
 fn key_entry(at: VersionKey) -> [u8; VersionKey::SIZE + 1] {

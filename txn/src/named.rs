@@ -80,8 +80,11 @@ impl ReadTxn<'_> {
         let tree = self.catalog.table(&mut self.operation, SNAPSHOTS)?.tree;
         let mut cursor = tree.cursor(&mut self.operation, Access::Point);
         cursor.seek_first();
-        let mut snapshots = Vec::new();
+        let mut snapshots: Vec<(Vec<u8>, NamedSnapshot)> = Vec::new();
         while let Some(entry) = cursor.next()? {
+            if snapshots.last().is_some_and(|(last, _)| last[..] >= *entry.key) {
+                return Err(TxnError::Damaged { table: SNAPSHOTS, source: Damage::KeyOrder });
+            }
             snapshots.push((entry.key.to_vec(), decode(entry.value.head())?));
         }
         Ok(snapshots)
@@ -136,7 +139,7 @@ fn encode(NamedSnapshot { txn, time_ms }: NamedSnapshot) -> [u8; 16] {
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<NamedSnapshot> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<NamedSnapshot> {
     let damaged = TxnError::Damaged { table: SNAPSHOTS, source: Damage::NamedSnapshot };
     let bytes: &[u8; 16] = bytes.try_into().map_err(|_| damaged)?;
     let (txn, time) = bytes.split_at(8);

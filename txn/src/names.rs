@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use dynamite_bptree::Pages;
 use dynamite_pager::Access;
 
-use crate::catalog::NAMES;
+use crate::catalog::{FIRST_TABLE, NAMES};
 use crate::error::{Damage, Result, TxnError};
 use crate::scan::Range;
 use crate::txn_id::{TableId, TxnId};
@@ -53,7 +53,12 @@ pub(crate) fn list(view: &View, pages: &mut impl Pages) -> Result<Vec<(Vec<u8>, 
 }
 
 pub(crate) fn decode(version: TxnId, payload: &[u8]) -> Result<TableInfo> {
-    let (id, meta) =
-        payload.split_first_chunk::<4>().ok_or(TxnError::Damaged { table: NAMES, source: Damage::Name })?;
-    Ok(TableInfo { id: TableId(u32::from_le_bytes(*id)), version, meta: meta.to_vec() })
+    let damaged = TxnError::Damaged { table: NAMES, source: Damage::Name };
+    let Some((id, meta)) = payload.split_first_chunk::<4>() else { return Err(damaged) };
+    let id = TableId(u32::from_le_bytes(*id));
+    // System tables have no names: whoever dropped or wrote one by its name would ruin the database.
+    if id < FIRST_TABLE {
+        return Err(damaged);
+    }
+    Ok(TableInfo { id, version, meta: meta.to_vec() })
 }

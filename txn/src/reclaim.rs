@@ -17,7 +17,7 @@ use crate::error::{Damage, Result, TxnError};
 use crate::history::{self, Entry, Payload};
 use crate::record::Record;
 use crate::txn_id::{TableId, TxnId, VersionKey};
-use crate::write_txn::WriteTxn;
+use crate::write_txn::{WriteTxn, chain_order};
 
 /// Entries that a transaction collects beyond twice those that it added.
 const EXTRA_ENTRIES: usize = 8;
@@ -85,6 +85,9 @@ impl WriteTxn<'_> {
             if entry.dropped_table
                 && let Some(dropped) = self.find_record(entry.table)?
             {
+                if !dropped.dropped {
+                    return Err(TxnError::Damaged { table: HISTORY, source: Damage::HistoryEntry });
+                }
                 self.set_table(entry.table, TableRecord { freeing: true, ..dropped });
                 self.shared.dropped.lock().insert(entry.table);
             }
@@ -125,7 +128,7 @@ impl WriteTxn<'_> {
     fn sweep(&mut self, budget: usize) -> Result<bool> {
         let entries = self.record(HISTORY)?.tree.len();
         let mut sweep = *self.shared.sweep.lock();
-        if sweep.at.is_none() && entries < WORTH_SWEEPING.max(2 * sweep.after_last) {
+        if sweep.at.is_none() && entries < WORTH_SWEEPING.max(sweep.after_last.saturating_mul(2)) {
             // The last sweep's result shrinks with the history, or the next one would never be due.
             sweep.after_last = sweep.after_last.min(entries);
             *self.shared.sweep.lock() = sweep;
@@ -139,7 +142,11 @@ impl WriteTxn<'_> {
                 *self.shared.sweep.lock() = Sweep { after_last, at: None };
                 return Ok(false);
             };
-            at = VersionKey { superseded_by: found.superseded_by, ordinal: found.ordinal.saturating_add(1) };
+            // In a tree whose leaves have changed places it might go round in circles.
+            at = found.successor().filter(|_| found >= at).ok_or(TxnError::Damaged {
+                table: HISTORY,
+                source: Damage::MissingVersion { superseded_by: at.superseded_by },
+            })?;
             let Some(version) = entry.version else { continue };
             let Some(record) = self.find_record(entry.table)? else { continue };
             if !self.is_needed(&record, version.created, found.superseded_by) {
@@ -157,9 +164,13 @@ impl WriteTxn<'_> {
         let Some(value) = record.tree.get(&mut self.batch, key)? else { return Ok(()) };
         let (newest, _) = decode(table, &value)?;
         let mut chain = Vec::new();
-        let mut link = newest.older;
+        let (mut link, mut newer) = (newest.older, newest.created);
         while let Some(at) = link.filter(|at| at.superseded_by > self.horizon) {
             let (entry, version) = self.version_at(table, at)?;
+            if version.created >= newer {
+                return Err(chain_order(table, newer, version.created));
+            }
+            newer = version.created;
             let needed = self.is_needed(&record, version.created, at.superseded_by);
             chain.push((at, entry, version, needed));
             link = version.older;

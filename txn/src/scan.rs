@@ -1,11 +1,12 @@
 //! Ranges of keys, and the walk over the versions that are seen in one.
 
+use std::cmp::Ordering;
 use std::ops::{Bound, ControlFlow};
 
 use dynamite_bptree::{Cursor, Pages, Value};
 use dynamite_pager::Access;
 
-use crate::error::Result;
+use crate::error::{Damage, Result};
 use crate::record::Record;
 use crate::txn_id::TxnId;
 use crate::visibility::{Seen, View};
@@ -58,16 +59,17 @@ impl Range<&[u8]> {
     /// Whether a key, met in the range's order, lies behind its end.
     #[inline]
     fn is_behind(&self, key: &[u8]) -> bool {
-        let outside = |bound: &Bound<&[u8]>, beyond: std::cmp::Ordering| match bound {
+        let outside = |bound: &Bound<&[u8]>, beyond: Ordering| match bound {
             Bound::Unbounded => false,
             Bound::Included(end) => key.cmp(end) == beyond,
             Bound::Excluded(end) => key.cmp(end) != beyond.reverse(),
         };
-        if self.reverse {
-            outside(&self.from, std::cmp::Ordering::Less)
-        } else {
-            outside(&self.to, std::cmp::Ordering::Greater)
-        }
+        if self.reverse { outside(&self.from, Ordering::Less) } else { outside(&self.to, Ordering::Greater) }
+    }
+
+    /// Whether a key lies before the range, in its order.
+    fn is_before(&self, key: &[u8]) -> bool {
+        Range { reverse: !self.reverse, ..*self }.is_behind(key)
     }
 
     /// Puts a cursor at the range's beginning.
@@ -99,6 +101,28 @@ struct Slow {
     run: Option<dynamite_bptree::Overflow>,
 }
 
+/// Sees to it that a walk makes headway. A tree whose pages hang in it more than once could otherwise keep a scan for
+/// ever, and one whose leaves have changed places could lead whoever goes on from the last key back to the first. One key of
+/// each leaf tells.
+struct KeyOrder {
+    reverse: bool,
+    last: Option<Vec<u8>>,
+}
+
+impl KeyOrder {
+    /// Whether a key may come after the one of the last call.
+    fn goes_on(&mut self, key: &[u8]) -> bool {
+        let Some(last) = &mut self.last else {
+            self.last = Some(key.to_vec());
+            return true;
+        };
+        let order = key.cmp(&last[..]);
+        last.clear();
+        last.extend_from_slice(key);
+        order == if self.reverse { Ordering::Less } else { Ordering::Greater }
+    }
+}
+
 impl View {
     /// Visits the items of a range in order, until `visit` breaks off. Returns whether it did.
     ///
@@ -112,13 +136,19 @@ impl View {
     ) -> Result<bool> {
         let mut cursor = self.record.tree.cursor(pages, access);
         range.seek(&mut cursor);
+        let mut order = KeyOrder { reverse: range.reverse, last: None };
         loop {
             let mut slow = None;
+            let mut is_first = true;
             let rows = if range.reverse { cursor.prev_rows()? } else { cursor.next_rows()? };
             let Some(mut rows) = rows else { return Ok(false) };
             while let Some(entry) = rows.next() {
                 if range.is_behind(entry.key) {
                     return Ok(false);
+                }
+                if std::mem::take(&mut is_first) && (range.is_before(entry.key) || !order.goes_on(entry.key))
+                {
+                    return Err(self.damaged(Damage::KeyOrder));
                 }
                 let (record, at) = self.decode(entry.value.head())?;
                 if self.sees(record.created) {

@@ -35,7 +35,7 @@ pub(crate) fn note(txn: &mut WriteTxn<'_>, now: u64) -> Result<()> {
     }
     let mut record = txn.record(TIMES)?;
     let last = last_entry(&record.tree, &mut txn.batch)?.map_or(0, |(time, _)| time);
-    if before < last + STEP_MS && last != 0 {
+    if last != 0 && before < last.saturating_add(STEP_MS) {
         return Ok(());
     }
     let base = txn.batch.base().0;
@@ -103,7 +103,7 @@ fn last_entry(tree: &Tree, pages: &mut impl Pages) -> Result<Option<(u64, TxnId)
     cursor.prev()?.map(|entry| decode(entry.key, entry.value.head())).transpose()
 }
 
-fn decode(key: &[u8], value: &[u8]) -> Result<(u64, TxnId)> {
+pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<(u64, TxnId)> {
     let damaged = TxnError::Damaged { table: TIMES, source: Damage::Time };
     let time = key.try_into().map(u64::from_be_bytes);
     let txn = value.try_into().map(u64::from_le_bytes);

@@ -55,6 +55,17 @@ impl VersionKey {
     /// Bytes of a version key on disk.
     pub const SIZE: usize = 12;
 
+    /// The next key, if there is one.
+    pub(crate) fn successor(self) -> Option<VersionKey> {
+        match self.ordinal.checked_add(1) {
+            Some(ordinal) => Some(VersionKey { ordinal, ..self }),
+            None => {
+                let superseded_by = TxnId(self.superseded_by.0.checked_add(1)?);
+                Some(VersionKey { superseded_by, ordinal: 0 })
+            }
+        }
+    }
+
     /// The key's form on disk.
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];

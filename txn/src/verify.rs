@@ -7,20 +7,27 @@
 //! What is wrong becomes a [`Finding`] of the page on which it stands, whose problem is
 //! [`Malformed`](dynamite_pager::Problem::Malformed) with an [`Inconsistency`] inside.
 
+mod inconsistency;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dynamite_bptree::{Tree, Value};
 use dynamite_pager::{Census, Extent, Finding, PageId, Pager, Problem};
-use thiserror::Error;
 
-use crate::catalog::{Catalog, FIRST_TABLE, HISTORY, NAMES, Retention, SNAPSHOTS, TIMES, TableRecord};
-use crate::error::{Damage, Result};
-use crate::history;
+use crate::catalog::{
+    Catalog, CatalogEntry, FIRST_TABLE, HISTORY, NAMES, Retention, SNAPSHOTS, TIMES, TableRecord,
+};
+use crate::error::{Damage, Result, TxnError};
+use crate::history::{self, Payload};
+use crate::named;
 use crate::names;
-use crate::record::Record;
+use crate::record::{Record, RecordDamage};
 use crate::store::Store;
+use crate::times;
 use crate::txn_id::{TableId, TxnId, VersionKey};
+
+pub use crate::verify::inconsistency::Inconsistency;
 
 /// How far a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,104 +36,6 @@ pub struct Progress {
     pub pages: u64,
     /// Pages of the file.
     pub of_pages: u64,
-}
-
-/// Something in the state of the database that contradicts something else, although each page is in order.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Inconsistency {
-    /// A record that this layer never writes.
-    #[error("table {table}, key {key}: {source}")]
-    Record {
-        /// The table.
-        table: TableId,
-        /// The key, as text.
-        key: String,
-        /// What is wrong.
-        source: Damage,
-    },
-    /// A record that was written after the newest commit.
-    #[error("table {table}, key {key}: written by transaction {created}, the newest is {newest}")]
-    Future {
-        /// The table.
-        table: TableId,
-        /// The key, as text.
-        key: String,
-        /// The transaction that is said to have written it.
-        created: TxnId,
-        /// The newest transaction.
-        newest: TxnId,
-    },
-    /// A record links to a version that no longer is where a snapshot would look for it.
-    #[error(
-        "table {table}, key {key}: the version superseded by {superseded_by} is missing, the horizon is {horizon}"
-    )]
-    MissingVersion {
-        /// The table.
-        table: TableId,
-        /// The key, as text.
-        key: String,
-        /// The transaction that superseded the version.
-        superseded_by: TxnId,
-        /// Versions superseded at or before this may be gone.
-        horizon: TxnId,
-    },
-    /// A long key without the history entry that it belongs to, or the reverse.
-    #[error("a history entry and its long key are not together")]
-    LostKey,
-    /// A history entry about a table that does not exist.
-    #[error("a history entry is about table {table}, which does not exist")]
-    HistoryOfNothing {
-        /// The table.
-        table: TableId,
-    },
-    /// The number of a table's items is not what the catalog says.
-    #[error("table {table} has {found} items, the catalog counts {expected}")]
-    ItemCount {
-        /// The table.
-        table: TableId,
-        /// Items found.
-        found: u64,
-        /// Items counted.
-        expected: u64,
-    },
-    /// The bytes of a table's items are not what the catalog says.
-    #[error("table {table} has {found} bytes of items, the catalog counts {expected}")]
-    ByteCount {
-        /// The table.
-        table: TableId,
-        /// Bytes found.
-        found: u64,
-        /// Bytes counted.
-        expected: u64,
-    },
-    /// A tombstone that no history entry will take away.
-    #[error("table {table}, key {key}: nothing will remove the tombstone of transaction {created}")]
-    LostTombstone {
-        /// The table.
-        table: TableId,
-        /// The key, as text.
-        key: String,
-        /// The transaction that deleted the item.
-        created: TxnId,
-    },
-    /// A name without a table.
-    #[error("the name {name:?} stands for table {table}, which does not exist")]
-    NameOfNothing {
-        /// The name.
-        name: String,
-        /// The table.
-        table: TableId,
-    },
-    /// A table that no name leads to, and that nothing will free.
-    #[error("table {table} has no name, and nothing will free it")]
-    LostTable {
-        /// The table.
-        table: TableId,
-    },
-    /// A catalog entry that means nothing.
-    #[error("a catalog entry means nothing")]
-    CatalogEntry,
 }
 
 /// Checks an open database.
@@ -147,13 +56,25 @@ pub fn verify_pager(pager: &Pager, progress: &mut dyn FnMut(Progress)) -> Result
     let newest = TxnId::from(census.commit());
     let horizon = TxnId(census.roots().horizon);
     let catalog = Catalog::at(&census.roots());
-    let mut tables = BTreeMap::new();
+    let (mut tables, mut next) = (BTreeMap::new(), FIRST_TABLE);
     dynamite_bptree::verify(&mut census, catalog.tree(), &mut |census, page, key, value| {
         match Catalog::decode_entry(key, value.head()) {
-            Some(entry) => tables.extend(entry),
+            Some(CatalogEntry::Table(table, record)) => drop(tables.insert(table, record)),
+            Some(CatalogEntry::NextId(id)) => next = id,
             None => report(census, page, Inconsistency::CatalogEntry),
         }
     });
+    let catalog_page = catalog.tree().root().map_or(PageId(0), |root| root.id);
+    if let Some(highest) = tables.keys().next_back().copied().filter(|highest| *highest >= next) {
+        report(&mut census, catalog_page, Inconsistency::NextTable { next, highest });
+    }
+    let horizons = tables.iter().map(|(table, record)| (Some(*table), record.horizon));
+    for (table, horizon) in [(None, horizon)].into_iter().chain(horizons) {
+        if horizon > newest {
+            let wrong = Inconsistency::FutureHorizon { table, horizon, newest };
+            report(&mut census, catalog_page, wrong);
+        }
+    }
     let mut check = Check {
         pager,
         newest,
@@ -170,7 +91,8 @@ pub fn verify_pager(pager: &Pager, progress: &mut dyn FnMut(Progress)) -> Result
     for (table, record) in tables {
         match table {
             HISTORY => {}
-            TIMES | SNAPSHOTS => dynamite_bptree::verify(&mut census, &record.tree, &mut |_, _, _, _| {}),
+            TIMES => check.times(&mut census, &record.tree),
+            SNAPSHOTS => check.snapshots(&mut census, &record.tree),
             _ => check.table(&mut census, table, &record),
         }
     }
@@ -253,7 +175,7 @@ impl Check<'_> {
         // Keys of 13 bytes hold the long keys of the entries before them.
         let awaited = self.awaits_long_key.take();
         if !rest.is_empty() {
-            if awaited != Some(*at) {
+            if awaited != Some(*at) || rest != [history::KEY_ENTRY] {
                 report(census, page, Inconsistency::LostKey);
             }
             return;
@@ -263,15 +185,36 @@ impl Check<'_> {
         }
         let version_key = *at;
         let at = VersionKey::from_bytes(at);
-        let entry = match history::decode(value) {
-            Ok((entry, _)) => entry,
+        let (mut entry, payload) = match history::decode(value) {
+            Ok(decoded) => decoded,
             Err(_) => {
                 return report(census, page, self.record_damage(HISTORY, key, Damage::HistoryEntry));
             }
         };
         self.awaits_long_key = entry.long_key.then_some(version_key);
-        if !self.tables.contains_key(&entry.table) || owner.is_some_and(|owner| owner != entry.table) {
+        let Some(about) = self.tables.get(&entry.table) else {
             return report(census, page, Inconsistency::HistoryOfNothing { table: entry.table });
+        };
+        // That a table was dropped stands in the common history, whatever keeps the table's versions.
+        let elsewhere = match owner {
+            Some(owner) => owner != entry.table,
+            None => entry.version.is_some() && about.retention != Retention::None,
+        };
+        if elsewhere {
+            return report(census, page, Inconsistency::MisplacedHistory { table: entry.table });
+        }
+        if entry.dropped_table && !about.dropped {
+            report(census, page, Inconsistency::NotDropped { table: entry.table });
+        }
+        let has_payload = !matches!(payload, Payload::Bytes([]));
+        if has_payload && entry.version.is_none() {
+            report(census, page, self.record_damage(HISTORY, key, Damage::HistoryEntry));
+        }
+        // Without its long key, which the next entry must be, nothing can be said about its item.
+        let common = self.tables.get(&HISTORY).map_or(Tree::EMPTY, |history| history.tree);
+        let tree = owner.map_or(common, |_| about.history);
+        if self.load_key(&tree, at, &mut entry).is_none() {
+            return;
         }
         let created = entry.version.map_or(TxnId(0), |version| version.created);
         if created >= at.superseded_by || at.superseded_by > self.newest {
@@ -279,6 +222,10 @@ impl Check<'_> {
             report(census, page, self.record_damage(entry.table, &entry.key, wrong));
         }
         if let Some(version) = entry.version {
+            if version.tombstone && has_payload {
+                let wrong = RecordDamage::TombstonePayload { len: value.len() };
+                report(census, page, self.record_damage(entry.table, &entry.key, wrong.into()));
+            }
             self.link(census, page, entry.table, &entry.key, &version);
         }
         if entry.dropped_table {
@@ -302,6 +249,15 @@ impl Check<'_> {
                 let (created, newest) = (found.created, self.newest);
                 report(census, page, Inconsistency::Future { table, key: text(key), created, newest });
             }
+            if let Value::Spilled { head, .. } = value
+                && head.len() != at
+            {
+                let wrong = RecordDamage::Short { len: at };
+                report(census, page, self.record_damage(table, key, wrong.into()));
+            } else if found.tombstone && value.len() > at {
+                let wrong = RecordDamage::TombstonePayload { len: value.len() - at };
+                report(census, page, self.record_damage(table, key, wrong.into()));
+            }
             self.link(census, page, table, key, &found);
             if found.tombstone {
                 let long = key.len() > history::LONGEST_INLINE_KEY;
@@ -313,11 +269,8 @@ impl Check<'_> {
                 items += 1;
                 bytes += (key.len() + value.len() - at) as u64;
             }
-            if table == NAMES
-                && let Value::Inline(head) = value
-                && !found.tombstone
-            {
-                self.name(census, page, key, found, &head[at..]);
+            if table == NAMES && !found.tombstone {
+                self.name(census, page, key, found, value, at);
             }
         });
         // Of a table that is being freed, part of the items is gone.
@@ -335,14 +288,74 @@ impl Check<'_> {
         }
     }
 
-    fn name(&mut self, census: &mut Census<'_>, page: PageId, name: &[u8], record: Record, payload: &[u8]) {
-        match names::decode(record.created, payload) {
-            Ok(info) if self.tables.contains_key(&info.id) => drop(self.named.insert(info.id)),
-            Ok(info) => {
-                report(census, page, Inconsistency::NameOfNothing { name: text(name), table: info.id });
+    fn name(
+        &mut self,
+        census: &mut Census<'_>,
+        page: PageId,
+        name: &[u8],
+        record: Record,
+        value: &Value<'_>,
+        payload_at: usize,
+    ) {
+        let mut payload = Vec::new();
+        match value {
+            Value::Inline(bytes) => payload.extend_from_slice(&bytes[payload_at..]),
+            // What cannot be read was reported where it stands; which table the name stands for is not known.
+            Value::Spilled { run, .. } => {
+                let read = self.pager.enter().map_err(TxnError::from);
+                let read = read.and_then(|(mut operation, _)| Ok(run.read(&mut operation, &mut payload)?));
+                if read.is_err() {
+                    return;
+                }
             }
-            Err(_) => report(census, page, self.record_damage(NAMES, name, Damage::Name)),
         }
+        let Ok(info) = names::decode(record.created, &payload) else {
+            return report(census, page, self.record_damage(NAMES, name, Damage::Name));
+        };
+        let table = info.id;
+        let known = self.tables.get(&table).filter(|known| !known.dropped && !known.freeing);
+        if known.is_none() {
+            report(census, page, Inconsistency::NameOfNothing { name: text(name), table });
+        } else if !self.named.insert(table) {
+            report(census, page, Inconsistency::NamedTwice { name: text(name), table });
+        }
+    }
+
+    /// The times ascend together with the transactions.
+    fn times(&mut self, census: &mut Census<'_>, tree: &Tree) {
+        let mut last = TxnId(0);
+        dynamite_bptree::verify(census, tree, &mut |census, page, key, value| match times::decode(
+            key,
+            value.head(),
+        ) {
+            Ok((_, txn)) if txn > self.newest => {
+                let (created, newest) = (txn, self.newest);
+                let key = text(key);
+                report(census, page, Inconsistency::Future { table: TIMES, key, created, newest });
+            }
+            Ok((_, txn)) if txn > last => last = txn,
+            _ => report(census, page, self.record_damage(TIMES, key, Damage::Time)),
+        });
+    }
+
+    fn snapshots(&mut self, census: &mut Census<'_>, tree: &Tree) {
+        let (newest, horizon) = (self.newest, self.horizon);
+        dynamite_bptree::verify(census, tree, &mut |census, page, name, value| match named::decode(
+            value.head(),
+        ) {
+            Ok(named) if named.txn > newest => {
+                let (key, created) = (text(name), named.txn);
+                report(census, page, Inconsistency::Future { table: SNAPSHOTS, key, created, newest });
+            }
+            Ok(named) if named.txn < horizon => {
+                let (name, txn) = (text(name), named.txn);
+                report(census, page, Inconsistency::LostSnapshot { name, txn, horizon });
+            }
+            Ok(_) => {}
+            Err(_) => {
+                report(census, page, self.record_damage(SNAPSHOTS, name, Damage::NamedSnapshot));
+            }
+        });
     }
 
     /// Every table has a name, or something that frees it.
@@ -368,17 +381,37 @@ impl Check<'_> {
         if older.superseded_by <= horizon {
             return;
         }
-        let found = self
-            .pager
-            .enter()
-            .map_err(crate::TxnError::from)
-            .and_then(|(mut operation, _)| history::find(&tree, &mut operation, older));
         // What cannot be read was reported where it stands.
-        if let Ok(None) = found {
-            let superseded_by = older.superseded_by;
-            let wrong = Inconsistency::MissingVersion { table, key: text(key), superseded_by, horizon };
-            report(census, page, wrong);
+        let Some(found) = self.find_version(&tree, older) else { return };
+        let (item, superseded_by) = (text(key), older.superseded_by);
+        let wrong = match found {
+            Some(entry) if entry.table != table || entry.key != key => {
+                Inconsistency::ForeignVersion { table, key: item, superseded_by }
+            }
+            Some(history::Entry { version: Some(version), .. }) if version.created < record.created => return,
+            Some(history::Entry { version: Some(version), .. }) => {
+                let source = Damage::ChainOrder { from: record.created, to: version.created };
+                Inconsistency::Record { table, key: item, source }
+            }
+            _ => Inconsistency::MissingVersion { table, key: item, superseded_by, horizon },
+        };
+        report(census, page, wrong);
+    }
+
+    /// The history entry at a place, with its key. `None` if it cannot be read.
+    fn find_version(&self, tree: &Tree, at: VersionKey) -> Option<Option<history::Entry>> {
+        let (mut operation, _) = self.pager.enter().ok()?;
+        let mut found = history::find(tree, &mut operation, at).ok()?;
+        if let Some(entry) = &mut found {
+            history::load_key(tree, &mut operation, at, entry).ok()?;
         }
+        Some(found)
+    }
+
+    /// Looks up an entry's key, if that is long. `None` if it cannot be read.
+    fn load_key(&self, tree: &Tree, at: VersionKey, entry: &mut history::Entry) -> Option<()> {
+        let (mut operation, _) = self.pager.enter().ok()?;
+        history::load_key(tree, &mut operation, at, entry).ok()
     }
 
     fn record_damage(&self, table: TableId, key: &[u8], source: Damage) -> Inconsistency {

@@ -132,11 +132,9 @@ impl<'s> WriteTxn<'s> {
             let value = NewValue { head: &head, body: Body::Bytes(payload) };
             let displaced = record.tree.insert(&mut txn.batch, key, value)?;
             if let Some(old) = old.filter(|old| !old.record.tombstone) {
-                record.items -= 1;
-                record.bytes = record.bytes.saturating_sub(size(key, old.payload_len));
+                record.forget_item(size(key, old.payload_len));
             }
-            record.items += 1;
-            record.bytes += size(key, payload.len());
+            record.count_item(size(key, payload.len()));
             txn.supersede(table, &mut record, key, older, displaced, false)?;
             txn.set_table(table, record);
             Ok(())
@@ -154,8 +152,7 @@ impl<'s> WriteTxn<'s> {
         self.attempt(|txn| {
             let older = txn.link_to(table, Some(&old))?;
             let mut record = txn.record(table)?;
-            record.items -= 1;
-            record.bytes = record.bytes.saturating_sub(size(key, old.payload_len));
+            record.forget_item(size(key, old.payload_len));
             let displaced = if older.link.is_none() {
                 // Nobody but this transaction ever saw the item.
                 record.tree.remove(&mut txn.batch, key)?
@@ -372,13 +369,22 @@ impl<'s> WriteTxn<'s> {
     /// Keeps `count` versions of a chain besides the one that is about to join it, and those that snapshots may need.
     fn trim(&mut self, table: TableId, first: Option<VersionKey>, count: u32) -> Result<Option<VersionKey>> {
         let mut link = first;
+        let mut newer = TxnId(u64::MAX);
         for depth in 1.. {
             let Some(at) = link else { break };
             let Some(entry) = self.find_version(table, at)? else {
                 // Trimmed before: whatever is behind it is gone too.
                 break;
             };
-            link = entry.version.and_then(|version| version.older);
+            link = match entry.version {
+                None => None,
+                Some(version) if version.created < newer => {
+                    newer = version.created;
+                    version.older
+                }
+                // It would go round in circles.
+                Some(version) => return Err(chain_order(table, newer, version.created)),
+            };
             if depth >= count && at.superseded_by <= self.horizon {
                 self.remove_version(table, at, entry.long_key)?;
             }
@@ -523,6 +529,11 @@ struct Link {
     link: Option<VersionKey>,
     /// The version that moves there; otherwise it is forgotten.
     moves: Option<Current>,
+}
+
+/// The error for a chain that does not lead to ever older versions.
+pub(crate) fn chain_order(table: TableId, from: TxnId, to: TxnId) -> TxnError {
+    TxnError::Damaged { table, source: Damage::ChainOrder { from, to } }
 }
 
 fn size(key: &[u8], payload_len: usize) -> u64 {
