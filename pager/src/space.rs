@@ -91,8 +91,8 @@ const CLAIM_EXTENTS: usize = 128;
 const LEAVES_PER_SEARCH: usize = 8;
 /// How many of the lowest extents a hole is chosen from.
 const HOLES_COMPARED: usize = 16;
-/// How many of the lowest extents are looked at to find a run for [`Placement::Together`].
-const RUNS_COMPARED: usize = 1024;
+/// How many of the lowest extents are looked at to find a run for [`Placement::Together`], and how many of the shortest.
+const RUNS_COMPARED: usize = 32;
 /// The shortest run that is worth beginning with for [`Placement::Together`].
 const RUN_PAGES: u32 = 8;
 
@@ -408,11 +408,14 @@ impl Space {
         Ok(longest)
     }
 
+    /// The lowest of the extents that are long enough. Where the lowest ones are too short and many others are not, one of
+    /// the shortest of those.
     fn lowest_run(&self, count: u32) -> Option<Extent> {
         // Most often there is none, and the longest extent tells so at once.
         self.available.longest().filter(|longest| longest.count >= count)?;
         let lowest = self.available.iter().take(RUNS_COMPARED).find(|extent| extent.count >= count);
-        lowest.or_else(|| self.available.shortest(count))
+        lowest
+            .or_else(|| self.available.by_length(count).take(RUNS_COMPARED).min_by_key(|extent| extent.first))
     }
 
     /// Takes `count` pages in a row behind the end of the file.

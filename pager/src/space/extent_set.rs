@@ -99,7 +99,12 @@ impl ExtentSet {
 
     /// The shortest extent of at least `count` pages, the lowest of those.
     pub(crate) fn shortest(&self, count: u32) -> Option<Extent> {
-        self.by_length.range((count, 0)..).next().map(by_length)
+        self.by_length(count).next()
+    }
+
+    /// The extents of at least `count` pages, the shortest first, and of the same length the lowest.
+    pub(crate) fn by_length(&self, count: u32) -> impl Iterator<Item = Extent> {
+        self.by_length.range((count, 0)..).map(by_length)
     }
 
     /// The longest extent.
@@ -122,25 +127,28 @@ impl ExtentSet {
 
 /// Merges two ascending sequences of extents into one, ascending, that has what touches or overlaps as one extent.
 pub(crate) fn union(
-    left: impl Iterator<Item = Extent>,
-    right: impl Iterator<Item = Extent>,
+    mut left: impl Iterator<Item = Extent>,
+    mut right: impl Iterator<Item = Extent>,
 ) -> impl Iterator<Item = Extent> {
-    let (mut left, mut right) = (left.fuse(), right.fuse());
-    let (mut left_head, mut right_head) = (left.next(), right.next());
-    let mut pop = move || match (left_head, right_head) {
-        (Some(low), Some(high)) if high < low => std::mem::replace(&mut right_head, right.next()),
-        (Some(_), _) => std::mem::replace(&mut left_head, left.next()),
-        (None, _) => std::mem::replace(&mut right_head, right.next()),
-    };
-    let mut pending = pop();
+    // Where the next extent begins and ends. Behind the last one comes one that begins behind all pages.
+    const NONE: (u64, u64) = (u64::MAX, u64::MAX);
+    let bounds = |extent: Option<Extent>| extent.map_or(NONE, |extent| (extent.first.0.into(), extent.end()));
+    let (mut low, mut high) = (bounds(left.next()), bounds(right.next()));
     std::iter::from_fn(move || {
-        let Extent { first, count } = pending?;
-        let mut end = u64::from(first.0) + u64::from(count);
+        let first = low.0.min(high.0);
+        if first == NONE.0 {
+            return None;
+        }
+        let mut end = first;
         loop {
-            pending = pop();
-            match pending {
-                Some(next) if u64::from(next.first.0) <= end => end = end.max(next.end()),
-                _ => return Some(Extent { first, count: (end - u64::from(first.0)) as u32 }),
+            if low.0 <= end {
+                end = end.max(low.1);
+                low = bounds(left.next());
+            } else if high.0 <= end {
+                end = end.max(high.1);
+                high = bounds(right.next());
+            } else {
+                return Some(Extent { first: PageId(first as u32), count: (end - first) as u32 });
             }
         }
     })
