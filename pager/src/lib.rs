@@ -45,7 +45,7 @@ pub mod stats;
 
 pub mod error;
 
-mod sync;
+pub mod sync;
 
 pub use crate::census::{Census, Finding, Problem, Severity};
 pub use crate::commit::published::State;

@@ -1,7 +1,10 @@
 //! The one door to locks and atomics: parking_lot and std in the shipped build, loom's under `--cfg loom`, so that
 //! the loom models in `loom-tests/` explore the very types that ship.
 //!
-//! Only what two threads touch without a lock between them has to come from here. Reference counts may be std's.
+//! Only what two threads touch without a lock between them has to come from here. Reference counts may be std's. The locks
+//! are public for the layers above, so that there is one door.
+
+use std::time::Duration;
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
@@ -10,14 +13,14 @@ pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, 
 pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 #[cfg(not(loom))]
-pub(crate) use parking_lot::MutexGuard;
+pub use parking_lot::MutexGuard;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::MutexGuard;
+pub use loom::sync::MutexGuard;
 
 /// A mutex without poisoning.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T> {
+pub struct Mutex<T> {
     #[cfg(not(loom))]
     inner: parking_lot::Mutex<T>,
     #[cfg(loom)]
@@ -25,14 +28,16 @@ pub(crate) struct Mutex<T> {
 }
 
 impl<T> Mutex<T> {
-    pub(crate) fn new(value: T) -> Mutex<T> {
+    /// A mutex that nobody holds.
+    pub fn new(value: T) -> Mutex<T> {
         #[cfg(not(loom))]
         return Mutex { inner: parking_lot::Mutex::new(value) };
         #[cfg(loom)]
         return Mutex { inner: loom::sync::Mutex::new(value) };
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    /// Waits until nobody else holds the mutex.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         #[cfg(not(loom))]
         return self.inner.lock();
         #[cfg(loom)]
@@ -42,7 +47,7 @@ impl<T> Mutex<T> {
 
 /// A condition variable for [`Mutex`].
 #[derive(Debug, Default)]
-pub(crate) struct Condvar {
+pub struct Condvar {
     #[cfg(not(loom))]
     inner: parking_lot::Condvar,
     #[cfg(loom)]
@@ -50,7 +55,8 @@ pub(crate) struct Condvar {
 }
 
 impl Condvar {
-    pub(crate) fn new() -> Condvar {
+    /// A condition variable that nobody waits for.
+    pub fn new() -> Condvar {
         #[cfg(not(loom))]
         return Condvar { inner: parking_lot::Condvar::new() };
         #[cfg(loom)]
@@ -58,7 +64,7 @@ impl Condvar {
     }
 
     /// Gives the mutex back, waits for a notification, and takes it again. Wakes up spuriously at times.
-    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         #[cfg(not(loom))]
         {
             let mut guard = guard;
@@ -69,7 +75,28 @@ impl Condvar {
         return self.inner.wait(guard).expect("loom's mutexes are poisoned only by a failed model");
     }
 
-    pub(crate) fn notify_all(&self) {
+    /// Waits for a notification, but not longer than `limit`. Loom knows no time: there the limit passes at once.
+    pub fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Duration) -> MutexGuard<'a, T> {
+        #[cfg(not(loom))]
+        {
+            let mut guard = guard;
+            self.inner.wait_for(&mut guard, limit);
+            guard
+        }
+        #[cfg(loom)]
+        {
+            let _ = limit;
+            guard
+        }
+    }
+
+    /// Wakes one of those who wait.
+    pub fn notify_one(&self) {
+        self.inner.notify_one();
+    }
+
+    /// Wakes all who wait.
+    pub fn notify_all(&self) {
         self.inner.notify_all();
     }
 }

@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::txn_id::TxnId;
+use dynamite_pager::sync::{Condvar, Mutex, MutexGuard};
 
 /// With more writers than these nobody waits for company.
 const PATIENT_WRITERS: usize = 8;

@@ -61,8 +61,6 @@ pub mod clock;
 
 pub mod error;
 
-mod sync;
-
 pub use dynamite_bptree::MAX_KEY;
 pub use dynamite_pager::{Access, Durability, IoChoice, Stats};
 

@@ -13,8 +13,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::sync::Mutex;
 use crate::txn_id::{TableId, TxnId};
+use dynamite_pager::sync::Mutex;
 
 /// The snapshots that are held.
 #[derive(Debug, Default)]

@@ -39,11 +39,11 @@ use crate::group_commit::GroupCommit;
 use crate::read_txn::ReadTxn;
 use crate::reclaim::Sweep;
 use crate::snapshot::Registry;
-use crate::sync::Mutex;
 use crate::tasks::{Tasks, Worker};
 use crate::times;
 use crate::txn_id::{TableId, TxnId};
 use crate::write_txn::WriteTxn;
+use dynamite_pager::sync::Mutex;
 
 /// How to open a database.
 #[derive(Clone, Debug)]
