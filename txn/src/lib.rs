@@ -61,13 +61,13 @@ pub mod clock;
 
 pub mod error;
 
-pub use dynamite_bptree::MAX_KEY;
-pub use dynamite_pager::{Access, Durability, IoChoice, Stats};
+pub use dynamite_bptree::{MAX_KEY, TreeError};
+pub use dynamite_pager::{Access, Durability, IoChoice, PagerError, Stats, disk};
 
 pub use crate::catalog::Retention;
 pub use crate::clock::{Clock, ManualClock};
 pub use crate::error::{Damage, Result, TxnError};
-pub use crate::long_scan::Scan;
+pub use crate::long_scan::{Portions, Scan};
 pub use crate::named::NamedSnapshot;
 pub use crate::names::TableInfo;
 pub use crate::read_txn::{ReadTxn, TableStats};

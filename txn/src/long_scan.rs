@@ -18,10 +18,32 @@ use crate::txn_id::{TableId, TxnId};
 const FIRST_PORTION: usize = 16 << 10;
 const LARGEST_PORTION: usize = 256 << 10;
 
-/// The items of a range, as a snapshot sees them. See the [module](self).
+/// What a scan fetches its portions from: a state that stays what it is from one portion to the next.
+pub trait Portions {
+    /// Visits the items of a range, in order, until `visit` breaks off. Returns whether it did.
+    fn portion(
+        &mut self,
+        table: TableId,
+        range: &Range<&[u8]>,
+        visit: &mut dyn FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool>;
+}
+
+impl Portions for Snapshot {
+    fn portion(
+        &mut self,
+        table: TableId,
+        range: &Range<&[u8]>,
+        visit: &mut dyn FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.read()?.scan(table, range, Access::Scan, visit)
+    }
+}
+
+/// The items of a range, as a snapshot (or whatever else it is given) sees them. See the [module](self).
 #[derive(Debug)]
-pub struct Scan {
-    snapshot: Snapshot,
+pub struct Scan<S = Snapshot> {
+    source: S,
     table: TableId,
     /// What is left of the range behind the portion at hand.
     rest: Range,
@@ -44,8 +66,15 @@ struct StoredRow {
 impl Snapshot {
     /// The items of a range, one after the other.
     pub fn scan(&self, table: TableId, range: Range) -> Scan {
+        Scan::new(self.clone(), table, range)
+    }
+}
+
+impl<S: Portions> Scan<S> {
+    /// The items of a range, one after the other.
+    pub fn new(source: S, table: TableId, range: Range) -> Scan<S> {
         Scan {
-            snapshot: self.clone(),
+            source,
             table,
             rest: range,
             bytes: Vec::new(),
@@ -55,9 +84,7 @@ impl Snapshot {
             exhausted: false,
         }
     }
-}
 
-impl Scan {
     /// The next item. After an error the scan may be asked again, and goes on where it was.
     // A lending iterator: the row borrows from the scan.
     #[allow(clippy::should_implement_trait)]
@@ -78,11 +105,11 @@ impl Scan {
     }
 
     fn fetch(&mut self) -> Result<()> {
-        let Scan { snapshot, table, rest, bytes, rows, portion, .. } = self;
+        let Scan { source, table, rest, bytes, rows, portion, .. } = self;
         bytes.clear();
         rows.clear();
         self.next_row = 0;
-        let broke_off = snapshot.read()?.scan(*table, &rest.borrow(), Access::Scan, |row| {
+        let broke_off = source.portion(*table, &rest.borrow(), &mut |row| {
             let key = bytes.len();
             bytes.extend_from_slice(row.key);
             let payload = bytes.len();

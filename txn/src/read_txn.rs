@@ -99,6 +99,16 @@ impl<'s> ReadTxn<'s> {
         view.scan(&mut self.operation, range, access, visit)
     }
 
+    /// Whether there is such a table, as this read sees it.
+    #[inline]
+    pub fn has(&mut self, table: TableId) -> Result<bool> {
+        match self.view(table) {
+            Ok(_) => Ok(true),
+            Err(TxnError::NoSuchTable { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Looks up a table by its name.
     pub fn table(&mut self, name: &[u8]) -> Result<Option<TableInfo>> {
         let view = self.view(NAMES)?;

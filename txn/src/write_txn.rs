@@ -209,6 +209,15 @@ impl<'s> WriteTxn<'s> {
         Ok(true)
     }
 
+    /// Whether there is such a table, as this transaction has left it.
+    pub fn has(&mut self, table: TableId) -> Result<bool> {
+        match self.view(table) {
+            Ok(_) => Ok(true),
+            Err(TxnError::NoSuchTable { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Looks up a table by its name.
     pub fn table(&mut self, name: &[u8]) -> Result<Option<TableInfo>> {
         let view = self.view(NAMES)?;
