@@ -30,6 +30,9 @@ mod ring;
 pub mod sim;
 
 #[cfg(feature = "sim")]
+pub mod gated;
+
+#[cfg(feature = "sim")]
 mod sim_medium;
 
 #[cfg(feature = "reference")]

@@ -2,101 +2,15 @@
 
 mod common;
 
-use std::io;
-use std::sync::Arc;
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 
 use common::*;
+use dynamite_pager::disk::gated::GatedDisk;
 use dynamite_pager::disk::sim::DiskSim;
-use dynamite_pager::disk::{Backend, Disk, PageRead, PageWrite};
-use dynamite_pager::{Page, PageId};
 use dynamite_txn::{Durability, Retention, Store, TableId, TxnId};
 
-/// A disk whose flushes wait while its gate is shut.
-#[derive(Debug)]
-struct GatedDisk {
-    disk: DiskSim,
-    gate: Mutex<Gate>,
-    moved: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Gate {
-    shut: bool,
-    waiting: usize,
-}
-
-impl GatedDisk {
-    fn new() -> Arc<GatedDisk> {
-        Arc::new(GatedDisk { disk: DiskSim::new(1), gate: Mutex::default(), moved: Condvar::new() })
-    }
-
-    fn shut(&self) {
-        self.gate.lock().unwrap().shut = true;
-    }
-
-    fn open(&self) {
-        self.gate.lock().unwrap().shut = false;
-        self.moved.notify_all();
-    }
-
-    /// Until somebody stands before the gate.
-    fn wait_for_a_flush(&self) {
-        let gate = self.gate.lock().unwrap();
-        drop(self.moved.wait_while(gate, |gate| gate.waiting == 0).unwrap());
-    }
-}
-
-impl Disk for GatedDisk {
-    fn read_page(&self, id: PageId, page: &mut Page) -> io::Result<()> {
-        self.disk.read_page(id, page)
-    }
-
-    fn read_batch(&self, reads: &mut [PageRead<'_>]) {
-        self.disk.read_batch(reads);
-    }
-
-    fn write_batch(&self, writes: &[PageWrite<'_>]) -> io::Result<()> {
-        self.disk.write_batch(writes)
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        let mut gate = self.gate.lock().unwrap();
-        gate.waiting += 1;
-        self.moved.notify_all();
-        let mut gate = self.moved.wait_while(gate, |gate| gate.shut).unwrap();
-        gate.waiting -= 1;
-        drop(gate);
-        self.disk.flush()
-    }
-
-    fn byte_len(&self) -> io::Result<u64> {
-        self.disk.byte_len()
-    }
-
-    fn grow(&self, page_count: u64) -> io::Result<()> {
-        self.disk.grow(page_count)
-    }
-
-    fn write_zeros(&self, first: PageId, count: u32) -> io::Result<()> {
-        self.disk.write_zeros(first, count)
-    }
-
-    fn truncate(&self, page_count: u64) -> io::Result<()> {
-        self.disk.truncate(page_count)
-    }
-
-    fn drop_cache(&self) -> io::Result<()> {
-        self.disk.drop_cache()
-    }
-
-    fn backend(&self) -> Backend {
-        self.disk.backend()
-    }
-}
-
 fn store() -> (Arc<GatedDisk>, Store, TableId) {
-    let disk = GatedDisk::new();
+    let disk = GatedDisk::new(DiskSim::new(1));
     let store = options().create_on(disk.clone(), DATABASE_ID).unwrap();
     let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None)).unwrap();
     store.write(|txn| txn.put(table, b"key", b"old")).unwrap();
