@@ -5,3 +5,5 @@
 //! `types`, `number` and `value` are the data model; `key_codec` and `item_codec` are how it is stored.
 
 #![forbid(unsafe_code)]
+
+pub mod number;
