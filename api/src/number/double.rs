@@ -1,14 +1,12 @@
 //! Numbers from and to doubles.
 //!
-//! A double becomes the decimal that is written with the fewest digits among those that are read back as that double: 0.1
-//! is `0.1`, and not the 55 digits of the binary fraction. A number becomes the double that is nearest to it, the
-//! even one of two.
-
-use std::fmt::{self, Write};
+//! A double becomes the decimal with the fewest digits among those that are read back as that double: 0.1 is `0.1`, and
+//! not the 55 digits of the binary fraction. Of several the nearest is taken, and the even one of two, as serde_json,
+//! JavaScript and Python print it. A number becomes the double that is nearest to it, the even one of two.
 
 use super::powers::digit_count;
 use super::text::write_digits;
-use super::{Number, NumberError};
+use super::{MAX_DIGITS, Number, NumberError};
 
 /// The powers of ten that are doubles.
 const EXACT_POWERS: [f64; 23] = [
@@ -68,12 +66,17 @@ impl Number {
     /// The nearest double by way of `<coefficient>e<exponent>`, which the standard library rounds correctly.
     #[cold]
     fn to_f64_by_text(self) -> f64 {
-        let mut buffer = Buffer::new();
-        let digits = digit_count(self.coefficient()) as usize;
-        write_digits(self.coefficient(), &mut buffer.bytes[..digits]);
-        buffer.len = digits;
-        write!(buffer, "e{}", self.exponent).expect("38 digits and an exponent fit");
-        let magnitude: f64 = buffer.as_str().parse().expect("digits and an exponent are a double");
+        let mut text = *b"00000000000000000000000000000000000000e+000";
+        let (coefficient, exponent) = text.split_at_mut(MAX_DIGITS as usize);
+        write_digits(self.coefficient(), coefficient);
+        if self.exponent < 0 {
+            exponent[1] = b'-';
+        }
+        write_digits(self.exponent.unsigned_abs().into(), &mut exponent[2..]);
+        // Zeros in front would be read one by one.
+        let start = (MAX_DIGITS - digit_count(self.coefficient())) as usize;
+        let text = std::str::from_utf8(&text[start..]).expect("digits and an exponent are ASCII");
+        let magnitude: f64 = text.parse().expect("digits and an exponent are a double");
         if self.negative { -magnitude } else { magnitude }
     }
 }
@@ -92,7 +95,7 @@ impl TryFrom<f64> for Number {
             return Ok(Number::from(integer));
         }
         check_finite(value)?;
-        parse_formatted(format_args!("{value:e}"))
+        Number::parse(zmij::Buffer::new().format_finite(value))
     }
 }
 
@@ -104,7 +107,7 @@ impl TryFrom<f32> for Number {
     /// [`NotFinite`](NumberError::NotFinite); every finite `f32` is in range.
     fn try_from(value: f32) -> Result<Number, NumberError> {
         check_finite(f64::from(value))?;
-        parse_formatted(format_args!("{value:e}"))
+        Number::parse(zmij::Buffer::new().format_finite(value))
     }
 }
 
@@ -114,36 +117,5 @@ fn check_finite(value: f64) -> Result<(), NumberError> {
         f64::INFINITY => Err(NumberError::NotFinite { name: "Infinity" }),
         f64::NEG_INFINITY => Err(NumberError::NotFinite { name: "-Infinity" }),
         _ => Err(NumberError::NotFinite { name: "NaN" }),
-    }
-}
-
-fn parse_formatted(formatted: fmt::Arguments<'_>) -> Result<Number, NumberError> {
-    let mut buffer = Buffer::new();
-    buffer.write_fmt(formatted).expect("17 digits and an exponent fit");
-    Number::parse(buffer.as_str())
-}
-
-/// Text on the stack: 38 digits or a double, with an exponent.
-struct Buffer {
-    bytes: [u8; 48],
-    len: usize,
-}
-
-impl Buffer {
-    fn new() -> Buffer {
-        Buffer { bytes: [b'0'; 48], len: 0 }
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.len]).expect("only ASCII was written")
-    }
-}
-
-impl Write for Buffer {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len + text.len();
-        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
     }
 }

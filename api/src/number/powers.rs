@@ -57,13 +57,16 @@ pub(super) fn without_trailing_zeros_u64(mut value: u64) -> (u64, u32) {
     if !value.is_multiple_of(10) {
         return (value, zeros);
     }
-    for step in [16, 8, 4, 2, 1] {
-        let power = POWERS_OF_TEN[step as usize] as u64;
-        if value.is_multiple_of(power) {
-            value /= power;
-            zeros += step;
-        }
+    // Written out, since dividing by a constant is a multiplication.
+    macro_rules! take_off {
+        ($($step:literal)*) => {$(
+            if value.is_multiple_of(const { 10u64.pow($step) }) {
+                value /= const { 10u64.pow($step) };
+                zeros += $step;
+            }
+        )*};
     }
+    take_off!(16 8 4 2 1);
     (value, zeros)
 }
 
