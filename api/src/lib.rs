@@ -6,4 +6,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod types;
+
 pub mod number;
