@@ -9,3 +9,5 @@
 pub mod types;
 
 pub mod number;
+
+pub mod key_codec;

@@ -1,19 +1,20 @@
 //! Numbers: decimals of up to 38 significant digits, exact, as DynamoDB has them.
 //!
-//! A [`Number`] is ±coefficient · 10^exponent in 24 bytes, copied like an integer. All arithmetic is exact: what does not
-//! fit is an error, never a rounded value. `0.1` stays `0.1`, and 9007199254740993 is not 9007199254740992.
+//! A [`Number`] is ±coefficient · 10^exponent in 24 bytes, copied like an integer. All arithmetic is exact: what does
+//! not fit is an error, never a rounded value. `0.1` stays `0.1`, and 9007199254740993 is not 9007199254740992.
 //!
 //! # Invariants
 //!
-//! 1. The coefficient has at most 38 digits and does not end in a zero; zero is `0 · 10^0`, without a sign. So equal numbers
-//!    have equal fields, and `Eq` and `Hash` are those of the fields.
+//! 1. The coefficient has at most 38 digits and does not end in a zero; zero is `0 · 10^0`, without a sign. So equal
+//!    numbers have equal fields, and `Eq` and `Hash` are those of the fields.
 //! 2. The leading digit stands at 10^-130 ..= 10^125. So the exponent is -167 ..= 125, and every number is a normal
 //!    double when it is rounded to one.
 //!
 //! # The modules, in reading order
 //!
 //! `parse` and `text` are how a number is read and written, `integer` and `double` the binary numbers that it comes from
-//! and goes to, `sum` its arithmetic; `powers` are what they count with, and `error` is what does not fit.
+//! and goes to, `floor` what keys are made of, `sum` the arithmetic; `powers` and `wide` are what they count with, and
+//! `error` is what does not fit.
 
 mod parse;
 
@@ -23,15 +24,21 @@ mod integer;
 
 mod double;
 
+mod floor;
+
 mod sum;
 
 mod powers;
+
+mod wide;
 
 mod error;
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Neg;
+
+pub(crate) use floor::Floor;
 
 pub use error::NumberError;
 

@@ -288,7 +288,9 @@ proptest! {
             prop_assert_eq!(Number::from(unsigned).to_i64(), i64::try_from(unsigned).ok());
         }
         let wide = wide >> 2;
-        prop_assert_eq!(Number::try_from(wide).ok().map(|number| number.to_string()), Some(wide.to_string()).filter(|text| text.trim_start_matches('-').trim_end_matches('0').len() <= 38));
+        let text = wide.to_string();
+        let fits = text.trim_start_matches('-').trim_end_matches('0').len() <= 38;
+        prop_assert_eq!(Number::try_from(wide).ok().map(|number| number.to_string()), fits.then_some(text));
         prop_assert_eq!(Number::try_from(wide.unsigned_abs()), Number::from_parts(false, wide.unsigned_abs(), 0));
         prop_assert_eq!(Number::from(byte).to_i64(), Some(byte.into()));
     }
@@ -316,8 +318,11 @@ proptest! {
         (any::<i32>(), 0i32..12).prop_map(|(integer, digits)| f64::from(integer) / 10f64.powi(digits)),
         any::<f64>(),
     ]) {
-        let naive = if double.is_finite() { Naive::parse(&shortest!(double)).unwrap().check() } else {
-            Err(NumberError::NotFinite { name: if double.is_nan() { "NaN" } else if double > 0.0 { "Infinity" } else { "-Infinity" } })
+        let naive = match double {
+            f64::INFINITY => Err(NumberError::NotFinite { name: "Infinity" }),
+            f64::NEG_INFINITY => Err(NumberError::NotFinite { name: "-Infinity" }),
+            double if double.is_nan() => Err(NumberError::NotFinite { name: "NaN" }),
+            double => Naive::parse(&shortest!(double)).unwrap().check(),
         };
         let number = Number::try_from(double);
         prop_assert_eq!(number.as_ref().map(Naive::of), naive.as_ref().cloned());

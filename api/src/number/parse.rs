@@ -6,7 +6,8 @@
 //! exponent = ( "e" | "E" ) [ "+" | "-" ] at least one of "0" ..= "9"
 //! ```
 //!
-//! Nothing may stand around it, no space either. Zeros at either end do not count as digits, and zero may have any exponent.
+//! Nothing may stand around it, no space either. Zeros at either end do not count as digits, and zero may have any
+//! exponent.
 
 use std::str::FromStr;
 

@@ -1,7 +1,10 @@
-//! Powers of ten, and what is counted with them.
+//! Powers of ten and five, and what is counted with them.
 
 /// 10^0 ..= 10^38: the powers of ten that 128 bits hold.
 const POWERS_OF_TEN: [u128; 39] = powers(10);
+
+/// 5^0 ..= 5^55: the powers of five that 128 bits hold.
+const POWERS_OF_FIVE: [u128; 56] = powers(5);
 
 const fn powers<const N: usize>(base: u128) -> [u128; N] {
     let mut powers = [1; N];
@@ -23,6 +26,12 @@ pub(super) fn power_of_ten(exponent: u32) -> u128 {
 #[inline]
 pub(super) fn checked_power_of_ten(exponent: u32) -> Option<u128> {
     POWERS_OF_TEN.get(exponent as usize).copied()
+}
+
+/// 5^`exponent`, if 128 bits hold it.
+#[inline]
+pub(super) fn checked_power_of_five(exponent: u32) -> Option<u128> {
+    POWERS_OF_FIVE.get(exponent as usize).copied()
 }
 
 /// Decimal digits of `value`; zero has none.

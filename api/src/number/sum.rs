@@ -29,9 +29,10 @@ impl Number {
         let (upper, lower) = if self.exponent >= other.exponent { (self, other) } else { (other, self) };
         let shift = (upper.exponent() - lower.exponent()) as u32;
 
-        // The upper coefficient with zeros at its end, so that both have the lower exponent. If 128 bits do not hold that, it is beyond
-        // 3.4E+38 units of the lower exponent and the lower coefficient below 1E+38, so the result is beyond 2.4E+38
-        // units; and `shift` is not 0, so the digit of the units is the lower one's, which is not zero: that is 39 digits.
+        // The upper coefficient with zeros at its end, so that both have the lower exponent. If 128 bits do not hold
+        // that, it is beyond 3.4E+38 units of the lower exponent, and the lower coefficient below 1E+38, so the result
+        // is beyond 2.4E+38 units. And `shift` is not 0 then, so the digit of the units is the lower one's, which is
+        // not zero: that is 39 digits.
         let above = checked_power_of_ten(shift).and_then(|power| upper.coefficient().checked_mul(power));
         let above = above.ok_or(NumberError::Inexact)?;
         let below = lower.coefficient();
