@@ -5,3 +5,9 @@
 //! `types`, `number` and `value` are the data model; `key_codec` and `item_codec` are how it is stored.
 
 #![forbid(unsafe_code)]
+
+pub mod types;
+
+pub mod number;
+
+pub mod key_codec;
