@@ -11,14 +11,10 @@ use crate::error::Result;
 use crate::node::Node;
 use crate::overflow::Overflow;
 use crate::pages::{Pages, with_node};
+use crate::read_ahead::ReadAhead;
 use crate::search::{child_of, search_any};
 use crate::tree::Tree;
 use crate::value::Value;
-
-/// Children asked for ahead at first.
-const WINDOW_FIRST: usize = 8;
-/// Children asked for ahead at the most.
-const WINDOW_MOST: usize = 64;
 
 /// An entry of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +55,7 @@ enum Place {
 
 /// Which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
+pub(crate) enum Direction {
     Forward,
     Backward,
 }
@@ -220,20 +216,18 @@ impl<'p, P: Pages> Cursor<'p, P> {
     /// Moves the path to the neighbouring leaf. `false` if there is none.
     fn move_leaf(&mut self, direction: Direction) -> Result<bool> {
         let inner = &self.path[..self.path.len() - 1];
-        let can_move = |step: &Step| match direction {
-            Forward => step.slot + 1 < step.count,
-            Backward => step.slot > 0,
-        };
-        let Some(depth) = inner.iter().rposition(can_move) else { return Ok(false) };
+        let Some(depth) = inner.iter().rposition(|step| step.can_move(direction)) else { return Ok(false) };
         self.next_path.clear();
         self.next_path.extend_from_slice(&self.path[..=depth]);
-        let turn = &mut self.next_path[depth];
-        turn.slot = if direction == Forward { turn.slot + 1 } else { turn.slot - 1 };
+        self.next_path[depth].move_on(direction);
         for depth in depth..self.path.len() - 1 {
             let step = self.next_path[depth];
             let level = self.tree.level - depth as u8;
-            if level == 1 {
-                self.read_ahead(step, direction)?;
+            if level == 1 && self.access == Access::Scan {
+                let wanted = self.ahead.wanted(self.pages, &self.next_path, self.tree.level, direction);
+                if !wanted.is_empty() {
+                    self.pages.prefetch(wanted);
+                }
             }
             let (ptr, from_end) = (step.ptr, direction == Backward);
             let child = with_node(self.pages, ptr, level, self.access, |node| node.child(step.slot))?;
@@ -252,23 +246,6 @@ impl<'p, P: Pages> Cursor<'p, P> {
         std::mem::swap(&mut self.path, &mut self.next_path);
         self.place = Place::Found;
     }
-
-    /// Asks for the children that a scan will come to.
-    fn read_ahead(&mut self, parent: Step, direction: Direction) -> Result<()> {
-        if self.access != Access::Scan {
-            return Ok(());
-        }
-        let Some(distances) = self.ahead.wanted(parent, direction) else { return Ok(()) };
-        let children: Vec<PagePtr> = with_node(self.pages, parent.ptr, 1, self.access, |node| {
-            let slot = |distance: usize| match direction {
-                Forward => parent.slot + distance,
-                Backward => parent.slot - distance,
-            };
-            distances.map(|distance| node.child(slot(distance))).collect()
-        })?;
-        self.pages.prefetch(&children);
-        Ok(())
-    }
 }
 
 /// Loads a byte of each cache line of a page that is about to be read from end to end: rows stand in it in any order, so the
@@ -280,52 +257,11 @@ fn load_lines(page: &Page) {
 }
 
 /// The slot with which a node is entered from one of its ends; of a leaf, the gap.
-fn end_slot(node: Node<'_>, from_end: bool) -> usize {
+pub(crate) fn end_slot(node: Node<'_>, from_end: bool) -> usize {
     match (from_end, node.is_leaf()) {
         (false, _) => 0,
         (true, true) => node.len(),
         (true, false) => node.len() - 1,
-    }
-}
-
-/// How far ahead of a scan children were asked for.
-#[derive(Clone, Copy, Debug)]
-struct ReadAhead {
-    direction: Direction,
-    parent: Option<PagePtr>,
-    /// The slot up to which children were asked for, counted from the end where the scan began.
-    until: usize,
-    window: usize,
-}
-
-impl Default for ReadAhead {
-    fn default() -> Self {
-        ReadAhead { direction: Forward, parent: None, until: 0, window: WINDOW_FIRST }
-    }
-}
-
-impl ReadAhead {
-    /// The children to be asked for, by their distance from the one that is entered now.
-    fn wanted(&mut self, parent: Step, direction: Direction) -> Option<std::ops::Range<usize>> {
-        if direction != self.direction {
-            *self = ReadAhead { direction, ..ReadAhead::default() };
-        }
-        let (done, left) = match direction {
-            Forward => (parent.slot, parent.count - 1 - parent.slot),
-            Backward => (parent.count - 1 - parent.slot, parent.slot),
-        };
-        if self.parent != Some(parent.ptr) {
-            (self.parent, self.until) = (Some(parent.ptr), done);
-        }
-        let asked = self.until.saturating_sub(done);
-        let most = self.window.min(left);
-        // Asking for few at a time would make small requests.
-        if asked >= most || asked > self.window / 2 {
-            return None;
-        }
-        self.until = done + most;
-        self.window = (2 * self.window).min(WINDOW_MOST);
-        Some(asked + 1..most + 1)
     }
 }
 
@@ -365,5 +301,24 @@ impl Rows<'_> {
         }
         *self.gap = if self.direction == Forward { slot + 1 } else { slot };
         Some(Entry { key: self.key, value: self.node.value(slot) })
+    }
+}
+
+impl Step {
+    /// Whether the page has a child beyond this one.
+    pub(crate) fn can_move(&self, direction: Direction) -> bool {
+        match direction {
+            Forward => self.slot + 1 < self.count,
+            Backward => self.slot > 0,
+        }
+    }
+
+    /// The slot beyond this one, which there is.
+    pub(crate) fn neighbour(&self, direction: Direction) -> usize {
+        if direction == Forward { self.slot + 1 } else { self.slot - 1 }
+    }
+
+    pub(crate) fn move_on(&mut self, direction: Direction) {
+        self.slot = self.neighbour(direction);
     }
 }

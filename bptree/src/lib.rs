@@ -71,6 +71,8 @@ mod rebalance;
 
 mod cursor;
 
+mod read_ahead;
+
 mod multi_get;
 
 mod overflow;

@@ -261,12 +261,12 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
         let recorder = record(Access::Scan, backwards, 30_000);
         let sizes: Vec<usize> = recorder.asked.iter().map(Vec::len).collect();
         assert_eq!(sizes[0], 8);
-        assert_eq!(sizes.iter().max(), Some(&64));
-        // Half a window at a time, at the least, unless the parent ends.
-        assert!(sizes.len() < 60, "{sizes:?}");
+        // Half a window at a time, also over the end of a parent: only the first few and the last are smaller.
+        let small = sizes.iter().filter(|size| **size < 32).count();
+        assert!(small <= 4 && sizes.len() < 40, "{sizes:?}");
         let mut asked: Vec<PagePtr> = recorder.asked.concat();
         let leaves = 30_000 / 37;
-        assert!(asked.len() > leaves * 9 / 10, "asked for {} of {leaves} leaves", asked.len());
+        assert!(asked.len() >= leaves, "asked for {} of {leaves} leaves and their parents", asked.len());
         // Each is read after it was asked for, once.
         assert!(asked.iter().all(|ptr| recorder.read.contains(ptr)));
         asked.sort_by_key(|ptr| ptr.id);

@@ -1,11 +1,12 @@
-//! Read-ahead: a thread that brings in pages before they are asked for.
+//! Read-ahead: threads that bring in pages before they are asked for.
 //!
 //! A request outlives the call that makes it, and often the operation too. So it has an epoch slot of its own, which
 //! inherits the operation epoch of the operation: the page ids in it are not given out again before it is done.
 //! What it reads passes the same checks, and goes the same way, as what is read on demand ([`crate::pool::read_many`]).
 //!
-//! Nothing here may slow down those who read on demand. A request never waits; when too much is queued it is dropped. The
-//! thread begins with the first request, and ends with the pool. Should it die, requests are dropped from then on.
+//! Nothing here may slow down those who read on demand. A request never waits; when too much is queued it is dropped. There are
+//! two threads, so that the device works on one request while the pages of another are verified. They begin with
+//! the first request, and end with the pool. Should one die, requests are dropped from then on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +24,10 @@ const QUEUED_PAGES: usize = 1024;
 /// Requests in the queue, at the most. Each one has a slot, which every scan of the epochs looks at.
 const QUEUED_REQUESTS: usize = 64;
 
-/// The queue, and its thread.
+/// The threads, by their names.
+const THREADS: [&str; 2] = ["dynamite-ahead", "dynamite-ahead2"];
+
+/// The queue, and its threads.
 #[derive(Debug)]
 pub(crate) struct ReadAhead {
     queue: Mutex<Queue>,
@@ -34,8 +38,8 @@ pub(crate) struct ReadAhead {
 struct Queue {
     requests: VecDeque<Request>,
     pages: usize,
-    thread: Option<JoinHandle<()>>,
-    /// The pool is going, or the thread is gone. No requests are taken.
+    threads: Vec<JoinHandle<()>>,
+    /// The pool is going, or a thread is gone. No requests are taken.
     closed: bool,
 }
 
@@ -61,20 +65,24 @@ impl ReadAhead {
     /// Queues what there is room for. `operation` is the slot of the operation that asks.
     pub(crate) fn request(&self, pool: &Arc<Shared>, operation: &Slot, ptrs: impl Iterator<Item = PagePtr>) {
         let mut queue = self.queue.lock();
-        let room = QUEUED_PAGES - queue.pages;
+        // In a small pool what is read far ahead would be evicted before it is wanted.
+        let room = QUEUED_PAGES.min(pool.frames.count() / 4).saturating_sub(queue.pages);
         if queue.closed || room == 0 || queue.requests.len() == QUEUED_REQUESTS {
             return;
         }
-        if queue.thread.is_none() {
-            let pool = pool.clone();
-            match std::thread::Builder::new().name("dynamite-ahead".into()).spawn(move || run(&pool)) {
-                Ok(thread) => queue.thread = Some(thread),
-                Err(error) => {
-                    // Reads still work, one by one.
-                    tracing::warn!(%error, "no read-ahead: its thread cannot be started");
-                    queue.closed = true;
-                    return;
+        if queue.threads.is_empty() {
+            for name in THREADS {
+                let pool = pool.clone();
+                match std::thread::Builder::new().name(name.into()).spawn(move || run(&pool)) {
+                    Ok(thread) => queue.threads.push(thread),
+                    // One will do.
+                    Err(error) => tracing::warn!(%error, "a thread of the read-ahead cannot be started"),
                 }
+            }
+            if queue.threads.is_empty() {
+                // Reads still work, one by one.
+                queue.closed = true;
+                return;
             }
         }
         let mut ptrs: Vec<_> = ptrs.take(room).collect();
@@ -84,25 +92,24 @@ impl ReadAhead {
         let slot = Some(pool.epochs.lease_heir(operation));
         queue.requests.push_back(Request { ptrs, epoch: HeldEpoch { epochs: pool.epochs.clone(), slot } });
         drop(queue);
-        self.changed.notify_all();
+        self.changed.notify_one();
     }
 
-    /// Drops all requests, and waits for the thread to end.
+    /// Drops all requests, and waits for the threads to end.
     pub(crate) fn stop(&self) {
-        let thread = self.close();
-        if let Some(thread) = thread {
+        for thread in self.close() {
             // A panic of the thread was reported where it happened.
             let _ = thread.join();
         }
     }
 
-    fn close(&self) -> Option<JoinHandle<()>> {
+    fn close(&self) -> Vec<JoinHandle<()>> {
         let mut queue = self.queue.lock();
         queue.closed = true;
         queue.pages = 0;
         queue.requests.clear();
         self.changed.notify_all();
-        queue.thread.take()
+        std::mem::take(&mut queue.threads)
     }
 
     /// Waits for a request. `None` when no more will come.
@@ -121,7 +128,7 @@ impl ReadAhead {
     }
 }
 
-/// The thread.
+/// What each thread does.
 fn run(pool: &Arc<Shared>) {
     /// Leaves no request behind whose epoch would be held for ever.
     struct Close<'a>(&'a ReadAhead);
