@@ -159,7 +159,7 @@ impl Number {
 
     /// A number of at most 20 digits whose exponent is so near to zero that it cannot be out of range.
     #[inline]
-    fn short(negative: bool, coefficient: u64, exponent: i32) -> Number {
+    pub(crate) fn short(negative: bool, coefficient: u64, exponent: i32) -> Number {
         debug_assert!((-100..=100).contains(&exponent));
         if coefficient == 0 {
             return Number::ZERO;

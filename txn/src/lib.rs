@@ -77,8 +77,3 @@ pub use crate::store::{Options, Snapshot, Store};
 pub use crate::txn_id::{TableId, TxnId, VersionKey};
 pub use crate::visibility::ItemVersion;
 pub use crate::write_txn::{MAX_PAYLOAD, WriteTxn};
-
-/// The code in the README holds too.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;

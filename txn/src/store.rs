@@ -66,6 +66,12 @@ impl Options {
         }
     }
 
+    /// Takes the time from another clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Options {
+        self.clock = clock;
+        self
+    }
+
     /// Bytes of the buffer pool; see [`dynamite_pager::Options::cache_bytes`].
     pub fn cache_bytes(mut self, bytes: usize) -> Options {
         self.pager = self.pager.cache_bytes(bytes);

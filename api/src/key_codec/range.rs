@@ -43,6 +43,11 @@ impl KeyPrefix {
         KeyPrefix::default()
     }
 
+    /// What begins with these values, which are encoded already.
+    pub(crate) fn of_encoded(values: Vec<u8>) -> KeyPrefix {
+        KeyPrefix { bytes: values }
+    }
+
     /// The prefix and one more value.
     #[must_use]
     pub fn with(mut self, value: KeyValue<'_>) -> KeyPrefix {

@@ -1,0 +1,44 @@
+//! The database, one operation a file.
+//!
+//! [`DynaMite`] is the handle. Its operations are builders that end in `execute`, or in `iter` for results that are streamed.
+//! [`Snapshot`] and [`Transaction`] have the same read operations: a builder is generic over the [`Source`] that it reads.
+//!
+//! # The modules, in reading order
+//!
+//! `options` opens a database, `database` is the handle; `table` and `tables` are what is known of tables; `source` is where a read
+//! looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `delete`, `query` and `scan` (which share `walk`),
+//! `batch`, `snapshot`, `transact`.
+
+mod batch;
+mod clock;
+mod database;
+mod delete;
+mod get;
+mod key;
+mod options;
+mod put;
+mod query;
+mod scan;
+mod snapshot;
+mod source;
+mod table;
+mod tables;
+mod transact;
+mod walk;
+
+pub use dynamite_txn::{Durability, IoChoice, Stats};
+
+pub use crate::api::batch::{BatchGet, BatchWrite};
+pub use crate::api::database::DynaMite;
+pub use crate::api::delete::DeleteItem;
+pub use crate::api::get::{GetItem, GetItemVersioned, VersionedItem};
+pub use crate::api::key::IntoAttribute;
+pub use crate::api::options::Builder;
+pub use crate::api::put::IntoItem;
+pub use crate::api::query::Query;
+pub use crate::api::scan::Scan;
+pub use crate::api::snapshot::Snapshot;
+pub use crate::api::source::Source;
+pub use crate::api::tables::{CreateTable, TableDescription};
+pub use crate::api::transact::Transaction;
+pub use crate::api::walk::{Iter, Page};

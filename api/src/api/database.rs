@@ -1,0 +1,115 @@
+//! The handle of an open database.
+
+use std::sync::Arc;
+
+use dynamite_txn::{Durability, Stats, Store, WriteTxn};
+
+use crate::api::options::Builder;
+use crate::api::table::TableCache;
+use crate::error::Result;
+
+/// An open database. Clones share it; it closes when the last one, and the last snapshot, is gone. All methods may be called
+/// from many threads: readers never wait for writers, and writers that commit at the same time share one flush.
+///
+/// ```
+/// use dynamite_core::api::DynaMite;
+/// use dynamite_core::types::KeyType;
+/// use serde_json::json;
+///
+/// # fn main() -> Result<(), dynamite_core::Error> {
+/// let db = DynaMite::in_memory()?;
+/// db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+/// db.put_item("users", json!({"user_id": "alice", "name": "Alice", "age": 30}))?;
+///
+/// let item = db.get_item("users").partition_key("alice").execute()?;
+/// assert_eq!(item.unwrap()["name"], "Alice");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct DynaMite {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the handles of a database share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) tables: TableCache,
+    pub(crate) durability: Durability,
+}
+
+impl Shared {
+    /// Runs a write and commits it.
+    pub(crate) fn write<R>(&self, body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
+        self.store.write_with(self.durability, body)
+    }
+}
+
+impl DynaMite {
+    pub(crate) fn new(store: Store, durability: Durability) -> DynaMite {
+        DynaMite { shared: Arc::new(Shared { store, tables: TableCache::default(), durability }) }
+    }
+
+    /// Creates a database in a new file, with the settings that suit most; see [`Builder::create`].
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir_in(std::env::var("CARGO_TARGET_TMPDIR").unwrap_or(".".into()))?;
+    /// # let path = directory.path().join("my_database.db");
+    /// use dynamite_core::Error;
+    /// use dynamite_core::api::DynaMite;
+    ///
+    /// let db = DynaMite::create(&path)?;
+    /// db.close()?;
+    /// assert!(matches!(DynaMite::create(&path), Err(Error::AlreadyExists { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create(path: impl AsRef<std::path::Path>) -> Result<DynaMite> {
+        Builder::new().create(path)
+    }
+
+    /// Opens the database in a file; see [`Builder::open`].
+    pub fn open(path: impl AsRef<std::path::Path>) -> Result<DynaMite> {
+        Builder::new().open(path)
+    }
+
+    /// Opens the database in a file, or creates it; see [`Builder::open_or_create`].
+    pub fn open_or_create(path: impl AsRef<std::path::Path>) -> Result<DynaMite> {
+        Builder::new().open_or_create(path)
+    }
+
+    /// Creates a database in memory, gone with its last handle.
+    pub fn in_memory() -> Result<DynaMite> {
+        Builder::new().in_memory()
+    }
+
+    /// Begins to say how a database is to be opened.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Makes every write so far durable: those with [`Durability::Eventual`] that may not be yet.
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.shared.store.flush()?)
+    }
+
+    /// Collects all the garbage that there is (old versions that nobody can see any more, pages of dropped tables) and
+    /// sizes the file. The background does it anyway, by and by.
+    pub fn maintain(&self) -> Result<()> {
+        Ok(self.shared.store.maintain()?)
+    }
+
+    /// What the storage engine did so far, and on what.
+    pub fn stats(&self) -> Stats {
+        self.shared.store.stats()
+    }
+
+    /// Makes everything durable, marks the file as cleanly closed and gives it free, and says whether that worked. With
+    /// other handles or snapshots about it makes everything durable, and the last of them closes the file.
+    pub fn close(self) -> Result<()> {
+        match Arc::try_unwrap(self.shared) {
+            Ok(shared) => Ok(shared.store.close()?),
+            Err(shared) => Ok(shared.store.flush()?),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Deleting one item.
+
+use crate::api::database::DynaMite;
+use crate::api::key::{IntoAttribute, KeyArguments};
+use crate::api::put::{check_version, known};
+use crate::api::source::Target;
+use crate::error::Result;
+
+/// An item that is about to be deleted; [`DynaMite::delete_item`] begins, [`execute`](DeleteItem::execute) ends.
+#[derive(Debug)]
+#[must_use = "nothing is deleted before execute"]
+pub struct DeleteItem<'a, T> {
+    target: &'a T,
+    table: &'a str,
+    key: KeyArguments,
+    expected: Option<u64>,
+}
+
+impl DynaMite {
+    /// Begins to delete an item.
+    ///
+    /// ```
+    /// use dynamite_core::{api::DynaMite, types::KeyType};
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+    /// let version = db.put_item("users", json!({"user_id": "alice"}))?;
+    /// assert!(db.delete_item("users").partition_key("alice").if_version(version).execute()?);
+    /// assert!(!db.delete_item("users").partition_key("alice").execute()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn delete_item<'a>(&'a self, table: &'a str) -> DeleteItem<'a, DynaMite> {
+        DeleteItem::new(self, table)
+    }
+}
+
+impl<'a, T: Target> DeleteItem<'a, T> {
+    pub(crate) fn new(target: &'a T, table: &'a str) -> Self {
+        DeleteItem { target, table, key: KeyArguments::default(), expected: None }
+    }
+
+    /// The partition key of the item.
+    pub fn partition_key(mut self, value: impl IntoAttribute) -> Self {
+        self.key.partition(value);
+        self
+    }
+
+    /// The sort key of the item, if its table has one.
+    pub fn sort_key(mut self, value: impl IntoAttribute) -> Self {
+        self.key.sort(value);
+        self
+    }
+
+    /// Deletes only if the item has this version.
+    pub fn if_version(mut self, version: u64) -> Self {
+        self.expected = Some(version);
+        self
+    }
+
+    /// Deletes the item. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableNotFound`](crate::Error::TableNotFound), [`Error::Validation`](crate::Error::Validation) for a key
+    /// that does not fit the table, [`Error::VersionConflict`](crate::Error::VersionConflict).
+    pub fn execute(self) -> Result<bool> {
+        self.target.write(|tables, txn| {
+            let table = known(tables, txn, self.table)?;
+            let key = self.key.encode(&table)?;
+            check_version(txn, &table, &key, self.expected)?;
+            Ok(txn.delete(table.id, &key)?)
+        })
+    }
+}

@@ -1,0 +1,409 @@
+//! Keys: what users give as keys, made into stored keys and ranges of them, and back.
+
+use std::ops::Bound;
+
+use dynamite_txn::Range;
+use serde_json::Value;
+
+use crate::api::table::Table;
+use crate::error::{Error, Invalid, Result};
+use crate::item_codec::{ItemView, ValueView};
+use crate::key_codec::{self, KeyDamage, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
+use crate::number::Number;
+use crate::types::{KeyAttribute, KeyType};
+use crate::value::{AttributeType, AttributeValue, Item};
+
+/// What can be given as the value of a key: strings, numbers, bytes, JSON and exact attribute values. What cannot be converted
+/// (NaN, say) is an error of the operation's `execute`.
+pub trait IntoAttribute: Sized {
+    /// The attribute value.
+    fn into_attribute(self) -> Result<AttributeValue>;
+
+    /// Hands the value to `with` as that of a key, or `None` if it is of no type that keys have.
+    #[doc(hidden)]
+    fn with_key_value<R>(self, with: impl FnOnce(Option<KeyValue<'_>>) -> R) -> Result<R> {
+        let value = self.into_attribute()?;
+        Ok(with(key_value(&value)))
+    }
+}
+
+/// For what is a key's value as it stands, and need not be copied.
+macro_rules! borrowed {
+    ($($type:ty => |$value:ident| $key_value:expr),*) => {$(
+        impl IntoAttribute for $type {
+            fn into_attribute(self) -> Result<AttributeValue> {
+                Ok(self.into())
+            }
+
+            fn with_key_value<R>(self, with: impl FnOnce(Option<KeyValue<'_>>) -> R) -> Result<R> {
+                let $value = self;
+                Ok(with(Some($key_value)))
+            }
+        }
+    )*};
+}
+
+borrowed!(
+    &str => |text| KeyValue::S(text),
+    String => |text| KeyValue::S(&text),
+    &String => |text| KeyValue::S(text),
+    &[u8] => |bytes| KeyValue::B(bytes),
+    Vec<u8> => |bytes| KeyValue::B(&bytes),
+    Number => |number| KeyValue::N(number)
+);
+
+macro_rules! converted {
+    ($($type:ty)*) => {$(
+        impl IntoAttribute for $type {
+            fn into_attribute(self) -> Result<AttributeValue> {
+                Ok(AttributeValue::from(self))
+            }
+        }
+    )*};
+}
+
+converted!(i8 i16 i32 i64 u8 u16 u32 u64 bool AttributeValue);
+
+macro_rules! perhaps_converted {
+    ($($type:ty)*) => {$(
+        impl IntoAttribute for $type {
+            fn into_attribute(self) -> Result<AttributeValue> {
+                Ok(AttributeValue::try_from(self).map_err(Invalid::Number)?)
+            }
+        }
+    )*};
+}
+
+perhaps_converted!(f32 f64 i128 u128);
+
+impl IntoAttribute for usize {
+    fn into_attribute(self) -> Result<AttributeValue> {
+        // No target has larger ones.
+        (self as u64).into_attribute()
+    }
+}
+
+impl<const N: usize> IntoAttribute for &[u8; N] {
+    fn into_attribute(self) -> Result<AttributeValue> {
+        self[..].into_attribute()
+    }
+}
+
+impl IntoAttribute for &AttributeValue {
+    fn into_attribute(self) -> Result<AttributeValue> {
+        Ok(self.clone())
+    }
+
+    fn with_key_value<R>(self, with: impl FnOnce(Option<KeyValue<'_>>) -> R) -> Result<R> {
+        Ok(with(key_value(self)))
+    }
+}
+
+impl IntoAttribute for Value {
+    fn into_attribute(self) -> Result<AttributeValue> {
+        Ok(AttributeValue::try_from(self)?)
+    }
+}
+
+impl IntoAttribute for &Value {
+    fn into_attribute(self) -> Result<AttributeValue> {
+        self.clone().into_attribute()
+    }
+
+    fn with_key_value<R>(self, with: impl FnOnce(Option<KeyValue<'_>>) -> R) -> Result<R> {
+        match self {
+            Value::String(text) => text.with_key_value(with),
+            other => other.clone().with_key_value(with),
+        }
+    }
+}
+
+/// The key of an item, as the caller gave it: encoded at once, and held against the table later.
+#[derive(Debug, Default)]
+pub(crate) struct KeyArguments {
+    /// The encoded partition key, and the encoded sort key behind it.
+    bytes: Vec<u8>,
+    partition: Option<Part>,
+    sort: Option<Part>,
+    /// What could not be converted. In a box, since it is large and seldom there.
+    error: Option<Box<Error>>,
+}
+
+/// What is known of a part of the key.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// `None` for a value of a type that no key has.
+    key_type: Option<KeyType>,
+    encoded_len: usize,
+    within_limits: bool,
+}
+
+impl Part {
+    fn encode(value: Option<KeyValue<'_>>, role: KeyRole, bytes: &mut Vec<u8>) -> Part {
+        let Some(value) = value else {
+            return Part { key_type: None, encoded_len: 0, within_limits: true };
+        };
+        let start = bytes.len();
+        value.encode_into(bytes);
+        Part {
+            key_type: Some(value.key_type()),
+            encoded_len: bytes.len() - start,
+            within_limits: value.check_limits(role, "", None).is_ok(),
+        }
+    }
+}
+
+impl KeyArguments {
+    pub(crate) fn of(partition: impl IntoAttribute) -> KeyArguments {
+        let mut key = KeyArguments::default();
+        key.partition(partition);
+        key
+    }
+
+    pub(crate) fn of_both(partition: impl IntoAttribute, sort: impl IntoAttribute) -> KeyArguments {
+        let mut key = KeyArguments::of(partition);
+        key.sort(sort);
+        key
+    }
+
+    pub(crate) fn partition(&mut self, value: impl IntoAttribute) {
+        // A sort key that was given before it moves behind it; a partition key that was, is forgotten.
+        let old = self.partition.map_or(0, |part| part.encoded_len);
+        let sort = self.bytes.split_off(old);
+        self.bytes.clear();
+        let KeyArguments { bytes, .. } = self;
+        match value.with_key_value(|value| Part::encode(value, KeyRole::Partition, bytes)) {
+            Ok(part) => self.partition = Some(part),
+            Err(error) => self.error = Some(Box::new(error)),
+        }
+        self.bytes.extend(sort);
+    }
+
+    pub(crate) fn sort(&mut self, value: impl IntoAttribute) {
+        let partition = self.partition.map_or(0, |part| part.encoded_len);
+        self.bytes.truncate(partition);
+        let KeyArguments { bytes, .. } = self;
+        match value.with_key_value(|value| Part::encode(value, KeyRole::Sort, bytes)) {
+            Ok(part) => self.sort = Some(part),
+            Err(error) => self.error = Some(Box::new(error)),
+        }
+    }
+
+    /// The stored key. It must have exactly the parts that the table's key has.
+    pub(crate) fn encode(self, table: &Table) -> Result<Vec<u8>> {
+        if let Some(error) = self.error {
+            return Err(*error);
+        }
+        let parts = [
+            (Some(table.keys.partition_key()), self.partition, KeyRole::Partition),
+            (table.keys.sort_key(), self.sort, KeyRole::Sort),
+        ];
+        let mut at = 0;
+        for (attribute, part, role) in parts {
+            match (attribute, part) {
+                (Some(attribute), Some(part)) if part.key_type == Some(attribute.key_type()) => {
+                    check_part(attribute, part, role, &self.bytes[at..])?;
+                    at += part.encoded_len;
+                }
+                (None, None) => {}
+                _ => return Err(Invalid::KeySchema.into()),
+            }
+        }
+        Ok(self.bytes)
+    }
+
+    /// All keys that begin with the partition key, which is the only part that there may be.
+    fn prefix(self, table: &Table) -> Result<KeyPrefix> {
+        if let Some(error) = self.error {
+            return Err(*error);
+        }
+        let attribute = table.keys.partition_key();
+        let missing = || Invalid::MissingPartitionKey { name: attribute.name().to_owned() };
+        let part = self.partition.ok_or_else(missing)?;
+        if part.key_type != Some(attribute.key_type()) {
+            return Err(Invalid::ConditionType.into());
+        }
+        check_part(attribute, part, KeyRole::Partition, &self.bytes)?;
+        Ok(KeyPrefix::of_encoded(self.bytes))
+    }
+}
+
+/// Refuses an empty part, or one that is too long.
+fn check_part(attribute: &KeyAttribute, part: Part, role: KeyRole, encoded: &[u8]) -> Result<()> {
+    if part.within_limits {
+        return Ok(());
+    }
+    let (value, _) = key_codec::decode(encoded).map_err(|_| Invalid::KeySchema)?;
+    Ok(value.borrow().check_limits(role, attribute.name(), None).map_err(Invalid::Key)?)
+}
+
+/// The stored key of an item, from the item's own attributes.
+pub(crate) fn of_item(table: &Table, item: &[u8]) -> Result<Vec<u8>> {
+    let view = ItemView::new(item).map_err(|damage| table.damaged(damage))?;
+    let mut key = Vec::new();
+    for (attribute, role) in table.keys.attributes().zip([KeyRole::Partition, KeyRole::Sort]) {
+        let found = view.get(attribute.name()).map_err(|damage| table.damaged(damage))?;
+        let found = found.ok_or_else(|| Invalid::MissingKey { name: attribute.name().to_owned() })?;
+        let value = viewed(table, found, attribute.key_type())?.ok_or_else(|| Invalid::KeyTypeMismatch {
+            name: attribute.name().to_owned(),
+            expected: attribute.key_type(),
+            actual: found.attribute_type().as_str(),
+        })?;
+        value.check_limits(role, attribute.name(), None).map_err(Invalid::Key)?;
+        value.encode_into(&mut key);
+    }
+    Ok(key)
+}
+
+/// A stored value as a key's, if it has this type.
+fn viewed<'a>(table: &Table, value: ValueView<'a>, key_type: KeyType) -> Result<Option<KeyValue<'a>>> {
+    match key_type {
+        KeyType::String => value.as_str().map(|text| text.map(KeyValue::S)),
+        KeyType::Number => value.as_number().map(|number| number.map(KeyValue::N)),
+        KeyType::Binary => Ok(value.as_bytes().map(KeyValue::B)),
+    }
+    .map_err(|damage| table.damaged(damage))
+}
+
+/// A value as a key's, if it is of a type that keys have.
+fn key_value(value: &AttributeValue) -> Option<KeyValue<'_>> {
+    match value {
+        AttributeValue::S(text) => Some(KeyValue::S(text)),
+        AttributeValue::N(number) => Some(KeyValue::N(*number)),
+        AttributeValue::B(bytes) => Some(KeyValue::B(bytes)),
+        _ => None,
+    }
+}
+
+/// A value as a key's, if it has this type.
+fn key_value_of(value: &AttributeValue, key_type: KeyType) -> Option<KeyValue<'_>> {
+    key_value(value).filter(|value| value.key_type() == key_type)
+}
+
+/// A condition on the sort key.
+#[derive(Debug)]
+pub(crate) enum SortCondition {
+    Eq(AttributeValue),
+    Lt(AttributeValue),
+    Le(AttributeValue),
+    Gt(AttributeValue),
+    Ge(AttributeValue),
+    Between(AttributeValue, AttributeValue),
+    BeginsWith(AttributeValue),
+}
+
+/// The stored keys of a partition, as far as they meet a condition.
+pub(crate) fn partition_range(
+    table: &Table,
+    partition: KeyArguments,
+    condition: Option<SortCondition>,
+) -> Result<Range> {
+    let prefix = partition.prefix(table)?;
+    let Some(condition) = condition else { return Ok(prefix.all().into()) };
+
+    let attribute = table.keys.sort_key().ok_or(Invalid::NoSortKey)?;
+    let typed = |value| -> Result<KeyValue<'_>> {
+        let value = key_value_of(value, attribute.key_type()).ok_or(Invalid::ConditionType)?;
+        value.check_limits(KeyRole::Sort, attribute.name(), None).map_err(Invalid::Key)?;
+        Ok(value)
+    };
+    let range = match &condition {
+        SortCondition::Eq(value) => prefix.sort_eq(typed(value)?),
+        SortCondition::Lt(value) => prefix.sort_lt(typed(value)?),
+        SortCondition::Le(value) => prefix.sort_le(typed(value)?),
+        SortCondition::Gt(value) => prefix.sort_gt(typed(value)?),
+        SortCondition::Ge(value) => prefix.sort_ge(typed(value)?),
+        SortCondition::Between(lower, upper) => {
+            let (from, to) = (typed(lower)?, typed(upper)?);
+            if from > to {
+                return Err(Invalid::BetweenOrder { lower: show(lower), upper: show(upper) }.into());
+            }
+            prefix.sort_between(from, to)
+        }
+        // Every string begins with the empty one, so that is no error here.
+        SortCondition::BeginsWith(value) => match (value.attribute_type(), attribute.key_type()) {
+            (AttributeType::N, _) => return Err(Invalid::BeginsWithNumber.into()),
+            (_, key_type) => {
+                let value = key_value_of(value, key_type).ok_or(Invalid::ConditionType)?;
+                prefix.sort_begins_with(value).ok_or(Invalid::BeginsWithNumber)?
+            }
+        },
+    };
+    Ok(range.into())
+}
+
+/// A value as DynamoDB's messages show it.
+fn show(value: &AttributeValue) -> String {
+    let letter = value.attribute_type();
+    match value {
+        AttributeValue::S(text) => format!("{{{letter}:{text}}}"),
+        AttributeValue::N(number) => format!("{{{letter}:{number}}}"),
+        other => format!("{{{letter}:{}}}", Value::from(other.clone())),
+    }
+}
+
+/// Makes a range begin behind a key, in its direction: the key where the page before ended, as an encoded item. Returns the
+/// stored key.
+pub(crate) fn start_behind(table: &Table, range: &mut Range, start: &[u8]) -> Result<Vec<u8>> {
+    let view = ItemView::new(start).map_err(|damage| table.damaged(damage))?;
+    if view.iter().count() != table.keys.attributes().count() {
+        return Err(Invalid::StartKey.into());
+    }
+    let key = of_item(table, start).map_err(|_| Invalid::StartKey)?;
+    let inside = |bound: &Bound<Vec<u8>>, beyond: fn(&[u8], &[u8]) -> bool| match bound {
+        Bound::Unbounded => true,
+        Bound::Included(end) => key == *end || !beyond(&key, end),
+        Bound::Excluded(end) => key != *end && !beyond(&key, end),
+    };
+    if !inside(&range.from, |key, from| key < from) || !inside(&range.to, |key, to| key > to) {
+        return Err(Invalid::StartKeyOutside.into());
+    }
+    let bound = if range.reverse { &mut range.to } else { &mut range.from };
+    *bound = Bound::Excluded(key.clone());
+    Ok(key)
+}
+
+/// The key's attributes, from a stored key.
+pub(crate) fn to_value(table: &Table, key: &[u8]) -> Result<Value> {
+    let types = table.keys.attributes().map(KeyAttribute::key_type);
+    let values = key_codec::decode_all(key, types).map_err(|damage| table.damaged(damage))?;
+    let names = table.keys.attributes().map(|attribute| attribute.name().to_owned());
+    Ok(Value::from(AttributeValue::M(names.zip(values.into_iter().map(owned)).collect::<Item>())))
+}
+
+fn owned(value: OwnedKeyValue) -> AttributeValue {
+    match value {
+        OwnedKeyValue::S(text) => AttributeValue::S(text),
+        OwnedKeyValue::N(number) => AttributeValue::N(number),
+        OwnedKeyValue::B(bytes) => AttributeValue::B(bytes),
+    }
+}
+
+/// The partition key within a stored key.
+pub(crate) fn partition_of(key: &[u8]) -> Result<&[u8], KeyDamage> {
+    let rest = key_codec::skip(key)?;
+    Ok(&key[..key.len() - rest.len()])
+}
+
+/// The value of a stored partition key.
+pub(crate) fn partition_to_value(table: &Table, partition: &[u8]) -> Result<Value> {
+    let (value, _) = key_codec::decode(partition).map_err(|damage| table.damaged(damage))?;
+    Ok(Value::from(owned(value)))
+}
+
+/// The stored keys whose partition key, a string or binary, begins so.
+pub(crate) fn partitions_beginning_with(table: &Table, prefix: &str) -> Result<Range> {
+    let all = KeyPrefix::new();
+    let range = match table.keys.partition_key().key_type() {
+        KeyType::String => all.sort_begins_with(KeyValue::S(prefix)),
+        KeyType::Binary => all.sort_begins_with(KeyValue::B(prefix.as_bytes())),
+        KeyType::Number if prefix.is_empty() => Some(all.all()),
+        KeyType::Number => None,
+    };
+    Ok(range.ok_or(Invalid::BeginsWithNumber)?.into())
+}
+
+/// The bound behind all keys of a stored partition key.
+pub(crate) fn behind_partition(partition: Vec<u8>) -> Bound<Vec<u8>> {
+    Bound::Included(KeyPrefix::of_encoded(partition).all().end)
+}

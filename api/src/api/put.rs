@@ -1,0 +1,161 @@
+//! Putting one item, and what can be put.
+
+use dynamite_txn::WriteTxn;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api::database::DynaMite;
+use crate::api::key;
+use crate::api::source::{Reading, Target};
+use crate::api::table::{Table, TableCache};
+use crate::error::{Error, Result};
+use crate::item_codec;
+use crate::value::Item;
+
+/// What can be put as an item: a JSON object, or an [`Item`] of exact attribute values, owned or borrowed. Values of one's
+/// own types go through [`DynaMite::put_item_from`].
+pub trait IntoItem: sealed::Encode {}
+
+mod sealed {
+    use crate::error::Result;
+
+    pub trait Encode {
+        /// The item's stored form, within the limits of items.
+        fn encode(&self) -> Result<Vec<u8>>;
+    }
+}
+
+pub(crate) use sealed::Encode;
+
+impl IntoItem for Value {}
+
+impl Encode for Value {
+    fn encode(&self) -> Result<Vec<u8>> {
+        Ok(item_codec::encode_json(self)?)
+    }
+}
+
+impl IntoItem for Item {}
+
+impl Encode for Item {
+    fn encode(&self) -> Result<Vec<u8>> {
+        Ok(item_codec::encode(self)?)
+    }
+}
+
+impl<T: IntoItem + ?Sized> IntoItem for &T {}
+
+impl<T: Encode + ?Sized> Encode for &T {
+    fn encode(&self) -> Result<Vec<u8>> {
+        (**self).encode()
+    }
+}
+
+impl DynaMite {
+    /// Puts an item in place of whatever has its key. Returns its version.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableNotFound`]; [`Error::Validation`] if the item lacks an attribute of the key, or has one of another
+    /// type; [`Error::Value`] and [`Error::ItemTooLarge`] for what is no item.
+    ///
+    /// Cost: an encoding, two to three descents of the table's tree, and a commit, whose flush is shared with all writers that
+    /// commit at the same time.
+    pub fn put_item(&self, table: &str, item: impl IntoItem) -> Result<u64> {
+        put(self, table, item, None)
+    }
+
+    /// Puts an item if the one in its place still has the version that is expected: `Some(v)`. With `Some(0)` only if there is none,
+    /// with `None` in any case. Returns the new version.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::VersionConflict`], and those of [`put_item`](DynaMite::put_item).
+    ///
+    /// ```
+    /// use dynamite_core::{Error, api::DynaMite, types::KeyType};
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+    /// let first = db.put_item_versioned("users", json!({"user_id": "alice", "age": 30}), Some(0))?;
+    /// let second = db.put_item_versioned("users", json!({"user_id": "alice", "age": 31}), Some(first))?;
+    ///
+    /// let late = db.put_item_versioned("users", json!({"user_id": "alice", "age": 32}), Some(first));
+    /// assert!(matches!(late, Err(Error::VersionConflict { expected, actual })
+    ///     if expected == first && actual == Some(second)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put_item_versioned(&self, table: &str, item: impl IntoItem, expected: Option<u64>) -> Result<u64> {
+        put(self, table, item, expected)
+    }
+
+    /// Puts a value of a type of one's own, which serde makes an item, without a [`Value`] in between.
+    ///
+    /// ```
+    /// use dynamite_core::{api::DynaMite, types::KeyType};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    /// struct User { user_id: String, age: u32 }
+    ///
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+    /// let alice = User { user_id: "alice".into(), age: 30 };
+    /// db.put_item_from("users", &alice)?;
+    /// let found: Option<User> = db.get_item("users").partition_key("alice").execute_as()?;
+    /// assert_eq!(found, Some(alice));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put_item_from(&self, table: &str, item: &(impl Serialize + ?Sized)) -> Result<u64> {
+        put_from(self, table, item)
+    }
+}
+
+pub(crate) fn put(
+    target: &impl Target,
+    table: &str,
+    item: impl IntoItem,
+    expected: Option<u64>,
+) -> Result<u64> {
+    put_encoded(target, table, &item.encode()?, expected)
+}
+
+pub(crate) fn put_from(target: &impl Target, table: &str, item: &(impl Serialize + ?Sized)) -> Result<u64> {
+    put_encoded(target, table, &item_codec::to_bytes(item)?, None)
+}
+
+fn put_encoded(target: &impl Target, table: &str, item: &[u8], expected: Option<u64>) -> Result<u64> {
+    target.write(|tables, txn| {
+        let table = known(tables, txn, table)?;
+        let key = key::of_item(&table, item)?;
+        check_version(txn, &table, &key, expected)?;
+        txn.put(table.id, &key, item)?;
+        Ok(txn.id().0)
+    })
+}
+
+/// Looks up the table that is written to.
+pub(crate) fn known(
+    tables: &TableCache,
+    txn: &mut WriteTxn<'_>,
+    name: &str,
+) -> Result<std::sync::Arc<Table>> {
+    tables.with(&mut Reading::Write(txn), name, |table, _| Ok(table.clone()))
+}
+
+/// Refuses a write that expected another version of what stands under the key.
+pub(crate) fn check_version(
+    txn: &mut WriteTxn<'_>,
+    table: &Table,
+    key: &[u8],
+    expected: Option<u64>,
+) -> Result<()> {
+    let Some(expected) = expected else { return Ok(()) };
+    let actual = txn.get(table.id, key, |version, _| version.0)?;
+    if expected == actual.unwrap_or(0) { Ok(()) } else { Err(Error::VersionConflict { expected, actual }) }
+}

@@ -1,0 +1,157 @@
+//! Snapshots: a consistent view of all tables, for as long as it is held.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dynamite_txn::{Portions, Range, Row, TableId, TxnError};
+
+use crate::api::batch::BatchGet;
+use crate::api::database::DynaMite;
+use crate::api::get::{GetItem, GetItemVersioned};
+use crate::api::query::Query;
+use crate::api::scan::Scan;
+use crate::api::source::{ReadFrom, Reading, Source};
+use crate::api::table::{Table, TableCache};
+use crate::api::tables::{self, TableDescription};
+use crate::error::Result;
+
+/// All tables as they were at one moment. Costs what changes while it is held, and not what exists: versions that it sees
+/// are kept for it. Clones share it.
+///
+/// ```
+/// use dynamite_core::api::DynaMite;
+/// use dynamite_core::types::KeyType;
+/// use serde_json::json;
+///
+/// # fn main() -> Result<(), dynamite_core::Error> {
+/// # let db = DynaMite::in_memory()?;
+/// # db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+/// db.put_item("users", json!({"user_id": "alice", "age": 30}))?;
+/// let snapshot = db.snapshot()?;
+/// db.put_item("users", json!({"user_id": "alice", "age": 31}))?;
+///
+/// let then = snapshot.get_item("users").partition_key("alice").execute()?.unwrap();
+/// let now = db.get_item("users").partition_key("alice").execute()?.unwrap();
+/// assert_eq!((&then["age"], &now["age"]), (&json!(30), &json!(31)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Snapshot {
+    state: dynamite_txn::Snapshot,
+    /// Names may stand for other tables than today.
+    tables: Arc<TableCache>,
+}
+
+impl DynaMite {
+    /// A consistent view of all tables as they are now.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot { state: self.shared.store.snapshot()?, tables: Arc::default() })
+    }
+}
+
+impl Snapshot {
+    /// The newest version that the snapshot sees.
+    pub fn version(&self) -> u64 {
+        self.state.txn().0
+    }
+
+    /// Gets one item; see [`DynaMite::get_item`].
+    pub fn get_item<'a>(&'a self, table: &'a str) -> GetItem<'a, Snapshot> {
+        GetItem::new(self, table)
+    }
+
+    /// Gets one item and its version; see [`DynaMite::get_item_versioned`].
+    pub fn get_item_versioned<'a>(&'a self, table: &'a str) -> GetItemVersioned<'a, Snapshot> {
+        GetItemVersioned::new(self, table)
+    }
+
+    /// Gets many items; see [`DynaMite::batch_get`].
+    pub fn batch_get(&self) -> BatchGet<'_, Snapshot> {
+        BatchGet::new(self)
+    }
+
+    /// Reads items of one partition; see [`DynaMite::query`].
+    pub fn query<'a>(&'a self, table: &'a str) -> Query<'a, Snapshot> {
+        Query::new(self, table)
+    }
+
+    /// Reads items of a whole table; see [`DynaMite::scan`].
+    pub fn scan<'a>(&'a self, table: &'a str) -> Scan<'a, Snapshot> {
+        Scan::new(self, table)
+    }
+
+    /// The partition keys of a table; see [`DynaMite::list_partition_keys`].
+    pub fn list_partition_keys(
+        &self,
+        table: &str,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<serde_json::Value>> {
+        crate::api::scan::list_partition_keys(self, table, prefix, limit)
+    }
+
+    /// The names of all tables, in order.
+    pub fn list_tables(&self) -> Result<Vec<String>> {
+        tables::list(&mut self.state.read()?)
+    }
+
+    /// What is known of a table; see [`DynaMite::describe_table`].
+    pub fn describe_table(&self, table: &str) -> Result<TableDescription> {
+        tables::describe(&mut self.state.read()?, table)
+    }
+}
+
+impl Source for Snapshot {
+    type State<'a> = Snapshot;
+}
+
+impl ReadFrom for Snapshot {
+    fn read<R>(&self, body: impl FnOnce(&TableCache, &mut Reading<'_, '_>) -> Result<R>) -> Result<R> {
+        body(&self.tables, &mut Reading::Read(&mut self.state.read()?))
+    }
+
+    fn stream(&self, table: &str) -> Result<(Arc<Table>, Snapshot)> {
+        let table = self.read_table(table, |table, _| Ok(table.clone()))?;
+        Ok((table, self.clone()))
+    }
+}
+
+impl Portions for Snapshot {
+    fn portion(
+        &mut self,
+        table: TableId,
+        range: &Range<&[u8]>,
+        visit: &mut dyn FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, TxnError> {
+        self.state.portion(table, range, visit)
+    }
+}
+
+impl Source for DynaMite {
+    type State<'a> = Snapshot;
+}
+
+impl ReadFrom for DynaMite {
+    #[inline]
+    fn read<R>(&self, body: impl FnOnce(&TableCache, &mut Reading<'_, '_>) -> Result<R>) -> Result<R> {
+        body(&self.shared.tables, &mut Reading::Read(&mut self.shared.store.read()?))
+    }
+
+    fn stream(&self, table: &str) -> Result<(Arc<Table>, Snapshot)> {
+        let snapshot = self.snapshot()?;
+        // The table as the snapshot sees it: it may have been dropped since.
+        let mut read = snapshot.state.read()?;
+        let table =
+            self.shared.tables.with(&mut Reading::Read(&mut read), table, |table, _| Ok(table.clone()))?;
+        drop(read);
+        Ok((table, snapshot))
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("version", &self.version()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,205 @@
+//! Transactions: many operations that are seen together, durable together, or never were.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dynamite_txn::{Portions, Range, Row, TableId, TxnError, WriteTxn};
+use serde::Serialize;
+
+use crate::api::batch::{BatchGet, BatchWrite};
+use crate::api::database::DynaMite;
+use crate::api::delete::DeleteItem;
+use crate::api::get::{GetItem, GetItemVersioned};
+use crate::api::put::{self, IntoItem};
+use crate::api::query::Query;
+use crate::api::scan::Scan;
+use crate::api::source::{ReadFrom, Reading, Source, Target, WriteTo};
+use crate::api::table::{Table, TableCache};
+use crate::error::{Error, Result};
+
+/// A transaction under way, inside [`DynaMite::transact`]. It reads what it wrote.
+pub struct Transaction<'s> {
+    txn: RefCell<WriteTxn<'s>>,
+    tables: &'s TableCache,
+    /// Writes that were asked for so far.
+    writes: Cell<usize>,
+    /// The last of them that met another version than it expected.
+    conflict: Cell<Option<usize>>,
+}
+
+impl DynaMite {
+    /// Runs a transaction. What it wrote is committed when `body` returns `Ok`; an error, or a panic, rolls it back.
+    /// One transaction writes at a time, readers go on meanwhile. It costs one commit, however much it writes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `body` returns ([`Error::abort`] makes an error of any reason): a version conflict says in an
+    /// [`Error::Operation`] which of the writes met it. [`Error::NestedTransaction`] inside another transaction of this
+    /// thread. An error is returned only when everything that the transaction can have read is durable.
+    ///
+    /// ```
+    /// use dynamite_core::api::DynaMite;
+    /// use dynamite_core::types::KeyType;
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("accounts").partition_key("name", KeyType::String).execute()?;
+    /// # for name in ["alice", "bob"] {
+    /// #     db.put_item("accounts", json!({"name": name, "balance": 100}))?;
+    /// # }
+    /// db.transact(|txn| {
+    ///     for (name, change) in [("alice", -30), ("bob", 30)] {
+    ///         let mut account = txn.get_item("accounts").partition_key(name).execute()?.unwrap();
+    ///         account["balance"] = json!(account["balance"].as_i64().unwrap() + change);
+    ///         txn.put_item("accounts", account)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// let bob = db.get_item("accounts").partition_key("bob").execute()?.unwrap();
+    /// assert_eq!(bob["balance"], 130);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn transact<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
+        let transaction = Transaction {
+            txn: RefCell::new(self.shared.store.begin()?),
+            tables: &self.shared.tables,
+            writes: Cell::new(0),
+            conflict: Cell::new(None),
+        };
+        let result = body(&transaction);
+        let txn = transaction.txn.into_inner();
+        match result {
+            Ok(result) => {
+                txn.commit(self.shared.durability)?;
+                Ok(result)
+            }
+            Err(error) => {
+                txn.roll_back()?;
+                Err(match (error, transaction.conflict.get()) {
+                    (error @ Error::VersionConflict { .. }, Some(operation)) => {
+                        Error::Operation { operation, source: Box::new(error) }
+                    }
+                    (error, _) => error,
+                })
+            }
+        }
+    }
+}
+
+impl<'s> Transaction<'s> {
+    /// The version that everything written here will have.
+    pub fn version(&self) -> u64 {
+        self.txn.borrow().id().0
+    }
+
+    /// Gets one item; see [`DynaMite::get_item`].
+    pub fn get_item<'a>(&'a self, table: &'a str) -> GetItem<'a, Self> {
+        GetItem::new(self, table)
+    }
+
+    /// Gets one item and its version; see [`DynaMite::get_item_versioned`].
+    pub fn get_item_versioned<'a>(&'a self, table: &'a str) -> GetItemVersioned<'a, Self> {
+        GetItemVersioned::new(self, table)
+    }
+
+    /// Gets many items; see [`DynaMite::batch_get`].
+    pub fn batch_get(&self) -> BatchGet<'_, Self> {
+        BatchGet::new(self)
+    }
+
+    /// Reads items of one partition; see [`DynaMite::query`].
+    pub fn query<'a>(&'a self, table: &'a str) -> Query<'a, Self> {
+        Query::new(self, table)
+    }
+
+    /// Reads items of a whole table; see [`DynaMite::scan`].
+    pub fn scan<'a>(&'a self, table: &'a str) -> Scan<'a, Self> {
+        Scan::new(self, table)
+    }
+
+    /// Puts an item; see [`DynaMite::put_item`].
+    pub fn put_item(&self, table: &str, item: impl IntoItem) -> Result<u64> {
+        put::put(self, table, item, None)
+    }
+
+    /// Puts an item if it has the version that is expected; see [`DynaMite::put_item_versioned`].
+    pub fn put_item_versioned(&self, table: &str, item: impl IntoItem, expected: Option<u64>) -> Result<u64> {
+        put::put(self, table, item, expected)
+    }
+
+    /// Puts an item that is a value of the caller's type; see [`DynaMite::put_item_from`].
+    pub fn put_item_from(&self, table: &str, item: &(impl Serialize + ?Sized)) -> Result<u64> {
+        put::put_from(self, table, item)
+    }
+
+    /// Deletes an item; see [`DynaMite::delete_item`].
+    pub fn delete_item<'a>(&'a self, table: &'a str) -> DeleteItem<'a, Self> {
+        DeleteItem::new(self, table)
+    }
+
+    /// Puts and deletes many items; see [`DynaMite::batch_write`].
+    pub fn batch_write(&self) -> BatchWrite<'_, Self> {
+        BatchWrite::new(self)
+    }
+}
+
+impl Target for Transaction<'_> {}
+
+impl WriteTo for Transaction<'_> {
+    fn write<R>(&self, body: impl FnOnce(&TableCache, &mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
+        let operation = self.writes.replace(self.writes.get() + 1);
+        let result = body(self.tables, &mut self.txn.borrow_mut());
+        if let Err(Error::VersionConflict { .. }) = result {
+            self.conflict.set(Some(operation));
+        }
+        result
+    }
+}
+
+impl Target for DynaMite {}
+
+impl WriteTo for DynaMite {
+    fn write<R>(&self, body: impl FnOnce(&TableCache, &mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
+        self.shared.write(|txn| body(&self.shared.tables, txn))
+    }
+}
+
+impl<'s> Source for Transaction<'s> {
+    type State<'a>
+        = &'a Transaction<'s>
+    where
+        's: 'a;
+}
+
+impl<'s> ReadFrom for Transaction<'s> {
+    fn read<R>(&self, body: impl FnOnce(&TableCache, &mut Reading<'_, '_>) -> Result<R>) -> Result<R> {
+        body(self.tables, &mut Reading::Write(&mut self.txn.borrow_mut()))
+    }
+
+    fn stream(&self, table: &str) -> Result<(Arc<Table>, <Self as Source>::State<'_>)> {
+        let table = self.read_table(table, |table, _| Ok(table.clone()))?;
+        Ok((table, self))
+    }
+}
+
+/// A long result that is read from a transaction sees what is written meanwhile, as far as it lies ahead.
+impl Portions for &Transaction<'_> {
+    fn portion(
+        &mut self,
+        table: TableId,
+        range: &Range<&[u8]>,
+        visit: &mut dyn FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, TxnError> {
+        self.txn.borrow_mut().scan(table, range, visit)
+    }
+}
+
+impl fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("writes", &self.writes.get()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,291 @@
+//! Results of many items: what a query and a scan have in common.
+//!
+//! A *page* is what one `execute` returns: at most 1 MB of items, counted as DynamoDB counts them, and the key from which to
+//! go on. A *stream* is what `iter` returns: it holds a snapshot and fetches a portion of rows at a time.
+
+use std::borrow::Cow;
+use std::iter::FusedIterator;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dynamite_txn::{Access, Portions, Range};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::api::key;
+use crate::api::source::Reading;
+use crate::api::table::Table;
+use crate::error::{Error, Result};
+use crate::item_codec::{self, DecodeError, ItemError, ItemView, ItemWriter};
+use crate::json;
+use crate::value::Item;
+
+/// Bytes of items, as DynamoDB counts them, after which a page ends.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// A limit up to which the pages of the file are read one by one, since reading ahead would mostly be for nothing.
+const SHORT: usize = 16;
+
+/// A page of results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T = Value> {
+    /// The items, in order.
+    pub items: Vec<T>,
+    /// Where to go on: `Some` if the page ended at its limit, or at 1 MB. There need not be more behind it.
+    pub last_evaluated_key: Option<Value>,
+}
+
+impl<T> IntoIterator for Page<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Page<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}
+
+/// Makes of a stored item what was asked for.
+pub(crate) struct Decode<T> {
+    whole: fn(&[u8]) -> Result<T, DecodeError>,
+    /// Only these attributes.
+    part: fn(ItemView<'_>, &[Cow<'_, str>]) -> Result<T, DecodeError>,
+}
+
+impl<T> Clone for Decode<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Decode<T> {}
+
+/// As JSON.
+pub(crate) const AS_VALUE: Decode<Value> = Decode {
+    whole: |item| Ok(item_codec::decode_json(item)?),
+    part: |item, names| {
+        let mut part = Map::new();
+        for name in names {
+            if let Some(value) = item.get(name)? {
+                part.insert(name.clone().into_owned(), value.to_json()?);
+            }
+        }
+        // An only attribute with such a name would be taken for a marker.
+        if part.len() == 1 && part.keys().any(|name| name.starts_with('$')) {
+            return (AS_ITEM.part)(item, names).map(json::item_to_json);
+        }
+        Ok(Value::Object(part))
+    },
+};
+
+/// With exact attribute values.
+pub(crate) const AS_ITEM: Decode<Item> = Decode {
+    whole: |item| Ok(item_codec::decode(item)?),
+    part: |item, names| {
+        let mut part = Item::new();
+        for name in names {
+            if let Some(value) = item.get(name)? {
+                part.insert(name.clone().into_owned(), value.to_value()?);
+            }
+        }
+        Ok(part)
+    },
+};
+
+/// As a type of the user's.
+pub(crate) const fn as_type<T: DeserializeOwned>() -> Decode<T> {
+    Decode {
+        whole: |item| item_codec::from_bytes(item),
+        part: |item, names| {
+            let unfit = |error: ItemError| match error {
+                ItemError::Damage(damage) => DecodeError::Damage(damage),
+                ItemError::Value(error) => DecodeError::Mismatch(error.to_string()),
+            };
+            let mut part = ItemWriter::new();
+            for name in names {
+                if let Some(value) = item.get(name)? {
+                    part.copy(name, value).map_err(unfit)?;
+                }
+            }
+            item_codec::from_bytes(&part.finish().map_err(unfit)?)
+        },
+    }
+}
+
+/// Which attributes are wanted: all, or some by their names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Projection<'a> {
+    /// Each once.
+    names: Option<Vec<Cow<'a, str>>>,
+}
+
+impl<'a> Projection<'a> {
+    pub(crate) fn of<N: Into<Cow<'a, str>>>(names: impl IntoIterator<Item = N>) -> Projection<'a> {
+        let mut names = names.into_iter().map(Into::into).collect::<Vec<_>>();
+        names.sort_unstable();
+        names.dedup();
+        Projection { names: Some(names) }
+    }
+
+    fn into_owned(self) -> Projection<'static> {
+        let owned = |name: Cow<'a, str>| Cow::Owned(name.into_owned());
+        Projection { names: self.names.map(|names| names.into_iter().map(owned).collect()) }
+    }
+
+    /// Decodes what is wanted of an item.
+    #[inline]
+    pub(crate) fn decode<T>(&self, table: &Table, item: &[u8], decode: Decode<T>) -> Result<T> {
+        let decoded = match &self.names {
+            None => (decode.whole)(item),
+            Some(names) => {
+                ItemView::new(item).map_err(Into::into).and_then(|item| (decode.part)(item, names))
+            }
+        };
+        decoded.map_err(|error| match error {
+            DecodeError::Damage(damage) => table.damaged(damage),
+            DecodeError::Mismatch(reason) => Error::Decode(reason),
+        })
+    }
+}
+
+/// Whether a stored key belongs to what is asked for, for those scans that share a table.
+pub(crate) type Wanted<'w> = dyn Fn(&[u8]) -> bool + Send + Sync + 'w;
+
+/// Which items, in which order, how many, and what of them.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    pub(crate) range: Range,
+    pub(crate) limit: Option<usize>,
+    pub(crate) projection: Projection<'a>,
+}
+
+impl Walk<'_> {
+    /// Reads a page.
+    pub(crate) fn page<T>(
+        &self,
+        reading: &mut Reading<'_, '_>,
+        table: &Table,
+        wanted: &Wanted<'_>,
+        decode: Decode<T>,
+    ) -> Result<Page<T>> {
+        let access = match self.limit {
+            Some(limit) if limit <= SHORT => Access::Point,
+            _ => Access::Scan,
+        };
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        let mut end: Result<Option<Vec<u8>>> = Ok(None);
+        reading.scan(table.id, &self.range.borrow(), access, |row| {
+            if !wanted(row.key) {
+                return ControlFlow::Continue(());
+            }
+            let item = self.projection.decode(table, row.payload, decode);
+            match item.and_then(|item| Ok((item, size(table, row.payload)?))) {
+                Ok((item, size)) => {
+                    items.push(item);
+                    bytes += size;
+                }
+                Err(error) => {
+                    end = Err(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            if Some(items.len()) == self.limit || bytes >= PAGE_BYTES {
+                end = Ok(Some(row.key.to_vec()));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        let last_evaluated_key = end?.map(|key| key::to_value(table, &key)).transpose()?;
+        Ok(Page { items, last_evaluated_key })
+    }
+
+    /// Counts items, without a limit on their size.
+    pub(crate) fn count(
+        &self,
+        reading: &mut Reading<'_, '_>,
+        table: &Table,
+        wanted: &Wanted<'_>,
+    ) -> Result<u64> {
+        let mut count = 0;
+        let limit = self.limit.map_or(u64::MAX, |limit| limit as u64);
+        reading.scan(table.id, &self.range.borrow(), Access::Scan, |row| {
+            count += u64::from(wanted(row.key));
+            if count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(count)
+    }
+}
+
+fn size(table: &Table, item: &[u8]) -> Result<usize> {
+    item_codec::check(item).map_err(|damage| table.damaged(damage))
+}
+
+/// The items of a query or a scan, one after the other, all from one state: a [`Snapshot`](crate::api::Snapshot) that it
+/// holds, or a transaction. It holds a portion of rows besides (at most 256 KiB, or one item), and no lock: it may rest in the
+/// hands of its user for hours.
+pub struct Iter<S, T> {
+    rows: dynamite_txn::Scan<S>,
+    table: Arc<Table>,
+    wanted: Box<Wanted<'static>>,
+    projection: Projection<'static>,
+    decode: Decode<T>,
+    left: usize,
+}
+
+impl<S: Portions, T> Iter<S, T> {
+    pub(crate) fn new(
+        state: S,
+        table: Arc<Table>,
+        walk: Walk<'_>,
+        wanted: Box<Wanted<'static>>,
+        decode: Decode<T>,
+    ) -> Self {
+        Iter {
+            rows: dynamite_txn::Scan::new(state, table.id, walk.range),
+            table,
+            wanted,
+            projection: walk.projection.into_owned(),
+            decode,
+            left: walk.limit.unwrap_or(usize::MAX),
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<T>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        while let Some(row) = self.rows.next()? {
+            if (self.wanted)(row.key) {
+                self.left -= 1;
+                return self.projection.decode(&self.table, row.payload, self.decode).map(Some);
+            }
+        }
+        self.left = 0;
+        Ok(None)
+    }
+}
+
+impl<S: Portions, T> Iterator for Iter<S, T> {
+    type Item = Result<T>;
+
+    /// The next item. After an error the next call goes on behind it, or tries again what could not be read.
+    fn next(&mut self) -> Option<Result<T>> {
+        self.advance().transpose()
+    }
+}
+
+impl<S: Portions, T> FusedIterator for Iter<S, T> {}
+
+impl<S, T> std::fmt::Debug for Iter<S, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Iter").field("table", &self.table.name).finish_non_exhaustive()
+    }
+}

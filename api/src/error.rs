@@ -1,0 +1,383 @@
+//! What can go wrong, one variant per decision that a caller can take.
+//!
+//! Where DynamoDB has a text for a mistake, it is DynamoDB's text: programs that look at it find what they look for.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use dynamite_txn::{PagerError, TreeError, TxnError};
+use thiserror::Error;
+
+use crate::item_codec::ItemDamage;
+use crate::key_codec::{KeyDamage, KeyError};
+use crate::limits::ValueError;
+use crate::number::NumberError;
+use crate::types::{KeyType, SchemaError};
+
+/// A `Result` of the database.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the database could not do what it was asked.
+///
+/// Nothing was changed, unless the variant says otherwise.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such table.
+    #[error("Requested resource not found: Table: {table} not found")]
+    TableNotFound {
+        /// The name asked for.
+        table: String,
+    },
+
+    /// A table of that name exists.
+    #[error("Table already exists: {table}")]
+    TableExists {
+        /// The name asked for.
+        table: String,
+    },
+
+    /// An item does not have the version that a write expected. Read it again, and decide anew.
+    #[error("version conflict: {}", describe_conflict(*expected, *actual))]
+    VersionConflict {
+        /// The version that the write expected; 0 if it expected no item.
+        expected: u64,
+        /// The version that the item has; `None` if there is no item.
+        actual: Option<u64>,
+    },
+
+    /// An item or a value that the data model does not allow.
+    #[error(transparent)]
+    Value(ValueError),
+
+    /// An item of more than 400 KB, as DynamoDB counts it.
+    #[error("Item size has exceeded the maximum allowed size")]
+    ItemTooLarge,
+
+    /// A request that makes no sense for its table, or for any.
+    #[error(transparent)]
+    Validation(#[from] Invalid),
+
+    /// An operation of a batch or of a transaction failed, and nothing of it was done.
+    #[error("operation {operation} failed: {source}")]
+    Operation {
+        /// Which one, counted from 0.
+        operation: usize,
+        /// Why.
+        source: Box<Error>,
+    },
+
+    /// The caller's own reason to roll a transaction back; see [`Error::abort`].
+    #[error("the transaction was rolled back: {0}")]
+    Aborted(Arc<dyn std::error::Error + Send + Sync>),
+
+    /// A write was called on the database while this thread is inside a transaction: it would wait for itself.
+    #[error("this thread is inside a transaction; write through it, or finish it first")]
+    NestedTransaction,
+
+    /// Another process, or another handle in this one, has the file open.
+    #[error("{} is locked by another process or handle; close it there first, or share it through dynamite-server", path.display())]
+    Locked {
+        /// The database file.
+        path: Arc<Path>,
+    },
+
+    /// There is no such file.
+    #[error("{} does not exist; create it, or use open_or_create", path.display())]
+    NotFound {
+        /// The database file.
+        path: Arc<Path>,
+    },
+
+    /// There is a file where one should be created.
+    #[error("{} already exists; open it instead, or use open_or_create", path.display())]
+    AlreadyExists {
+        /// The file.
+        path: Arc<Path>,
+    },
+
+    /// The database was opened for reading only.
+    #[error("{} was opened read-only", path.display())]
+    ReadOnly {
+        /// The database file.
+        path: Arc<Path>,
+    },
+
+    /// The device is full, or the file cannot grow for another reason. Reads and deletions go on.
+    #[error("{} cannot grow: {source}; free space on the device, or delete data", path.display())]
+    DiskFull {
+        /// The database file.
+        path: Arc<Path>,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+
+    /// An earlier write or flush failed, so what is on disk is unknown until the file is opened again.
+    #[error("writes to {} are refused since an earlier write or flush failed ({source}); reopen the database", path.display())]
+    Poisoned {
+        /// The database file.
+        path: Arc<Path>,
+        /// The failure.
+        source: Arc<io::Error>,
+    },
+
+    /// The operating system refused an operation on the file.
+    #[error("{source}")]
+    Io {
+        /// The database file.
+        path: Arc<Path>,
+        /// What was tried, on which page, and what the system said.
+        source: PagerError,
+    },
+
+    /// The file holds what was never written there: the device, or another program, damaged it. The text names the page.
+    #[error(transparent)]
+    Corrupt(TxnError),
+
+    /// An item or a key that was stored is damaged although its page is whole.
+    #[error("an item of table {table} is damaged: {source}; run dynamite-fsck on the file")]
+    DamagedItem {
+        /// The table's name.
+        table: String,
+        /// The check that it failed.
+        source: Damage,
+    },
+
+    /// A stored item does not fit the type that it was asked as.
+    #[error("the item cannot be read as the type asked for: {0}")]
+    Decode(String),
+
+    /// Whatever else the storage says: the text tells what to do.
+    #[error(transparent)]
+    Storage(TxnError),
+}
+
+/// The check that stored bytes failed.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// An item's bytes.
+    #[error(transparent)]
+    Item(#[from] ItemDamage),
+    /// A key's bytes.
+    #[error(transparent)]
+    Key(#[from] KeyDamage),
+    /// What is kept with a table's name.
+    #[error("the table's description is malformed")]
+    Schema,
+}
+
+/// What is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Invalid {
+    /// A table's name.
+    #[error(
+        "Invalid table/index name. Table/index names must be between 3 and 255 characters long, and may contain only the \
+        characters a-z, A-Z, 0-9, '_', '-', and '.'"
+    )]
+    TableName {
+        /// The name.
+        name: String,
+    },
+
+    /// A table's keys.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+
+    /// A number.
+    #[error(transparent)]
+    Number(#[from] NumberError),
+
+    /// The value of a key attribute is empty or too long.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+
+    /// An item lacks an attribute of its table's key.
+    #[error("One or more parameter values were invalid: Missing the key {name} in the item")]
+    MissingKey {
+        /// The attribute.
+        name: String,
+    },
+
+    /// An attribute of an item's key has the wrong type.
+    #[error(
+        "One or more parameter values were invalid: Type mismatch for key {name} expected: {expected} actual: {actual}"
+    )]
+    KeyTypeMismatch {
+        /// The attribute.
+        name: String,
+        /// The type that the table says.
+        expected: KeyType,
+        /// The type of the value, by DynamoDB's letters.
+        actual: &'static str,
+    },
+
+    /// A key that lacks a part, has one too many, or has one of another type.
+    #[error("The provided key element does not match the schema")]
+    KeySchema,
+
+    /// A query without a partition key.
+    #[error("Query condition missed key schema element: {name}")]
+    MissingPartitionKey {
+        /// The partition key's attribute.
+        name: String,
+    },
+
+    /// A condition on the sort key of a table that has none.
+    #[error("Query key condition not supported")]
+    NoSortKey,
+
+    /// A condition on the sort key with a value of another type.
+    #[error("One or more parameter values were invalid: Condition parameter type does not match schema type")]
+    ConditionType,
+
+    /// `begins_with` on a number.
+    #[error(
+        "Invalid KeyConditionExpression: Incorrect operand type for operator or function; operator or function: \
+        begins_with, operand type: N"
+    )]
+    BeginsWithNumber,
+
+    /// `between` with its bounds exchanged.
+    #[error(
+        "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound to be greater than or equal to lower \
+        bound; lower bound operand: AttributeValue: {lower}, upper bound operand: AttributeValue: {upper}"
+    )]
+    BetweenOrder {
+        /// The lower bound.
+        lower: String,
+        /// The upper bound.
+        upper: String,
+    },
+
+    /// Two conditions on the sort key of one query.
+    #[error("KeyConditionExpressions must only contain one condition per key")]
+    ConditionTwice,
+
+    /// A limit of 0.
+    #[error(
+        "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater \
+        than or equal to 1"
+    )]
+    Limit,
+
+    /// A start key that is no key of the table.
+    #[error("The provided starting key is invalid")]
+    StartKey,
+
+    /// A start key outside what is asked for.
+    #[error("The provided starting key is outside query boundaries based on provided conditions")]
+    StartKeyOutside,
+
+    /// A start key of another segment.
+    #[error(
+        "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct \
+        Segment. TotalSegments: {total} Segment: {segment}"
+    )]
+    StartKeySegment {
+        /// The segment asked for.
+        segment: u32,
+        /// How many there are.
+        total: u32,
+    },
+
+    /// A segment that does not exist.
+    #[error(
+        "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {segment} is not \
+        less than TotalSegments: {total}"
+    )]
+    Segment {
+        /// The segment asked for.
+        segment: u32,
+        /// How many there are.
+        total: u32,
+    },
+
+    /// More segments than a scan may have.
+    #[error(
+        "1 validation error detected: Value '{total}' at 'totalSegments' failed to satisfy constraint: Member must have \
+        value less than or equal to 1000000"
+    )]
+    TotalSegments {
+        /// How many were asked for.
+        total: u32,
+    },
+
+    /// A batch names an item twice.
+    #[error("Provided list of item keys contains duplicates")]
+    Duplicates,
+
+    /// A table without a partition key.
+    #[error(
+        "One or more parameter values were invalid: No Hash Key specified in schema. All Dynamo DB tables must have exactly one hash key"
+    )]
+    NoPartitionKey,
+
+    /// A setting that makes no sense here.
+    #[error("{0}")]
+    Setting(String),
+}
+
+impl Error {
+    /// Rolls a transaction back for a reason of the caller's, when it is returned from inside.
+    pub fn abort(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Aborted(Arc::from(reason.into()))
+    }
+
+    /// What made it fail: looks through [`Error::Operation`].
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::Operation { source, .. } => source.cause(),
+            other => other,
+        }
+    }
+}
+
+impl From<ValueError> for Error {
+    fn from(error: ValueError) -> Error {
+        match error {
+            ValueError::ItemTooLarge { .. } => Error::ItemTooLarge,
+            other => Error::Value(other),
+        }
+    }
+}
+
+impl From<TxnError> for Error {
+    fn from(error: TxnError) -> Error {
+        match error {
+            TxnError::NestedTransaction => Error::NestedTransaction,
+            TxnError::Damaged { .. } => Error::Corrupt(error),
+            TxnError::Tree(TreeError::Pager(error)) => from_pager(error),
+            other => Error::Storage(other),
+        }
+    }
+}
+
+fn from_pager(error: PagerError) -> Error {
+    match error {
+        PagerError::FileLocked { path } => Error::Locked { path },
+        PagerError::NotFound { path } => Error::NotFound { path },
+        PagerError::AlreadyExists { path } => Error::AlreadyExists { path },
+        PagerError::ReadOnly { path } => Error::ReadOnly { path },
+        PagerError::Poisoned { path, source } => Error::Poisoned { path, source },
+        PagerError::DiskFull { path, source, .. } => Error::DiskFull { path, source },
+        PagerError::Io { ref path, .. } => Error::Io { path: path.clone(), source: error },
+        PagerError::Corrupt { .. }
+        | PagerError::Malformed { .. }
+        | PagerError::NoValidHeader { .. }
+        | PagerError::Truncated { .. } => Error::Corrupt(error.into()),
+        other => Error::Storage(other.into()),
+    }
+}
+
+fn describe_conflict(expected: u64, actual: Option<u64>) -> String {
+    match (expected, actual) {
+        (0, Some(actual)) => format!("no item was expected, but there is one, of version {actual}"),
+        (expected, Some(actual)) => {
+            format!("version {expected} was expected, but the item has version {actual}")
+        }
+        (expected, None) => format!("version {expected} was expected, but there is no such item"),
+    }
+}
