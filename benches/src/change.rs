@@ -22,18 +22,19 @@ pub struct Change {
 }
 
 /// The root and the free-space root are rewritten by every commit, and placed together. So are the pages that are
-/// the same every time; leaves that are others each time, and their parents, go to single holes.
+/// the same every time; leaves that are others each time go to single holes, and their parents beside the others, as those of
+/// trees do.
 pub const CHANGES: [Change; 6] = [
     Change { name: "1 page: the root", leaves: 0, anywhere: false, policy: RUN },
-    Change { name: "3 pages: any leaf, parent, root", leaves: 1, anywhere: true, policy: HOLES },
+    Change { name: "3 pages: any leaf, parent, root", leaves: 1, anywhere: true, policy: TREE },
     Change { name: "7 pages, the same each time", leaves: 5, anywhere: false, policy: RUN },
     Change { name: "64 pages, the same each time", leaves: 62, anywhere: false, policy: RUN },
-    Change { name: "8 leaves anywhere, parents, root", leaves: 8, anywhere: true, policy: HOLES },
-    Change { name: "64 leaves anywhere, parents, root", leaves: 64, anywhere: true, policy: HOLES },
+    Change { name: "8 leaves anywhere, parents, root", leaves: 8, anywhere: true, policy: TREE },
+    Change { name: "64 leaves anywhere, parents, root", leaves: 64, anywhere: true, policy: TREE },
 ];
 
 const RUN: Policy = Policy { leaf: Placement::Together, inner: Placement::Together };
-const HOLES: Policy = Policy { leaf: Placement::Hole, inner: Placement::Hole };
+const TREE: Policy = Policy { leaf: Placement::Hole, inner: Placement::Beside };
 
 impl Change {
     /// The leaves of one commit.

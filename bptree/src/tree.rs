@@ -51,10 +51,14 @@ impl Tree {
         Tree { hot: true, ..self }
     }
 
-    /// Where the pages of a level go. Most commits rewrite the few pages above level 1, so they are written in one piece; leaves and
-    /// their parents fill the holes, or else the file would be out of runs soon.
+    /// Where the pages of a level go. Most commits rewrite the few pages above level 1, so they are written in one piece, and
+    /// the parents of leaves with them, as long as there is room; leaves fill the holes.
     pub(crate) fn placement(&self, level: u8) -> Placement {
-        if level <= 1 && !self.hot { Placement::Hole } else { Placement::Together }
+        match level {
+            0 if !self.hot => Placement::Hole,
+            1 if !self.hot => Placement::Beside,
+            _ => Placement::Together,
+        }
     }
 
     /// The root page; none if the tree is empty.

@@ -84,7 +84,7 @@ impl Writer {
         }
         write.release_passed(&self.core.pool);
         let usable_pages = self.growth.usable_pages(&write);
-        write.space.ensure_run(usable_pages);
+        write.space.tend_hot_area(&mut &*self.core, usable_pages)?;
         let birth = write.next_birth;
         write.next_birth = birth.next();
         write.space.begin(birth);

@@ -52,6 +52,10 @@ pub(crate) mod map;
 
 mod extent_set;
 
+mod free_pages;
+
+mod hot;
+
 mod page_set;
 
 mod search;
@@ -69,13 +73,17 @@ mod model_test;
 #[cfg(test)]
 mod promises_test;
 
+#[cfg(test)]
+mod hot_test;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Corruption, Result};
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 use crate::space::bits::RangeBits;
-use crate::space::extent_set::ExtentSet;
+use crate::space::free_pages::FreePages;
+use crate::space::hot::HotArea;
 use crate::space::map::{MapStore, SpaceMap};
 use crate::space::page::{Entry, SpaceRoot, free_twice};
 use crate::space::page_set::PageSet;
@@ -101,9 +109,12 @@ const RUN_PAGES: u32 = 8;
 pub enum Placement {
     /// In a low hole, the shorter the better: for pages that will stay where they are for a while.
     Hole,
-    /// Behind the group's other pages of this kind: for the pages that every commit rewrites. One contiguous
+    /// With the group's other pages of this kind: for the pages that every commit rewrites. One contiguous
     /// write and the header cost 1.1 to 1.2 flushes, scattered pages 1.9 to 2.1.
     Together,
+    /// With those too, if there is room enough; else in a hole. For pages that are rewritten often though not by every
+    /// commit, such as the parents of leaves.
+    Beside,
 }
 
 /// The free space of a file.
@@ -111,7 +122,7 @@ pub enum Placement {
 pub(crate) struct Space {
     pub(crate) page_count: u64,
     /// Pages that may be allocated now.
-    pub(crate) available: ExtentSet,
+    pub(crate) available: FreePages,
     /// Pages that are marked in the map although memory has the truth about them.
     pub(crate) claimed: PageSet,
     /// Those claimed pages that are in use, so that their mark has to go.
@@ -130,7 +141,9 @@ pub(crate) struct Space {
     pub(crate) unclaimed: Option<(u32, Box<RangeBits>)>,
     /// The root page of the newest closed state.
     pub(crate) root: Option<PagePtr>,
-    /// The page behind the last one that was placed together.
+    /// How the part of `available` is used that is kept for pages which are rewritten often.
+    pub(crate) hot: HotArea,
+    /// The page behind the last one that was placed together outside the hot area.
     pub(crate) run_next: Option<PageId>,
     /// No page from this one on is marked and unclaimed, as far as a free tail is concerned: so the map was found when it was
     /// last asked for one. Forgotten whenever it gains pages.
@@ -150,7 +163,8 @@ impl Space {
     pub(crate) fn create() -> Space {
         Space {
             page_count: FIRST_USABLE,
-            available: ExtentSet::default(),
+            available: FreePages::default(),
+            hot: HotArea::default(),
             claimed: PageSet::default(),
             taken: PageSet::default(),
             limbo: BTreeMap::new(),
@@ -205,20 +219,6 @@ impl Space {
         self.available.pages() + self.map.free_pages().saturating_sub(self.claimed.len())
     }
 
-    /// Sees to it that there is a run of free pages for what the next batches place together, within
-    /// `limit_page_count`. Pages that every commit rewrites leave the run behind that they stood in, so one such run
-    /// serves for long; but where all free pages are single holes, none ever comes to be. A file with many holes
-    /// uses those rather than grow.
-    pub(crate) fn ensure_run(&mut self, limit_page_count: u64) {
-        let has_run = self.available.longest().is_some_and(|longest| longest.count >= RUN_PAGES);
-        if has_run || self.free_pages() >= (self.page_count / 16).max(64) {
-            return;
-        }
-        if let Some(run) = self.grow(2 * RUN_PAGES, limit_page_count) {
-            self.available.insert(run);
-        }
-    }
-
     /// Opens a batch. Its birth is newer than all before.
     pub(crate) fn begin(&mut self, birth: Birth) {
         assert!(self.open.is_none(), "a batch is open already");
@@ -227,7 +227,7 @@ impl Space {
     }
 
     /// Finds `count` free pages in a row for the open batch. `None` if there is no such run, or none was found with
-    /// reasonable effort: then the file may grow.
+    /// reasonable effort: then the file may grow. Whether or not, pages for holes are not taken from the hot area.
     pub(crate) fn allocate(
         &mut self,
         store: &mut dyn MapStore,
@@ -240,6 +240,15 @@ impl Space {
             self.open_batch().allocated.insert(extent);
         }
         Ok(found)
+    }
+
+    /// Finds `count` free pages in a row in the hot area, whatever they are for: better that than a full disk.
+    pub(crate) fn allocate_hot(&mut self, count: u32) -> Option<Extent> {
+        let run = self.available.hot().shortest(count)?;
+        let extent = Extent { count, ..run };
+        self.available.remove(extent);
+        self.open_batch().allocated.insert(extent);
+        Some(extent)
     }
 
     /// Gives the open batch `count` pages in a row behind the end of the file, if that keeps the page count within
@@ -275,6 +284,7 @@ impl Space {
         );
         batch.allocated.remove(extent);
         self.available.insert(extent);
+        self.given_up(extent.pages());
     }
 
     /// Ends the open batch: what it allocated is in use, what it freed is in limbo. `recycled` are pages that earlier
@@ -291,6 +301,7 @@ impl Space {
             freed.remove(page);
             self.available.insert(page);
         }
+        self.given_up(recycled.iter().copied());
         if !freed.is_empty() {
             self.limbo.insert(birth, freed);
         }
@@ -348,8 +359,17 @@ impl Space {
         if count > LONGEST_EXTENT {
             return Ok(None);
         }
+        let hot = match placement {
+            Placement::Beside if !self.has_hot_run() => None,
+            Placement::Hole => None,
+            Placement::Beside | Placement::Together => self.hot_run(count, placement),
+        };
+        if let Some(extent) = hot.map(|found| Extent { count, ..found }) {
+            self.available.remove(extent);
+            return Ok(Some(extent));
+        }
         let found = match placement {
-            Placement::Hole => match self.hole(count) {
+            Placement::Hole | Placement::Beside => match self.hole(count) {
                 None if self.claim_some(store, count)? => self.hole(count),
                 found => found,
             },
@@ -371,7 +391,8 @@ impl Space {
     /// has become nearly empty would go on taking one another's places at its end, and it could not be cut.
     fn hole(&self, count: u32) -> Option<Extent> {
         let mut best: Option<Extent> = None;
-        for extent in self.available.iter().take(HOLES_COMPARED).filter(|extent| extent.count >= count) {
+        for extent in self.available.cold().iter().take(HOLES_COMPARED).filter(|extent| extent.count >= count)
+        {
             if best.is_some() && u64::from(extent.first.0) >= self.page_count / 2 {
                 break;
             }
@@ -385,12 +406,12 @@ impl Space {
                 best = Some(extent);
             }
         }
-        best.or_else(|| self.available.shortest(count))
+        best.or_else(|| self.available.cold().shortest(count))
     }
 
     /// The rest of the run that is being filled, or the lowest run that is worth beginning, or the longest there is.
     fn run(&mut self, store: &mut dyn MapStore, count: u32) -> Result<Option<Extent>> {
-        let behind = self.run_next.and_then(|next| self.available.starting_at(next));
+        let behind = self.run_next.and_then(|next| self.available.cold().starting_at(next));
         if let Some(rest) = behind.filter(|rest| rest.count >= count) {
             return Ok(Some(rest));
         }
@@ -401,9 +422,9 @@ impl Space {
         if self.claim_some(store, wanted)? {
             return Ok(self.lowest_run(wanted));
         }
-        let longest = self.available.longest().filter(|longest| longest.count >= count);
+        let longest = self.available.cold().longest().filter(|longest| longest.count >= count);
         if longest.is_none() && self.claim_some(store, count)? {
-            return Ok(self.available.longest());
+            return Ok(self.available.cold().longest());
         }
         Ok(longest)
     }
@@ -412,10 +433,11 @@ impl Space {
     /// the shortest of those.
     fn lowest_run(&self, count: u32) -> Option<Extent> {
         // Most often there is none, and the longest extent tells so at once.
-        self.available.longest().filter(|longest| longest.count >= count)?;
-        let lowest = self.available.iter().take(RUNS_COMPARED).find(|extent| extent.count >= count);
-        lowest
-            .or_else(|| self.available.by_length(count).take(RUNS_COMPARED).min_by_key(|extent| extent.first))
+        self.available.cold().longest().filter(|longest| longest.count >= count)?;
+        let lowest = self.available.cold().iter().take(RUNS_COMPARED).find(|extent| extent.count >= count);
+        lowest.or_else(|| {
+            self.available.cold().by_length(count).take(RUNS_COMPARED).min_by_key(|extent| extent.first)
+        })
     }
 
     /// Takes `count` pages in a row behind the end of the file.
@@ -457,7 +479,7 @@ impl Space {
     }
 
     /// Claims extents from the lowest leaf that has a run of `count` pages. Says whether there was one.
-    fn claim_some(&mut self, store: &mut dyn MapStore, count: u32) -> Result<bool> {
+    pub(crate) fn claim_some(&mut self, store: &mut dyn MapStore, count: u32) -> Result<bool> {
         let count = count as u16;
         let mut from = self.search.start(count);
         for leaves in 0.. {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use dynamite_benches::arguments::{Arguments, Effort};
 use dynamite_benches::dataset::Dataset;
-use dynamite_benches::peers::{Config, DiskUse, Engine, KINDS, Kind, Outcome};
+use dynamite_benches::peers::{Config, DiskUse, Engine, KINDS, Kind, Outcome, drop_page_cache};
 use dynamite_benches::scratch::Scratch;
 
 use crate::fixture::Fixture;
@@ -53,12 +53,17 @@ impl Contest {
         Config { cache_bytes, sessions, exceeds_memory: false }
     }
 
-    /// A database of each engine with all rows in it, below a directory.
+    /// A database of each engine with all rows in it, below a directory, as if it had been open for a while: what the engine
+    /// reads is in its memory, or in the kernel's if that is what it uses, and the copying has left nothing there.
     pub(crate) fn loaded(&self, parent: &Path, config: &Config) -> Outcome<Vec<Contestant>> {
         let open = |kind: &Kind| {
             let directory = parent.join(kind.name);
             self.fixture.copy(kind, &directory)?;
-            Contestant::open(*kind, directory, config)
+            // A write past the page cache has to look for what the copying left there.
+            drop_page_cache(&directory)?;
+            let contestant = Contestant::open(*kind, directory, config)?;
+            contestant.engine.session()?.scan()?;
+            Ok(contestant)
         };
         self.kinds.iter().map(open).collect()
     }

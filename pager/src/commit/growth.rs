@@ -67,6 +67,12 @@ impl Growth {
             if let Some(extent) = write.space.allocate_at_end(count, limit) {
                 return Ok(extent);
             }
+            // Rather than have a batch wait, or fail on a full disk.
+            if keeps_reserve(&write, count, reserve)
+                && let Some(extent) = write.space.allocate_hot(count)
+            {
+                return Ok(extent);
+            }
             write = self.extend(write, u64::from(count) + reserve)?;
         }
     }

@@ -94,7 +94,8 @@ fn memory_file() -> io::Result<File> {
 /// Which I/O to use for the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IoChoice {
-    /// io_uring where it is available, else system calls.
+    /// io_uring where it is available, else system calls. System calls too for a file on a file system in memory: there
+    /// io_uring hands each write to a worker thread of the kernel, which takes longer than the copy.
     #[default]
     Auto,
     /// io_uring; where it is refused, opening fails.
@@ -139,26 +140,33 @@ struct Engine {
     /// Only io_uring has one.
     ring: Option<Ring>,
     reason: String,
+    /// Whether the file may decide otherwise.
+    is_auto: bool,
 }
 
 impl Engine {
     fn choose(choice: IoChoice) -> io::Result<Engine> {
+        let is_auto = choice == IoChoice::Auto;
         if choice == IoChoice::Syscall {
-            return Ok(Engine { ring: None, reason: "system calls were asked for".to_string() });
+            return Ok(Engine { ring: None, reason: "system calls were asked for".to_string(), is_auto });
         }
         match Ring::new() {
             Ok(ring) => {
                 let reason = if choice == IoChoice::Uring { "was asked for" } else { "is available" };
-                Ok(Engine { ring: Some(ring), reason: format!("io_uring {reason}") })
+                Ok(Engine { ring: Some(ring), reason: format!("io_uring {reason}"), is_auto })
             }
             Err(error) if choice == IoChoice::Uring => {
                 Err(io::Error::new(error.kind(), format!("io_uring was asked for, but is refused: {error}")))
             }
-            Err(error) => Ok(Engine { ring: None, reason: format!("io_uring is refused: {error}") }),
+            Err(error) => Ok(Engine { ring: None, reason: format!("io_uring is refused: {error}"), is_auto }),
         }
     }
 
     fn start(mut self, file: File) -> io::Result<Arc<dyn Disk>> {
+        if self.is_auto && self.ring.is_some() && is_in_memory(&file) {
+            self.ring = None;
+            self.reason = "the file is in memory, where system calls cost less than io_uring".to_string();
+        }
         let caching = match bypass_cache(&file)? {
             Ok(()) => Caching::Direct,
             Err(refusal) => {
@@ -314,6 +322,20 @@ fn direct_io_alignment(file: &File) -> Option<u32> {
         (0, _) | (_, 0) => Some(0),
         (memory, offset) => Some(memory.max(offset)),
     }
+}
+
+/// Whether the file system keeps its files in memory. If it does not say what it is, it does not.
+fn is_in_memory(file: &File) -> bool {
+    /// RAMFS_MAGIC of the kernel's `magic.h`, which libc does not name.
+    const RAMFS_MAGIC: i64 = 0x8584_58f6;
+    let mut answer = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `answer` is large enough for a `statfs`, and `file` keeps the descriptor open.
+    let status = unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) };
+    // SAFETY: every bit pattern is a `statfs`, and all bytes are initialised: by the kernel, or as zeros.
+    let answer = unsafe { answer.assume_init() };
+    #[allow(clippy::unnecessary_cast, reason = "the types differ from platform to platform")]
+    let (kind, tmpfs) = (answer.f_type as i64, libc::TMPFS_MAGIC as i64);
+    status == 0 && (kind == tmpfs || kind == RAMFS_MAGIC)
 }
 
 /// Replaces the flags of an open file: O_DIRECT, and the O_NONBLOCK of its opening.

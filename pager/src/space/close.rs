@@ -16,7 +16,8 @@
 //!    list would overflow: where extents are spread thinly, each spilled one costs a map page, and the cost of a
 //!    close must stay in proportion to what its batches freed. The lowest extents of spilled ranges that are available
 //!    now are listed nevertheless, as far as half the list has room: a range that gets pages from limbo is closed to
-//!    allocations until they are released, and a file of a single range would have to grow meanwhile.
+//!    allocations until they are released, and a file of a single range would have to grow meanwhile. For the same reason
+//!    the hot area stays listed as a whole, limbo and all, unless it alone would fill half the list.
 //! 5. Rewrite the leaves of dirty and spilled ranges and the directories above them, then the root.
 //! 6. Bring memory into line.
 //!
@@ -49,6 +50,8 @@ const LIST_ROOM: usize = 32;
 const KEPT_MAX: usize = 2 * LIST_CAPACITY;
 /// How many leaves a close looks into for the free tail.
 const TAIL_LEAVES: usize = 4;
+/// How many runs it claims from them. They are more than one a leaf where other pages of the tail are in memory already.
+const TAIL_RUNS: usize = 512;
 
 /// How many free pages stay at the end of a file whose free tail begins with this page. Twice as many are there before any are cut, so that a file that
 /// breathes is not cut at every breath.
@@ -83,8 +86,12 @@ struct Plan {
     dirty: BTreeSet<u32>,
     /// Ranges whose free extents go into the map.
     spilled: BTreeSet<u32>,
-    /// Extents of spilled ranges that are listed all the same, ascending.
+    /// Available extents of spilled ranges that are listed all the same, ascending.
     spared: Vec<Extent>,
+    /// Extents of the hot area in spilled ranges, which are listed too, ascending.
+    spared_hot: Vec<Extent>,
+    /// Whether the hot area is never spilled.
+    spares_hot: bool,
     /// Ranges whose claimed extents are left to the map, where they are marked already.
     forgotten: BTreeSet<u32>,
 }
@@ -126,11 +133,13 @@ impl Space {
         match self.write_state(store, ptr, emit, &mut undo.cut) {
             Ok((map, plan)) => {
                 self.settle(map, &plan);
+                self.cool_beyond_end();
                 self.root = Some(ptr);
                 self.newest = number;
                 if self.open.is_none() {
                     self.run_next = None;
                 }
+                self.hot.group_closed();
                 Ok(Some(Closed { root: ptr, page_count: self.page_count }))
             }
             Err(error) => {
@@ -166,7 +175,8 @@ impl Space {
                             return Err(store.corrupt(root.id, free_twice(free)));
                         }
                     }
-                    for spared in plan.spared.iter().filter(|spared| range_of(spared.first) == range) {
+                    let spared = plan.spared.iter().chain(&plan.spared_hot);
+                    for spared in spared.filter(|spared| range_of(spared.first) == range) {
                         bits.clear(offset_in_range(spared.first), spared.count);
                     }
                 }
@@ -182,7 +192,9 @@ impl Space {
     /// that becomes empty. Marked pages at the end are claimed for that. Some pages stay, as a run for what the next
     /// commits place together: a file without any slack has single holes only, and scattered commits.
     fn cut_tail(&mut self, store: &mut dyn MapStore, cut: &mut Vec<Extent>) -> Result<()> {
-        for leaves in 0.. {
+        let mut leaves = 0;
+        let mut last_range = None;
+        for runs in 0.. {
             while let Some(tail) = self.available.ending_at(self.page_count) {
                 let range = range_of(tail.first);
                 if range == 0 || u64::from(tail.first.0) != usable_start(range) {
@@ -191,7 +203,9 @@ impl Space {
                 self.cut(tail, cut);
                 self.page_count = range_start(range);
             }
-            if leaves == TAIL_LEAVES || !self.claim_tail(store)? {
+            let range = range_of(PageId((self.tail_start() - 1) as u32));
+            leaves += usize::from(last_range.replace(range) != Some(range));
+            if leaves > TAIL_LEAVES || runs == TAIL_RUNS || !self.claim_tail(store)? {
                 break;
             }
         }
@@ -212,10 +226,14 @@ impl Space {
         cut.push(tail);
     }
 
+    /// Where the available pages at the end of the file begin.
+    fn tail_start(&self) -> u64 {
+        self.available.ending_at(self.page_count).map_or(self.page_count, |tail| tail.first.0.into())
+    }
+
     /// Makes the run of marked pages available that ends the file, or ends where the available ones at its end begin.
     fn claim_tail(&mut self, store: &mut dyn MapStore) -> Result<bool> {
-        let tail_start =
-            self.available.ending_at(self.page_count).map_or(self.page_count, |tail| tail.first.0.into());
+        let tail_start = self.tail_start();
         if self.unmarked_from.is_some_and(|unmarked| tail_start > unmarked) {
             return Ok(false);
         }
@@ -248,36 +266,57 @@ impl Space {
         let mut plan = Plan { dirty: ranges(&self.taken), listed, ..Plan::default() };
         let mut loads: Vec<RangeLoad> = Vec::new();
         self.survey(&plan.dirty, |extent, is_kept| {
-            let range = range_of(extent.first);
-            if loads.last().is_none_or(|load| load.range != range) {
-                loads.push(RangeLoad { range, listed: 0, kept: 0 });
-            }
-            let load = loads.last_mut().expect("one was pushed");
-            if is_kept {
-                load.kept += 1;
-                return;
-            }
-            load.listed += 1;
-            if plan.listed.len() <= LIST_CAPACITY {
+            RangeLoad::add(&mut loads, extent, is_kept);
+            if !is_kept && plan.listed.len() <= LIST_CAPACITY {
                 plan.listed.push(extent);
             }
         });
-        plan.choose(loads);
-        if !plan.spilled.is_empty() {
-            plan.listed.clear();
-            self.survey(&plan.dirty, |extent, is_kept| {
-                if !is_kept && !plan.spilled.contains(&range_of(extent.first)) {
-                    plan.listed.push(extent);
-                }
-            });
-            let room = LIST_AFTER_SPILL.saturating_sub(plan.listed.len());
-            let available =
-                self.available.iter().filter(|extent| plan.spilled.contains(&range_of(extent.first)));
-            plan.spared = available.take(room).collect();
-            plan.listed.extend(&plan.spared);
-            plan.listed.sort_unstable();
+        if plan.listed.len() > LIST_CAPACITY {
+            self.plan_spill(&mut plan, loads);
+        } else {
+            plan.forget(loads);
         }
         plan
+    }
+
+    /// Chooses what goes into the map, since the list would overflow, and what is listed then.
+    fn plan_spill(&self, plan: &mut Plan, loads: Vec<RangeLoad>) {
+        let mut hot = 0;
+        let mut cold_loads: Vec<RangeLoad> = Vec::new();
+        self.survey(&plan.dirty, |extent, is_kept| {
+            for (part, is_hot) in self.available.parts(extent) {
+                if is_hot {
+                    hot += 1;
+                } else {
+                    RangeLoad::add(&mut cold_loads, part, is_kept);
+                }
+            }
+        });
+        plan.spares_hot = hot <= LIST_AFTER_SPILL;
+        if plan.spares_hot {
+            plan.choose(cold_loads, hot);
+        } else {
+            plan.choose(loads, 0);
+        }
+        plan.listed.clear();
+        let Plan { listed, spilled, spared, spared_hot, spares_hot, dirty, .. } = plan;
+        self.survey(dirty, |extent, is_kept| {
+            if spilled.contains(&range_of(extent.first)) {
+                let hot = self.available.parts(extent).filter(|(_, is_hot)| *is_hot && *spares_hot);
+                spared_hot.extend(hot.map(|(part, _)| part));
+            } else if !is_kept {
+                listed.push(extent);
+            }
+        });
+        let room = LIST_AFTER_SPILL.saturating_sub(listed.len() + spared_hot.len());
+        let goes = |extent: &Extent| spilled.contains(&range_of(extent.first));
+        if *spares_hot {
+            spared.extend(self.available.cold().iter().filter(goes).take(room));
+        } else {
+            spared.extend(self.available.iter().filter(goes).take(room));
+        }
+        let spared = union(spared.iter().copied(), spared_hot.iter().copied());
+        *listed = union(listed.iter().copied(), spared).collect();
     }
 
     /// Visits the free extents that memory knows of, ascending, and says of each whether it keeps its mark in the map.
@@ -336,12 +375,18 @@ impl Space {
         for &range in &plan.forgotten {
             let claimed: Vec<Extent> = self.claimed.extents_within(whole_range(range)).collect();
             for extent in claimed {
-                self.leave_to_map(extent);
+                self.leave_to_map(extent, true);
             }
             self.search.improved(range);
         }
         for &range in &plan.spilled {
-            self.leave_to_map(whole_range(range));
+            self.leave_to_map(whole_range(range), plan.spares_hot);
+            if plan.spares_hot {
+                // What is listed there, or in use, has lost its mark.
+                for (hot, _) in self.available.parts(whole_range(range)).filter(|(_, is_hot)| *is_hot) {
+                    self.claimed.remove(hot);
+                }
+            }
             self.search.improved(range);
         }
         for spared in &plan.spared {
@@ -356,25 +401,33 @@ impl Space {
         self.taken.clear();
     }
 
-    /// Forgets the free pages within an extent, which lies in one range: the map marks them. What the open batch
-    /// has allocated there is claimed; what was in limbo puts the range into quarantine.
-    fn leave_to_map(&mut self, extent: Extent) {
-        let available: Vec<Extent> = self.available.extents_within(extent).collect();
-        for free in available {
-            self.available.remove(free);
-        }
-        for (birth, freed) in &mut self.limbo {
-            if freed.overlaps(extent) {
-                freed.remove(extent);
-                let quarantined = self.quarantine.entry(range_of(extent.first)).or_insert(*birth);
-                *quarantined = (*quarantined).max(*birth);
+    /// Forgets the free pages within an extent, which lies in one range, but for the hot ones if these are spared: the map
+    /// marks them. What the open batch has allocated there is claimed; what was in limbo puts the range into quarantine.
+    fn leave_to_map(&mut self, extent: Extent, spares_hot: bool) {
+        let parts: Vec<Extent> = match spares_hot {
+            true => {
+                self.available.parts(extent).filter(|(_, is_hot)| !is_hot).map(|(part, _)| part).collect()
+            }
+            false => vec![extent],
+        };
+        for part in parts {
+            let available: Vec<Extent> = self.available.extents_within(part).collect();
+            for free in available {
+                self.available.remove(free);
+            }
+            for (birth, freed) in &mut self.limbo {
+                if freed.overlaps(part) {
+                    freed.remove(part);
+                    let quarantined = self.quarantine.entry(range_of(part.first)).or_insert(*birth);
+                    *quarantined = (*quarantined).max(*birth);
+                }
+            }
+            self.claimed.remove(part);
+            if let Some(batch) = &self.open {
+                self.claimed.insert_all(&batch.allocated.within(part));
             }
         }
         self.limbo.retain(|_, freed| !freed.is_empty());
-        self.claimed.remove(extent);
-        if let Some(batch) = &self.open {
-            self.claimed.insert_all(&batch.allocated.within(extent));
-        }
     }
 
     fn undo(&mut self, undo: Undo, number: Birth) {
@@ -398,9 +451,9 @@ impl Space {
 }
 
 impl Plan {
-    /// Chooses the ranges to spill and to forget.
-    fn choose(&mut self, mut loads: Vec<RangeLoad>) {
-        let mut listed: usize = loads.iter().map(|load| load.listed).sum();
+    /// Chooses the ranges to spill and to forget. `always` extents are listed besides those of the loads.
+    fn choose(&mut self, mut loads: Vec<RangeLoad>, always: usize) {
+        let mut listed: usize = always + loads.iter().map(|load| load.listed).sum::<usize>();
         if listed > LIST_CAPACITY {
             loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.listed, load.range)));
             for load in &loads {
@@ -414,6 +467,11 @@ impl Plan {
             }
         }
         loads.retain(|load| !self.spilled.contains(&load.range));
+        self.forget(loads);
+    }
+
+    /// Chooses the ranges to forget.
+    fn forget(&mut self, mut loads: Vec<RangeLoad>) {
         let mut kept: usize = loads.iter().map(|load| load.kept).sum();
         loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.kept, load.range)));
         for load in loads {
@@ -422,6 +480,22 @@ impl Plan {
             }
             kept -= load.kept;
             self.forgotten.insert(load.range);
+        }
+    }
+}
+
+impl RangeLoad {
+    /// Counts an extent; extents come in ascending order.
+    fn add(loads: &mut Vec<RangeLoad>, extent: Extent, is_kept: bool) {
+        let range = range_of(extent.first);
+        if loads.last().is_none_or(|load| load.range != range) {
+            loads.push(RangeLoad { range, listed: 0, kept: 0 });
+        }
+        let load = loads.last_mut().expect("one was pushed");
+        if is_kept {
+            load.kept += 1;
+        } else {
+            load.listed += 1;
         }
     }
 }

@@ -41,18 +41,28 @@ fn run_history(seed: u64, temper: &Temper) -> Twins {
 }
 
 fn step(twins: &mut Twins, choices: &mut Choices, temper: &Temper) {
-    let placement = if choices.chance(50) { Placement::Hole } else { Placement::Together };
+    let placement = [Placement::Hole, Placement::Beside, Placement::Together][choices.below(3) as usize];
     let is_open = twins.model.open.is_some();
     match choices.below(100) {
-        _ if !is_open && choices.chance(60) => twins.begin(),
+        _ if !is_open && choices.chance(60) => {
+            if choices.chance(80) {
+                let room = [0, 40, 400][choices.below(3) as usize];
+                twins.tend(twins.space.page_count() + room);
+            }
+            twins.begin();
+        }
         0..30 if is_open => {
             let count = if choices.chance(70) { 1 } else { 1 + choices.below(200) as u32 };
             for _ in 0..1 + choices.below(temper.allocated_at_once) {
                 if choices.chance(10) {
                     let limit = twins.space.page_count() + choices.below(100);
                     twins.allocate_at_end(count, limit);
-                } else if twins.allocate(count, placement).is_none() && choices.chance(50) {
-                    twins.allocate_at_end(count, NO_LIMIT);
+                } else if twins.allocate(count, placement).is_none() {
+                    match choices.below(4) {
+                        0 | 1 => twins.allocate_at_end(count, NO_LIMIT),
+                        2 => twins.allocate_hot(count),
+                        _ => None,
+                    };
                 }
             }
         }

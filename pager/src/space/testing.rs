@@ -158,6 +158,35 @@ impl Twins {
         self.model.open = Some((self.birth, PageSet::default(), PageSet::default()));
     }
 
+    /// As before each batch.
+    #[track_caller]
+    pub(crate) fn tend(&mut self, limit: u64) {
+        let before = self.space.page_count();
+        self.space.tend_hot_area(&mut self.store, limit).expect("nothing is corrupt");
+        let after = self.space.page_count();
+        assert!(after <= limit.max(before), "seed {}", self.seed);
+        for page in before..after {
+            let gained = Extent::single(PageId(page as u32));
+            if is_usable(gained, after) {
+                self.model.free.insert(gained);
+            }
+        }
+        self.check_counts();
+    }
+
+    #[track_caller]
+    pub(crate) fn allocate_hot(&mut self, count: u32) -> Option<Extent> {
+        let found = self.space.allocate_hot(count);
+        if let Some(extent) = found {
+            assert_eq!(extent.count, count, "seed {}", self.seed);
+            assert!(self.model.free.contains(extent), "seed {}: {extent:?} is not free", self.seed);
+            self.model.free.remove(extent);
+            self.model.open.as_mut().expect("open").1.insert(extent);
+        }
+        self.check_counts();
+        found
+    }
+
     #[track_caller]
     pub(crate) fn allocate(&mut self, count: u32, placement: Placement) -> Option<Extent> {
         let found = self.space.allocate(&mut self.store, count, placement).expect("nothing is corrupt");
@@ -166,11 +195,15 @@ impl Twins {
             Some(extent) => {
                 assert_eq!(extent.count, count, "seed {seed}");
                 assert!(self.model.free.contains(extent), "seed {seed}: {extent:?} is not free");
+                let is_hot = extent.pages().any(|page| self.space.available.is_hot(page));
+                assert!(!is_hot || placement != Placement::Hole, "seed {seed}: {extent:?} is no hole");
                 self.model.free.remove(extent);
                 self.model.open.as_mut().expect("open").1.insert(extent);
             }
             None if count == 1 && self.space.quarantine.is_empty() => {
-                assert!(self.model.free.is_empty(), "seed {seed}: a free page was not found");
+                let mut free = self.model.free.extents().flat_map(Extent::pages);
+                let is_kept = |page| placement != Placement::Together && self.space.available.is_hot(page);
+                assert!(free.all(is_kept), "seed {seed}: a free page was not found");
             }
             None => {}
         }
