@@ -413,5 +413,11 @@ fn run(steps: &[Step]) -> Result<(), Error> {
 fn random_operations_answer_as_a_plain_twin_does() {
     let config = Config { cases: 60, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    runner.run(&prop::collection::vec(steps(), 1..120), |steps| Ok(run(&steps).unwrap())).unwrap();
+    let workloads = prop::collection::vec(steps(), 1..120);
+    runner
+        .run(&workloads, |steps| {
+            run(&steps).unwrap();
+            Ok(())
+        })
+        .unwrap();
 }

@@ -106,6 +106,11 @@ impl From<PagerError> for TxnError {
     }
 }
 
+/// A name, as far as it is text.
+pub(crate) fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
 /// The check that stored bytes failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -26,10 +26,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamite_pager::sync::{Condvar, Mutex, MutexGuard};
+
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::txn_id::TxnId;
-use dynamite_pager::sync::{Condvar, Mutex, MutexGuard};
 
 /// With more writers than these nobody waits for company.
 const PATIENT_WRITERS: usize = 8;

@@ -24,7 +24,7 @@
 //! A key of more than [`LONGEST_INLINE_KEY`] bytes is the value of an entry under the version key and one more byte, 1.
 //! The payload of a version that had pages of its own keeps them: they are handed over.
 
-use dynamite_bptree::{Body, MAX_HEAD, NewValue, Overflow, Pages, Tree, Value};
+use dynamite_bptree::{Body, MAX_HEAD, NewValue, Pages, Tree, Value};
 use dynamite_pager::WriteBatch;
 
 use crate::catalog::HISTORY;
@@ -57,15 +57,6 @@ pub(crate) struct Entry {
     pub(crate) dropped_table: bool,
     /// The version that it holds.
     pub(crate) version: Option<Record>,
-}
-
-/// The payload of a version that goes into a history tree.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Payload<'a> {
-    /// Bytes that stood in the leaf.
-    Bytes(&'a [u8]),
-    /// Pages of its own, handed over.
-    Run(Overflow),
 }
 
 impl Entry {
@@ -118,20 +109,17 @@ impl Entry {
     }
 }
 
-/// Reads the entry of an entry's value. `payload` gets what follows, unless it has pages of its own.
-pub(crate) fn decode<'a>(value: &'a Value<'_>) -> Result<(Entry, StoredPayload<'a>)> {
+/// Reads the entry of an entry's value, and the payload of the version in it.
+pub(crate) fn decode<'a>(value: &'a Value<'_>) -> Result<(Entry, Body<'a>)> {
     let damaged = |source| TxnError::Damaged { table: HISTORY, source };
     let (entry, at) = Entry::decode(value.head()).map_err(damaged)?;
     let payload = match value {
-        Value::Inline(bytes) => StoredPayload::Bytes(&bytes[at..]),
-        Value::Spilled { head, run } if at == head.len() => StoredPayload::Run(*run),
+        Value::Inline(bytes) => Body::Bytes(&bytes[at..]),
+        Value::Spilled { head, run } if at == head.len() => Body::Run(*run),
         Value::Spilled { .. } => return Err(damaged(Damage::HistoryEntry)),
     };
     Ok((entry, payload))
 }
-
-/// The payload of a version in a history tree.
-pub(crate) type StoredPayload<'a> = Payload<'a>;
 
 /// Stores an entry.
 pub(crate) fn insert(
@@ -139,7 +127,7 @@ pub(crate) fn insert(
     batch: &mut WriteBatch<'_>,
     at: VersionKey,
     entry: &Entry,
-    payload: Payload<'_>,
+    payload: Body<'_>,
 ) -> Result<()> {
     if entry.long_key {
         let value = NewValue { head: &[], body: Body::Bytes(&entry.key) };
@@ -154,13 +142,9 @@ pub(crate) fn replace_head(
     batch: &mut WriteBatch<'_>,
     at: VersionKey,
     entry: &Entry,
-    payload: Payload<'_>,
+    payload: Body<'_>,
 ) -> Result<()> {
-    let body = match payload {
-        Payload::Bytes(bytes) => Body::Bytes(bytes),
-        Payload::Run(run) => Body::Run(run),
-    };
-    tree.insert(batch, &at.to_bytes(), NewValue { head: &entry.head(), body })?;
+    tree.insert(batch, &at.to_bytes(), NewValue { head: &entry.head(), body: payload })?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use dynamite_bptree::{Body, NewValue, Pages, Tree};
 use dynamite_pager::Access;
 
 use crate::catalog::SNAPSHOTS;
-use crate::error::{Damage, Result, TxnError};
+use crate::error::{Damage, Result, TxnError, text};
 use crate::read_txn::ReadTxn;
 use crate::snapshot::Registry;
 use crate::txn_id::TxnId;
@@ -45,10 +45,10 @@ impl WriteTxn<'_> {
     pub fn create_snapshot(&mut self, name: &[u8]) -> Result<TxnId> {
         let mut record = self.record(SNAPSHOTS)?;
         if record.tree.get(&mut self.batch, name)?.is_some() {
-            return Err(TxnError::SnapshotExists { name: String::from_utf8_lossy(name).into_owned() });
+            return Err(TxnError::SnapshotExists { name: text(name) });
         }
         let txn = self.id();
-        let time_ms = self.shared.clock.now_ms().max(self.batch.roots().commit_time);
+        let time_ms = self.now_ms();
         self.attempt(|this| {
             let value = encode(NamedSnapshot { txn, time_ms });
             let value = NewValue { head: &[], body: Body::Bytes(&value) };
@@ -63,7 +63,7 @@ impl WriteTxn<'_> {
     pub fn delete_snapshot(&mut self, name: &[u8]) -> Result<()> {
         let mut record = self.record(SNAPSHOTS)?;
         let Some(named) = find(&record.tree, &mut self.batch, name)? else {
-            return Err(TxnError::NoSuchSnapshot { name: String::from_utf8_lossy(name).into_owned() });
+            return Err(TxnError::NoSuchSnapshot { name: text(name) });
         };
         self.attempt(|this| {
             record.tree.remove(&mut this.batch, name)?;

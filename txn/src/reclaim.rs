@@ -9,12 +9,13 @@
 //!
 //! All of it is ordinary changes of trees within a transaction: a crash undoes a step or does not.
 
-use dynamite_bptree::{Body, NewValue, Overflow, Tree, Value};
+use dynamite_bptree::{NewValue, Tree, Value};
 use dynamite_pager::WriteBatch;
 
 use crate::catalog::{HISTORY, Retention, TableRecord};
 use crate::error::{Damage, Result, TxnError};
-use crate::history::{self, Entry, Payload};
+use crate::history::{self, Entry};
+use crate::payload::Payload;
 use crate::record::Record;
 use crate::txn_id::{TableId, TxnId, VersionKey};
 use crate::write_txn::{WriteTxn, chain_order};
@@ -114,7 +115,7 @@ impl WriteTxn<'_> {
         let table = entry.table;
         let Some(mut record) = self.find_record(table)? else { return Ok(()) };
         let Some(value) = record.tree.get(&mut self.batch, &entry.key)? else { return Ok(()) };
-        let (found, _) = decode(table, &value)?;
+        let (found, _) = Record::decode_of(table, value.head())?;
         let unneeded =
             found.created <= horizon || (found.older == Some(at) && found.created <= self.published);
         if found.tombstone && unneeded {
@@ -162,7 +163,7 @@ impl WriteTxn<'_> {
     fn sweep_item(&mut self, table: TableId, key: &[u8]) -> Result<()> {
         let record = self.record(table)?;
         let Some(value) = record.tree.get(&mut self.batch, key)? else { return Ok(()) };
-        let (newest, _) = decode(table, &value)?;
+        let (newest, _) = Record::decode_of(table, value.head())?;
         let mut chain = Vec::new();
         let (mut link, mut newer) = (newest.older, newest.created);
         while let Some(at) = link.filter(|at| at.superseded_by > self.horizon) {
@@ -233,11 +234,8 @@ fn replace_entry(tree: &mut Tree, batch: &mut WriteBatch<'_>, at: VersionKey, en
     let missing = Damage::MissingVersion { superseded_by: at.superseded_by };
     let value =
         tree.get(batch, &at.to_bytes())?.ok_or(TxnError::Damaged { table: HISTORY, source: missing })?;
-    let stays = match history::decode(&value)?.1 {
-        Payload::Bytes(bytes) => Stays::Bytes(bytes.to_vec()),
-        Payload::Run(run) => Stays::Run(run),
-    };
-    history::replace_head(tree, batch, at, entry, stays.payload())
+    let payload = Payload::from(history::decode(&value)?.1);
+    history::replace_head(tree, batch, at, entry, payload.body())
 }
 
 /// Changes what a table's record links to; its payload stays where it is.
@@ -249,35 +247,12 @@ fn relink(
     older: Option<VersionKey>,
 ) -> Result<()> {
     let Some(value) = tree.get(batch, key)? else { return Ok(()) };
-    let (record, at) = decode(table, &value)?;
-    let stays = match value {
-        Value::Inline(bytes) => Stays::Bytes(bytes[at..].to_vec()),
-        Value::Spilled { run, .. } => Stays::Run(run),
+    let (record, at) = Record::decode_of(table, value.head())?;
+    let payload = match value {
+        Value::Inline(bytes) => Payload::Bytes(bytes[at..].to_vec()),
+        Value::Spilled { run, .. } => Payload::Run(run),
     };
     let head = Record { older, ..record }.encode();
-    let body = match stays.payload() {
-        Payload::Bytes(bytes) => Body::Bytes(bytes),
-        Payload::Run(run) => Body::Run(run),
-    };
-    tree.insert(batch, key, NewValue { head: &head, body })?;
+    tree.insert(batch, key, NewValue { head: &head, body: payload.body() })?;
     Ok(())
-}
-
-/// A payload that is put back where it was.
-enum Stays {
-    Bytes(Vec<u8>),
-    Run(Overflow),
-}
-
-impl Stays {
-    fn payload(&self) -> Payload<'_> {
-        match self {
-            Stays::Bytes(bytes) => Payload::Bytes(bytes),
-            Stays::Run(run) => Payload::Run(*run),
-        }
-    }
-}
-
-fn decode(table: TableId, value: &Value<'_>) -> Result<(Record, usize)> {
-    Record::decode(value.head()).map_err(|damage| TxnError::Damaged { table, source: damage.into() })
 }

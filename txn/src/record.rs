@@ -26,7 +26,8 @@
 
 use thiserror::Error;
 
-use crate::txn_id::{TxnId, VersionKey};
+use crate::error::TxnError;
+use crate::txn_id::{TableId, TxnId, VersionKey};
 
 const CREATED_LEN: u8 = 0b0000_0111;
 const TOMBSTONE: u8 = 0b0000_1000;
@@ -127,6 +128,12 @@ impl Record {
         }
         encoded.bytes[0] = flags;
         encoded
+    }
+
+    /// Reads a record of a table.
+    #[inline]
+    pub(crate) fn decode_of(table: TableId, bytes: &[u8]) -> Result<(Record, usize), TxnError> {
+        Record::decode(bytes).map_err(|damage| TxnError::Damaged { table, source: damage.into() })
     }
 
     /// Reads a record from the front of `bytes`. Also returns where its payload begins.

@@ -9,7 +9,7 @@ use dynamite_pager::Access;
 use crate::error::{Damage, Result};
 use crate::record::Record;
 use crate::txn_id::TxnId;
-use crate::visibility::{Seen, View};
+use crate::visibility::View;
 
 /// Which keys, and in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,15 +171,7 @@ impl View {
             }
             if let Some(Slow { key, record, run }) = slow {
                 let pages = cursor.pages();
-                let (version, payload) = match self.resolve(pages, record, run)? {
-                    Seen::Nothing => continue,
-                    Seen::Copied(version, payload) => (version, payload),
-                    Seen::Run(version, run) => {
-                        let mut payload = Vec::with_capacity(run.len());
-                        run.read(pages, &mut payload)?;
-                        (version, payload)
-                    }
-                };
+                let Some((version, payload)) = self.resolve(pages, record, run)? else { continue };
                 if visit(Row { key: &key, version, payload: &payload }).is_break() {
                     return Ok(true);
                 }
@@ -223,15 +215,8 @@ impl View {
             return Err(error);
         }
         for (index, record, run) in slow {
-            match self.resolve(pages, record, run)? {
-                Seen::Nothing => visit(index, None),
-                Seen::Copied(version, payload) => visit(index, Some((version, &payload))),
-                Seen::Run(version, run) => {
-                    let mut payload = Vec::with_capacity(run.len());
-                    run.read(pages, &mut payload)?;
-                    visit(index, Some((version, &payload)));
-                }
-            }
+            let seen = self.resolve(pages, record, run)?;
+            visit(index, seen.as_ref().map(|(version, payload)| (*version, &payload[..])));
         }
         Ok(())
     }

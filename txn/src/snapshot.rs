@@ -13,8 +13,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::txn_id::{TableId, TxnId};
 use dynamite_pager::sync::Mutex;
+
+use crate::txn_id::{TableId, TxnId};
 
 /// The snapshots that are held.
 #[derive(Debug, Default)]

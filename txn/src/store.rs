@@ -30,11 +30,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dynamite_pager::disk::Disk;
+use dynamite_pager::sync::Mutex;
 use dynamite_pager::{Durability, IoChoice, Pager, Stats};
 
 use crate::catalog::{Catalog, Retention, TIMES};
 use crate::clock::Clock;
-use crate::error::{Result, TxnError};
+use crate::error::{Result, TxnError, text};
 use crate::group_commit::GroupCommit;
 use crate::read_txn::ReadTxn;
 use crate::reclaim::Sweep;
@@ -43,7 +44,6 @@ use crate::tasks::{Tasks, Worker};
 use crate::times;
 use crate::txn_id::{TableId, TxnId};
 use crate::write_txn::WriteTxn;
-use dynamite_pager::sync::Mutex;
 
 /// How to open a database.
 #[derive(Clone, Debug)]
@@ -272,7 +272,7 @@ impl Store {
     ///
     /// [`TxnError::NoSuchSnapshot`].
     pub fn named_snapshot(&self, name: &[u8]) -> Result<Snapshot> {
-        let missing = || TxnError::NoSuchSnapshot { name: String::from_utf8_lossy(name).into_owned() };
+        let missing = || TxnError::NoSuchSnapshot { name: text(name) };
         let named = self.read()?.named_snapshot(name)?.ok_or_else(missing)?;
         // Its name may have been deleted this very moment.
         if !self.shared.registry.hold_again(named.txn) {

@@ -7,11 +7,11 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use dynamite_pager::sync::{Condvar, Mutex};
 use dynamite_pager::{IoOperation, PagerError};
 
 use crate::error::Result;
 use crate::store::{MAINTENANCE_STEP, Shared};
-use dynamite_pager::sync::{Condvar, Mutex};
 
 /// A database on which nothing was committed for so long is idle.
 const IDLE: Duration = Duration::from_millis(50);

@@ -68,7 +68,7 @@ pub(crate) fn horizon(
     stored: TxnId,
     duration: Duration,
 ) -> Result<TxnId> {
-    let now = txn.shared.clock.now_ms().max(txn.batch.roots().commit_time);
+    let now = txn.now_ms();
     let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let times = txn.record(TIMES)?.tree;
     let wanted = newest_at(&times, &mut txn.batch, now.saturating_sub(duration))?.unwrap_or_default();

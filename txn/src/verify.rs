@@ -12,14 +12,14 @@ mod inconsistency;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dynamite_bptree::{Tree, Value};
+use dynamite_bptree::{Body, Tree, Value};
 use dynamite_pager::{Census, Extent, Finding, PageId, Pager, Problem};
 
 use crate::catalog::{
     Catalog, CatalogEntry, FIRST_TABLE, HISTORY, NAMES, Retention, SNAPSHOTS, TIMES, TableRecord,
 };
 use crate::error::{Damage, Result, TxnError};
-use crate::history::{self, Payload};
+use crate::history;
 use crate::named;
 use crate::names;
 use crate::record::{Record, RecordDamage};
@@ -206,7 +206,7 @@ impl Check<'_> {
         if entry.dropped_table && !about.dropped {
             report(census, page, Inconsistency::NotDropped { table: entry.table });
         }
-        let has_payload = !matches!(payload, Payload::Bytes([]));
+        let has_payload = !matches!(payload, Body::Bytes([]));
         if has_payload && entry.version.is_none() {
             report(census, page, self.record_damage(HISTORY, key, Damage::HistoryEntry));
         }

@@ -18,6 +18,7 @@ use dynamite_bptree::{Overflow, Pages, Tree, Value};
 use crate::catalog::{Catalog, HISTORY, Retention, TableRecord};
 use crate::error::{Damage, Result, TxnError};
 use crate::history;
+use crate::payload::Payload;
 use crate::record::Record;
 use crate::txn_id::{TableId, TxnId};
 
@@ -43,39 +44,6 @@ pub struct ItemVersion<'a> {
     pub payload: Option<&'a [u8]>,
 }
 
-/// A payload that may yet have to be read.
-enum Stored {
-    Bytes(Vec<u8>),
-    Run(Overflow),
-}
-
-impl Stored {
-    fn of(run: Option<Overflow>) -> Stored {
-        run.map_or(Stored::Bytes(Vec::new()), Stored::Run)
-    }
-
-    fn load(self, pages: &mut impl Pages) -> Result<Vec<u8>> {
-        match self {
-            Stored::Bytes(bytes) => Ok(bytes),
-            Stored::Run(run) => {
-                let mut bytes = Vec::with_capacity(run.len());
-                run.read(pages, &mut bytes)?;
-                Ok(bytes)
-            }
-        }
-    }
-}
-
-/// What stands under a key, from a reader's point of view.
-pub(crate) enum Seen {
-    /// Nothing.
-    Nothing,
-    /// A version whose payload has pages of its own.
-    Run(TxnId, Overflow),
-    /// An older version, whose payload was copied.
-    Copied(TxnId, Vec<u8>),
-}
-
 impl View {
     /// Whether a version written by `created` is old enough to be seen.
     #[inline]
@@ -86,7 +54,7 @@ impl View {
     /// Decodes a record of the table.
     #[inline]
     pub(crate) fn decode(&self, head: &[u8]) -> Result<(Record, usize)> {
-        Record::decode(head).map_err(|damage| self.damaged(damage.into()))
+        Record::decode_of(self.table, head)
     }
 
     /// Looks up the version that is seen, and hands its payload to `with`.
@@ -107,30 +75,21 @@ impl View {
             return Ok(Some(with(record.created, &bytes[at..])));
         }
         let run = self.run_of(&value, at)?;
-        match self.resolve(pages, record, run)? {
-            Seen::Nothing => Ok(None),
-            Seen::Copied(version, payload) => Ok(Some(with(version, &payload))),
-            Seen::Run(version, run) => {
-                let mut payload = Vec::with_capacity(run.len());
-                run.read(pages, &mut payload)?;
-                Ok(Some(with(version, &payload)))
-            }
-        }
+        let seen = self.resolve(pages, record, run)?;
+        Ok(seen.map(|(version, payload)| with(version, &payload)))
     }
 
-    /// What is seen of a record that is not simply visible and inline.
+    /// What is seen of a record that is not simply visible and inline: who wrote it, and its payload.
     #[cold]
     pub(crate) fn resolve(
         &self,
         pages: &mut impl Pages,
         record: Record,
         run: Option<Overflow>,
-    ) -> Result<Seen> {
+    ) -> Result<Option<(TxnId, Vec<u8>)>> {
         if self.sees(record.created) {
-            return Ok(match run {
-                Some(run) if !record.tombstone => Seen::Run(record.created, run),
-                _ => Seen::Nothing,
-            });
+            let Some(run) = run.filter(|_| !record.tombstone) else { return Ok(None) };
+            return Ok(Some((record.created, Payload::Run(run).load(pages)?)));
         }
         let history = self.history(pages)?;
         let mut newer = record;
@@ -147,15 +106,15 @@ impl View {
                 return Err(self.damaged(order));
             }
             if self.sees(version.created) {
-                return Ok(match payload {
-                    _ if version.tombstone => Seen::Nothing,
-                    history::Payload::Bytes(bytes) => Seen::Copied(version.created, bytes.to_vec()),
-                    history::Payload::Run(run) => Seen::Run(version.created, run),
-                });
+                if version.tombstone {
+                    return Ok(None);
+                }
+                let payload = Payload::from(payload);
+                return Ok(Some((version.created, payload.load(pages)?)));
             }
             newer = version;
         }
-        Ok(Seen::Nothing)
+        Ok(None)
     }
 
     /// Visits the versions of an item, the newest that is seen first.
@@ -168,9 +127,9 @@ impl View {
         let history = self.history(pages)?;
         let Some(value) = self.record.tree.get(pages, key)? else { return Ok(()) };
         let (mut record, at) = self.decode(value.head())?;
-        let mut stored = match value {
-            Value::Inline(bytes) => Stored::Bytes(bytes[at..].to_vec()),
-            Value::Spilled { .. } => Stored::of(self.run_of(&value, at)?),
+        let mut stored = match (&value, self.run_of(&value, at)?) {
+            (_, Some(run)) => Payload::Run(run),
+            (value, None) => Payload::Bytes(value.head()[at..].to_vec()),
         };
         let mut superseded_by = None;
         loop {
@@ -189,10 +148,7 @@ impl View {
                 let order = Damage::ChainOrder { from: record.created, to: older.created };
                 return Err(self.damaged(order));
             }
-            stored = match payload {
-                history::Payload::Bytes(bytes) => Stored::Bytes(bytes.to_vec()),
-                history::Payload::Run(run) => Stored::Run(run),
-            };
+            stored = Payload::from(payload);
             (record, superseded_by) = (older, Some(at.superseded_by));
         }
     }

@@ -24,8 +24,8 @@ use dynamite_bptree::{Body, Displaced, MAX_KEY, MAX_VALUE, NewValue, Tree, TreeE
 use dynamite_pager::{Access, Durability, WriteBatch};
 
 use crate::catalog::{Catalog, FIRST_TABLE, HISTORY, NAMES, Retention, TableRecord};
-use crate::error::{Damage, Result, TxnError};
-use crate::history::{self, Entry, LONGEST_INLINE_KEY, Payload};
+use crate::error::{Damage, Result, TxnError, text};
+use crate::history::{self, Entry, LONGEST_INLINE_KEY};
 use crate::named::NamedSnapshots;
 use crate::names::{self, TableInfo};
 use crate::record::Record;
@@ -169,7 +169,7 @@ impl<'s> WriteTxn<'s> {
     /// Creates a table under a name. `meta` is kept with the name for the layer above.
     pub fn create_table(&mut self, name: &[u8], meta: &[u8], retention: Retention) -> Result<TableId> {
         if self.table(name)?.is_some() {
-            return Err(TxnError::TableExists { name: String::from_utf8_lossy(name).into_owned() });
+            return Err(TxnError::TableExists { name: text(name) });
         }
         let id = self.attempt(|txn| txn.catalog.new_table_id(&mut txn.batch))?;
         self.tables.insert(id, OpenTable { record: TableRecord::empty(retention), stored: false });
@@ -202,7 +202,7 @@ impl<'s> WriteTxn<'s> {
             };
             let mut owner = txn.record(HISTORY)?;
             let at = txn.next_version_key();
-            history::insert(&mut owner.tree, &mut txn.batch, at, &entry, Payload::Bytes(&[]))?;
+            history::insert(&mut owner.tree, &mut txn.batch, at, &entry, Body::Bytes(&[]))?;
             txn.set_table(HISTORY, owner);
             Ok(())
         })?;
@@ -250,7 +250,7 @@ impl<'s> WriteTxn<'s> {
 
     /// Commits without collecting garbage.
     pub(crate) fn finish(mut self, durability: Durability) -> Result<TxnId> {
-        let now = self.shared.clock.now_ms().max(self.batch.roots().commit_time);
+        let now = self.now_ms();
         times::note(&mut self, now)?;
         for (table, open) in std::mem::take(&mut self.tables) {
             if !open.stored {
@@ -275,6 +275,11 @@ impl<'s> WriteTxn<'s> {
         Ok(id)
     }
 
+    /// The time of this transaction's commit, if it is committed now: never before that of an earlier one.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.shared.clock.now_ms().max(self.batch.roots().commit_time)
+    }
+
     /// Runs something that must not be left half-done.
     pub(crate) fn attempt<R>(&mut self, operation: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         if self.failed {
@@ -291,8 +296,7 @@ impl<'s> WriteTxn<'s> {
     fn current(&mut self, table: TableId, key: &[u8]) -> Result<Option<Current>> {
         let tree = self.record(table)?.tree;
         let Some(value) = tree.get(&mut self.batch, key)? else { return Ok(None) };
-        let (record, payload_at) = Record::decode(value.head())
-            .map_err(|damage| TxnError::Damaged { table, source: damage.into() })?;
+        let (record, payload_at) = Record::decode_of(table, value.head())?;
         let payload_len = value.len() - payload_at;
         Ok(Some(Current { record, payload_at, payload_len, spilled: matches!(value, Value::Spilled { .. }) }))
     }
@@ -330,8 +334,8 @@ impl<'s> WriteTxn<'s> {
         match (link, moves, displaced) {
             (Some(at), Some(old), Some(Displaced { head, run })) => {
                 let payload = match run {
-                    Some(run) if old.spilled => Payload::Run(run),
-                    None => Payload::Bytes(&head[old.payload_at..]),
+                    Some(run) if old.spilled => Body::Run(run),
+                    None => Body::Bytes(&head[old.payload_at..]),
                     Some(_) => return Err(TxnError::Damaged { table, source: Damage::HistoryEntry }),
                 };
                 self.with_history(table, record, |tree, batch| {
@@ -348,7 +352,7 @@ impl<'s> WriteTxn<'s> {
                 // The transaction deletes what it had itself put over an older version.
                 let at = self.next_version_key();
                 self.with_history(table, record, |tree, batch| {
-                    history::insert(tree, batch, at, &entry(None), Payload::Bytes(&[]))
+                    history::insert(tree, batch, at, &entry(None), Body::Bytes(&[]))
                 })
             }
         }
