@@ -6,7 +6,7 @@
 //! # The modules, in reading order
 //!
 //! `options` opens a database, `database` is the handle; `table` and `tables` are what is known of tables; `source` is where a read
-//! looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `delete`, `query` and `scan` (which share `walk`),
+//! looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `delete`, `query` and `scan` (which share `walk`, and `page_meter` within it),
 //! `batch`, `snapshot`, `transact`.
 
 mod batch;
@@ -16,6 +16,7 @@ mod delete;
 mod get;
 mod key;
 mod options;
+mod page_meter;
 mod put;
 mod query;
 mod scan;

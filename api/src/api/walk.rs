@@ -13,15 +13,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::api::key;
+use crate::api::page_meter::PageMeter;
 use crate::api::source::Reading;
 use crate::api::table::Table;
 use crate::error::{Error, Result};
 use crate::item_codec::{self, DecodeError, ItemError, ItemView, ItemWriter};
 use crate::json;
 use crate::value::Item;
-
-/// Bytes of items, as DynamoDB counts them, after which a page ends.
-const PAGE_BYTES: usize = 1 << 20;
 
 /// A limit up to which the pages of the file are read one by one, since reading ahead would mostly be for nothing.
 const SHORT: usize = 16;
@@ -180,24 +178,25 @@ impl Walk<'_> {
             Some(limit) if limit <= SHORT => Access::Point,
             _ => Access::Scan,
         };
-        let (mut items, mut bytes) = (Vec::new(), 0);
+        let (mut items, mut meter) = (Vec::new(), PageMeter::default());
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
         reading.scan(table.id, &self.range.borrow(), access, |row| {
             if !wanted(row.key) {
                 return ControlFlow::Continue(());
             }
-            let item = self.projection.decode(table, row.payload, decode);
-            match item.and_then(|item| Ok((item, size(table, row.payload)?))) {
-                Ok((item, size)) => {
+            let decoded = self.projection.decode(table, row.payload, decode);
+            let metered = meter.add(row.payload).map_err(|damage| table.damaged(damage));
+            let is_full = match decoded.and_then(|item| Ok((item, metered?))) {
+                Ok((item, is_full)) => {
                     items.push(item);
-                    bytes += size;
+                    is_full
                 }
                 Err(error) => {
                     end = Err(error);
                     return ControlFlow::Break(());
                 }
-            }
-            if Some(items.len()) == self.limit || bytes >= PAGE_BYTES {
+            };
+            if Some(items.len()) == self.limit || is_full {
                 end = Ok(Some(row.key.to_vec()));
                 return ControlFlow::Break(());
             }
@@ -222,10 +221,6 @@ impl Walk<'_> {
         })?;
         Ok(count)
     }
-}
-
-fn size(table: &Table, item: &[u8]) -> Result<usize> {
-    item_codec::check(item).map_err(|damage| table.damaged(damage))
 }
 
 /// The items of a query or a scan, one after the other, all from one state: a [`Snapshot`](crate::api::Snapshot) that it
