@@ -1,6 +1,8 @@
 //! A real process writes and is killed, again and again, on one file: whatever it was told is done is there, transactions are
 //! whole, and the file opens.
 
+#![allow(clippy::print_stdout, reason = "it is how the victim says what it has done")]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
