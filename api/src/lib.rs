@@ -2,7 +2,8 @@
 //!
 //! # The modules, in reading order
 //!
-//! `types`, `number` and `value` are the data model; `key_codec` and `item_codec` are how it is stored.
+//! [`types`], [`number`] and [`value`] are the data model, [`limits`] is what DynamoDB refuses of it. [`json`] is how most
+//! programs write it. [`key_codec`] is how keys are stored.
 
 #![forbid(unsafe_code)]
 
@@ -10,4 +11,13 @@ pub mod types;
 
 pub mod number;
 
+pub mod value;
+
+pub mod limits;
+
+pub mod json;
+
 pub mod key_codec;
+
+pub use crate::number::Number;
+pub use crate::value::{AttributeType, AttributeValue, Item};
