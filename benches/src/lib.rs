@@ -38,3 +38,6 @@ pub mod dataset;
 
 #[cfg(feature = "peers")]
 pub mod peers;
+
+#[cfg(feature = "peers")]
+pub mod harness;

@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use crate::dataset::{Key, Value};
+use crate::dataset::Key;
 
 mod dynamite;
 
@@ -31,13 +31,22 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 pub type Outcome<T> = Result<T, Failure>;
 
 /// An engine that can be compared.
-#[derive(Clone, Copy, Debug)]
-pub struct Kind {
+#[derive(Debug)]
+pub struct Kind<E: ?Sized = dyn Engine> {
     /// What tables call it and `--engines` asks for.
     pub name: &'static str,
     /// Opens the database in this directory, and creates it if there is none.
-    pub open: fn(&Path, &Config) -> Outcome<Box<dyn Engine>>,
+    pub open: fn(&Path, &Config) -> Outcome<Box<E>>,
 }
+
+// Derived, these would ask the same of the engine.
+impl<E: ?Sized> Clone for Kind<E> {
+    fn clone(&self) -> Kind<E> {
+        *self
+    }
+}
+
+impl<E: ?Sized> Copy for Kind<E> {}
 
 /// All engines, in the order of the tables.
 pub const KINDS: &[Kind] = &[
@@ -59,17 +68,23 @@ pub struct Config {
     pub exceeds_memory: bool,
 }
 
+/// What can be closed.
+pub trait Database: Send + Sync {
+    /// Ends it in good order.
+    fn close(self: Box<Self>) -> Outcome<()>;
+}
+
 /// An open database.
-pub trait Engine: Send + Sync {
+pub trait Engine: Database {
     /// What a thread works with. Each thread has one of its own.
     fn session(&self) -> Outcome<Box<dyn Session + '_>>;
 
     /// Holds on to the present state until dropped. The thread that holds it may go on writing.
     fn snapshot(&self) -> Outcome<Box<dyn Snapshot + '_>>;
-
-    /// Ends it in good order.
-    fn close(self: Box<Self>) -> Outcome<()>;
 }
+
+/// A key and its value.
+pub type Row<'a> = (&'a [u8], &'a [u8]);
 
 /// One thread's access to a database. Each call is one transaction of its own.
 pub trait Session {
@@ -85,11 +100,14 @@ pub trait Session {
     /// Shows every row, in ascending order of the keys.
     fn for_each(&mut self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()>;
 
+    /// Shows the rows from one key to another, the latter excluded, in ascending order of the keys.
+    fn range(&mut self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()>;
+
     /// Inserts or replaces one row, durably.
     fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()>;
 
     /// Inserts or replaces rows, all of them or none, durably.
-    fn put_many(&mut self, rows: &[(Key, Value)]) -> Outcome<()>;
+    fn put_many(&mut self, rows: &[Row<'_>]) -> Outcome<()>;
 
     /// Deletes rows, all of them or none, durably. Those that are not there are none of its business.
     fn delete_many(&mut self, keys: &[Key]) -> Outcome<()>;

@@ -71,6 +71,26 @@ fn a_scan_visits_every_row_once_in_order_and_tallies_the_same() {
 }
 
 #[test]
+fn a_range_shows_what_lies_between_its_bounds_in_order() {
+    each_engine(|engine, _| {
+        load(engine, 0..DATA.rows);
+        let rows: BTreeMap<_, _> = (0..DATA.rows).map(|row| DATA.row(row)).collect();
+        let keys: Vec<&Key> = rows.keys().collect();
+        // The first bound belongs to the range, the second does not.
+        for (from, to) in [(0, 1), (17, 200), (2900, DATA.rows - 1), (5, 5)] {
+            let mut expected = rows.range(*keys[from]..*keys[to]);
+            let mut session = engine.session().unwrap();
+            session
+                .range(keys[from], keys[to], &mut |key, value| {
+                    assert_eq!(expected.next(), Some((key.try_into().unwrap(), value.try_into().unwrap())));
+                })
+                .unwrap();
+            assert_eq!(expected.next(), None);
+        }
+    });
+}
+
+#[test]
 fn deleted_rows_are_gone_and_no_others() {
     each_engine(|engine, _| {
         load(engine, 0..DATA.rows);
@@ -177,6 +197,7 @@ fn each_engine(check: impl Fn(&dyn Engine, &Path)) {
 
 fn load(engine: &dyn Engine, rows: impl Iterator<Item = usize>) {
     let rows: Vec<_> = rows.map(|row| DATA.row(row)).collect();
+    let rows: Vec<_> = rows.iter().map(|(key, value)| (&key[..], &value[..])).collect();
     engine.session().unwrap().put_many(&rows).unwrap();
 }
 

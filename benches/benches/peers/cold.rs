@@ -10,12 +10,12 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Lines, StdinLock, Write};
+use std::io::{BufWriter, Lines, StdinLock, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use dynamite_benches::dataset::{Dataset, Key};
+use dynamite_benches::harness::helper::{self, Helper};
 use dynamite_benches::interleave::interleave;
 use dynamite_benches::peers::{Config, Engine, Failure, KINDS, Kind, Outcome, Session, drop_page_cache};
 use dynamite_benches::random::Random;
@@ -23,9 +23,8 @@ use dynamite_benches::sample::Sample;
 use dynamite_pager::disk::reference::UringReads;
 use dynamite_pager::{PAGE_SIZE, PageId};
 
-use crate::cgroup::Cgroup;
 use crate::contest::{Contest, Contestant};
-use crate::report::{megabytes, print_versus, rows, spread, spread_columns};
+use dynamite_benches::harness::report::{megabytes, rows, spread, spread_columns};
 
 /// The data is so many times as large as the memory for caching it.
 const EXCESS: u64 = 8;
@@ -42,12 +41,6 @@ const TURN: usize = 10;
 /// What a group gets beyond the cache and a tenth of it: stacks, buffers, the engine's own books.
 const PROCESS_BYTES: usize = 4 << 20;
 
-/// The first argument of a child.
-const CHILD: &str = "cold-child";
-
-/// Stands for no control group.
-const NO_GROUP: &str = "-";
-
 /// What bare reads are called in the tables.
 const BARE: &str = "bare reads";
 
@@ -63,14 +56,14 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
             let directory = directory.join(kind.name);
             contest.copy(kind, &directory)?;
             drop_page_cache(&directory)?;
-            Helper::start(*kind, &directory, cache_bytes, limit_bytes, contest.data)
+            start(kind, &directory, cache_bytes, limit_bytes, contest.data)
         })
         .collect::<Outcome<Vec<_>>>()?;
 
     // Until each cache has been filled, and its keeper has seen what is worth keeping.
     let warm_up = 4 * cache_bytes / PAGE_SIZE / BATCH + 1;
     for helper in &mut helpers {
-        helper.run(0, warm_up);
+        ask(helper, 0, warm_up);
     }
     // The same keys for all, but never the same twice for one.
     let mut seeds = vec![Random(61); helpers.len() + 1];
@@ -78,18 +71,18 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
         let seed = seeds[subject].next();
         let batches = match subject.checked_sub(1) {
             None => bare.run(seed, TURN)?,
-            Some(number) => helpers[number].run(seed, TURN),
+            Some(number) => ask(&mut helpers[number], seed, TURN),
         };
         Ok::<_, Failure>(batches.mean())
     })?;
 
     let memory = helpers.iter().map(Helper::peak_bytes).collect::<Vec<_>>();
-    let grouped = helpers.iter().all(|helper| helper.group.is_ok());
+    let grouped = helpers.iter().all(Helper::is_limited);
     let names: Vec<&str> = std::iter::once(BARE).chain(contest.names()).collect();
     let columns = spread_columns("us a batch");
     let columns: Vec<&str> =
         columns.iter().map(String::as_str).chain(["lookups/s", "most memory, MB"]).collect();
-    print_versus(
+    contest.report.versus(
         format!(
             "cold: batches of {BATCH} random lookups in {}, cache {} MB, {}",
             rows(contest.data.rows),
@@ -112,15 +105,10 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
     );
     for helper in helpers {
         if let Some(remark) = helper.end()? {
-            note(&remark);
+            contest.report.note(&remark);
         }
     }
     Ok(std::fs::remove_dir_all(directory)?)
-}
-
-#[allow(clippy::print_stdout, reason = "it belongs to the table")]
-fn note(text: &str) {
-    println!("{text}");
 }
 
 /// Random pages of a file as large as the data.
@@ -157,101 +145,30 @@ impl BareReads {
     }
 }
 
-/// A child process that looks rows up.
-struct Helper {
-    kind: Kind,
-    child: Child,
-    /// Taken when it is to end.
-    questions: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-    /// Or why there is none.
-    group: std::io::Result<Cgroup>,
-    /// Why it answers no more. That is a result too: the memory may have been too little.
-    failed: Option<String>,
+/// Starts a child process that looks rows up.
+fn start(
+    kind: &Kind,
+    directory: &Path,
+    cache_bytes: usize,
+    limit_bytes: usize,
+    data: Dataset,
+) -> Outcome<Helper> {
+    let numbers = [cache_bytes.to_string(), data.rows.to_string(), data.seed.to_string()];
+    let arguments: Vec<OsString> =
+        [kind.name.into(), directory.into()].into_iter().chain(numbers.map(OsString::from)).collect();
+    Helper::start(kind.name, limit_bytes, &arguments)
 }
 
-impl Helper {
-    fn start(
-        kind: Kind,
-        directory: &Path,
-        cache_bytes: usize,
-        limit_bytes: usize,
-        data: Dataset,
-    ) -> Outcome<Helper> {
-        let group = Cgroup::new(kind.name, limit_bytes);
-        let group_path = group.as_ref().map_or(NO_GROUP.into(), |group| group.path().to_owned());
-        let mut child = Command::new(std::env::current_exe()?)
-            .args([CHILD, kind.name])
-            .arg(directory)
-            .args([cache_bytes.to_string(), data.rows.to_string(), data.seed.to_string()])
-            .arg(group_path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let questions = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().ok_or("the child has no output")?);
-        Ok(Helper { kind, child, questions, answers, group, failed: None })
-    }
-
-    /// What each batch took, or nothing if the child is no more.
-    fn run(&mut self, seed: u64, batches: usize) -> Sample {
-        if self.failed.is_some() {
-            return Sample::default();
-        }
-        self.ask(seed, batches).unwrap_or_else(|error| {
-            self.failed = Some(format!("{} gave up: {error}", self.kind.name));
-            Sample::default()
-        })
-    }
-
-    fn ask(&mut self, seed: u64, batches: usize) -> Outcome<Sample> {
-        writeln!(self.questions.as_mut().ok_or("it has been told to end")?, "{seed} {batches}")?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        let mut sample = Sample::default();
-        for time in line.split_whitespace() {
-            sample.push(time.parse()?);
-        }
-        match sample.len() == batches {
-            true => Ok(sample),
-            false => Err(format!("{} answers of {batches}", sample.len()).into()),
-        }
-    }
-
-    fn peak_bytes(&self) -> Option<u64> {
-        self.group.as_ref().ok().and_then(|group| group.peak_bytes().ok())
-    }
-
-    /// Lets the child end. Returns what there is to say about it.
-    fn end(mut self) -> Outcome<Option<String>> {
-        self.questions = None;
-        let status = self.child.wait()?;
-        let group =
-            self.group.as_ref().err().map(|error| format!("{}: no control group: {error}", self.kind.name));
-        Ok(match self.failed.take() {
-            Some(failed) => Some(format!("{failed} ({status})")),
-            None if !status.success() => Some(format!("{} ended with {status}", self.kind.name)),
-            None => group,
-        })
-    }
+/// What each batch took, or nothing if the child is no more.
+fn ask(helper: &mut Helper, seed: u64, batches: usize) -> Sample {
+    let mut sample = Sample::default();
+    helper.ask(&format!("{seed} {batches}")).into_iter().for_each(|time| sample.push(time));
+    sample
 }
 
-impl Drop for Helper {
-    fn drop(&mut self) {
-        // It ends when nobody asks any more, and has to before its group can be removed.
-        self.questions = None;
-        drop(self.child.wait());
-    }
-}
-
-/// Does what a child is for, if this process is one.
-pub(crate) fn run_as_child() -> Option<Outcome<()>> {
-    let mut arguments = std::env::args_os().skip(1);
-    (arguments.next()? == CHILD).then(|| answer(&arguments.collect::<Vec<_>>()))
-}
-
-fn answer(arguments: &[OsString]) -> Outcome<()> {
-    let [kind, directory, cache_bytes, rows, seed, group] = arguments else {
+/// What a child does.
+pub(crate) fn run_as_child(arguments: &[OsString], limited: bool) -> Outcome<()> {
+    let [kind, directory, cache_bytes, rows, seed] = arguments else {
         return Err("a child is started by its parent".into());
     };
     let text = |argument: &OsString| argument.clone().into_string().map_err(|_| "not UTF-8");
@@ -260,11 +177,6 @@ fn answer(arguments: &[OsString]) -> Outcome<()> {
     let config = Config { cache_bytes: text(cache_bytes)?.parse()?, sessions: 1, exceeds_memory: true };
     let data = Dataset { rows: text(rows)?.parse()?, seed: text(seed)?.parse()? };
 
-    // Before anything is opened: what a process had before it joined is not counted.
-    let limited = group != NO_GROUP;
-    if limited {
-        Cgroup::join(Path::new(group))?;
-    }
     let mut contestant = Contestant::open(kind, directory.clone(), &config)?;
     let mut questions = std::io::stdin().lines();
     while serve(&*contestant.engine, &data, &mut questions, limited)? {
@@ -283,13 +195,10 @@ fn serve(
     all: bool,
 ) -> Outcome<bool> {
     let mut session = engine.session()?;
-    let mut answers = std::io::stdout().lock();
     for question in questions {
         let question = question?;
         let (seed, batches) = question.split_once(' ').ok_or("a question is two numbers")?;
-        let times = look_up(&mut *session, data, seed.parse()?, batches.parse()?)?;
-        writeln!(answers, "{}", times.join(" "))?;
-        answers.flush()?;
+        helper::answer(&look_up(&mut *session, data, seed.parse()?, batches.parse()?)?)?;
         if !all {
             return Ok(true);
         }
@@ -298,7 +207,7 @@ fn serve(
 }
 
 /// Microseconds of each batch.
-fn look_up(session: &mut dyn Session, data: &Dataset, seed: u64, batches: usize) -> Outcome<Vec<String>> {
+fn look_up(session: &mut dyn Session, data: &Dataset, seed: u64, batches: usize) -> Outcome<Vec<f64>> {
     let mut random = Random(seed);
     let mut times = Vec::with_capacity(batches);
     for _ in 0..batches {
@@ -314,7 +223,7 @@ fn look_up(session: &mut dyn Session, data: &Dataset, seed: u64, batches: usize)
         if found != BATCH {
             return Err(format!("{found} of {BATCH} rows were found").into());
         }
-        times.push(format!("{:.1}", took.as_secs_f64() * 1e6));
+        times.push(took.as_secs_f64() * 1e6);
     }
     Ok(times)
 }

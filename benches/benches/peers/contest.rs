@@ -1,16 +1,27 @@
 //! Who takes part in a run, with what rows, and where.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dynamite_benches::arguments::{Arguments, Effort};
 use dynamite_benches::dataset::Dataset;
-use dynamite_benches::peers::{Config, DiskUse, Engine, KINDS, Kind, Outcome, drop_page_cache};
+use dynamite_benches::harness::entrant::{self, number};
+use dynamite_benches::harness::record::Record;
+use dynamite_benches::harness::report::Report;
+use dynamite_benches::peers::{Config, Engine, KINDS, Kind, Outcome, drop_page_cache};
 use dynamite_benches::scratch::Scratch;
 
 use crate::fixture::Fixture;
 
-/// The command line's own options.
-pub(crate) const OPTIONS: [&str; 4] = ["--rows", "--commits", "--engines", "--dir"];
+/// The command line's own options, besides those of every comparison.
+const COMMITS: &str = "--commits";
+
+/// One engine's open database.
+pub(crate) type Contestant = entrant::Entrant<dyn Engine>;
+
+/// The command line's options.
+pub(crate) fn options() -> Vec<&'static str> {
+    entrant::OPTIONS.into_iter().chain([COMMITS]).collect()
+}
 
 /// What all workloads share.
 pub(crate) struct Contest {
@@ -21,25 +32,24 @@ pub(crate) struct Contest {
     pub(crate) effort: Effort,
     /// On the device to be measured.
     pub(crate) scratch: Scratch,
+    pub(crate) report: Report,
     fixture: Fixture,
 }
 
 impl Contest {
     pub(crate) fn new(arguments: &Arguments) -> Outcome<Contest> {
-        let scratch = match arguments.option("--dir") {
-            Some(parent) => Scratch::within(Path::new(parent))?,
-            None => Scratch::new(env!("CARGO_TARGET_TMPDIR"))?,
-        };
+        let scratch = entrant::scratch(arguments, env!("CARGO_TARGET_TMPDIR"))?;
         let rows = number(arguments, "--rows")?;
         let rows = rows.unwrap_or_else(|| arguments.effort.pick(1_000_000, 100_000, 3_000));
         let data = Dataset { rows: rows.max(2_000), seed: 1 };
         Ok(Contest {
-            kinds: kinds(arguments.option("--engines"))?,
+            kinds: entrant::chosen(arguments, KINDS)?,
             data,
-            commits: number(arguments, "--commits")?,
+            commits: number(arguments, COMMITS)?,
             effort: arguments.effort,
             fixture: Fixture::new(data, scratch.file("loaded")),
             scratch,
+            report: Report::new(Record::asked_for(arguments, "peers")?),
         })
     }
 
@@ -77,60 +87,4 @@ impl Contest {
     pub(crate) fn copy(&self, kind: &Kind, directory: &Path) -> Outcome<()> {
         self.fixture.copy(kind, directory)
     }
-}
-
-/// One engine's open database.
-pub(crate) struct Contestant {
-    pub(crate) kind: Kind,
-    pub(crate) directory: PathBuf,
-    pub(crate) engine: Box<dyn Engine>,
-}
-
-impl Contestant {
-    pub(crate) fn open(kind: Kind, directory: PathBuf, config: &Config) -> Outcome<Contestant> {
-        let engine = (kind.open)(&directory, config).map_err(|error| format!("{}: {error}", kind.name))?;
-        Ok(Contestant { kind, directory, engine })
-    }
-
-    /// The size of all its files.
-    pub(crate) fn disk_use(&self) -> Outcome<DiskUse> {
-        Ok(DiskUse::of(&self.directory)?)
-    }
-
-    /// Closes it and looks at what it leaves.
-    pub(crate) fn close(self) -> Outcome<DiskUse> {
-        self.engine.close()?;
-        Ok(DiskUse::of(&self.directory)?)
-    }
-
-    /// Closes it and opens it again, and says how large it was in between.
-    pub(crate) fn reopen(self, config: &Config) -> Outcome<(Contestant, DiskUse)> {
-        let (kind, directory) = (self.kind, self.directory.clone());
-        let closed = self.close()?;
-        Ok((Contestant::open(kind, directory, config)?, closed))
-    }
-}
-
-/// Closes databases and removes their files.
-pub(crate) fn remove(contestants: Vec<Contestant>) -> Outcome<()> {
-    for contestant in contestants {
-        let directory = contestant.directory.clone();
-        contestant.close()?;
-        std::fs::remove_dir_all(directory)?;
-    }
-    Ok(())
-}
-
-fn kinds(names: Option<&str>) -> Outcome<Vec<Kind>> {
-    let Some(names) = names else { return Ok(KINDS.to_vec()) };
-    let find = |name: &str| KINDS.iter().find(|kind| kind.name == name).copied();
-    names
-        .split(',')
-        .map(|name| find(name).ok_or_else(|| format!("no engine is called {name}").into()))
-        .collect()
-}
-
-fn number(arguments: &Arguments, option: &str) -> Outcome<Option<usize>> {
-    let parse = |value: &str| value.parse().map_err(|error| format!("{option} {value}: {error}"));
-    Ok(arguments.option(option).map(parse).transpose()?)
 }

@@ -10,14 +10,15 @@ use std::thread;
 
 use dynamite_benches::dataset::Dataset;
 use dynamite_benches::interleave::interleave;
-use dynamite_benches::peers::{Failure, Outcome};
+use dynamite_benches::peers::{Failure, Outcome, Session};
 use dynamite_benches::random::Random;
 use dynamite_benches::sample::Sample;
 use dynamite_benches::scratch::Scratch;
 
-use crate::contest::{Contest, Contestant, remove};
-use crate::crew::{Crew, Job};
-use crate::report::{print_versus, rows, spread, spread_columns, us_each};
+use crate::contest::{Contest, Contestant};
+use dynamite_benches::harness::crew::{Crew, Job};
+use dynamite_benches::harness::entrant::remove;
+use dynamite_benches::harness::report::{rows, spread, spread_columns, us_each};
 
 const THREADS: [usize; 2] = [1, 32];
 
@@ -27,14 +28,9 @@ const MEMORY: &str = "/dev/shm";
 pub(crate) fn run(contest: &Contest) -> Outcome<()> {
     match Scratch::within(Path::new(MEMORY)) {
         Ok(memory) => in_directory(contest, memory.path(), "in memory (tmpfs)")?,
-        Err(error) => note(&format!("cpu: not measured in memory: {MEMORY}: {error}")),
+        Err(error) => contest.report.note(&format!("cpu: not measured in memory: {MEMORY}: {error}")),
     }
     in_directory(contest, &contest.scratch.file("cpu"), "on the device")
-}
-
-#[allow(clippy::print_stdout, reason = "it belongs to the tables")]
-fn note(text: &str) {
-    println!("\n{text}");
 }
 
 fn in_directory(contest: &Contest, parent: &Path, place: &str) -> Outcome<()> {
@@ -48,10 +44,11 @@ fn in_directory(contest: &Contest, parent: &Path, place: &str) -> Outcome<()> {
 fn compare(contest: &Contest, contestants: &[Contestant], threads: usize, place: &str) -> Outcome<()> {
     // As many for all threads together.
     let puts = contest.effort.pick(2048, 512, 64) / threads;
-    let mut seeds = Random(51);
+    // Others for each: a row that is put as it stands already is no work for an engine that compares.
+    let mut seeds = Random(51 + threads as u64);
     thread::scope(|scope| {
-        let crews: Vec<Crew> =
-            contestants.iter().map(|one| Crew::hire(scope, &*one.engine, threads)).collect();
+        let crews: Vec<Crew<dyn Session + '_>> =
+            contestants.iter().map(|one| Crew::hire(scope, threads, move || one.engine.session())).collect();
         let mut walls = vec![Sample::default(); crews.len()];
         let samples = interleave(contest.effort.pick(20, 5, 1), crews.len(), |number| {
             let turn = crews[number].run(|_| put(contest.data, puts, seeds.next()))?;
@@ -60,7 +57,7 @@ fn compare(contest: &Contest, contestants: &[Contestant], threads: usize, place:
         })?;
         let columns = spread_columns("cpu us a put");
         let columns: Vec<&str> = columns.iter().map(String::as_str).chain(["elapsed us"]).collect();
-        print_versus(
+        contest.report.versus(
             format!(
                 "cpu: processor time a put of one row into {}, {threads} thread{}, {place}",
                 rows(contest.data.rows),
@@ -79,7 +76,7 @@ fn compare(contest: &Contest, contestants: &[Contestant], threads: usize, place:
     })
 }
 
-fn put(data: Dataset, count: usize, seed: u64) -> Job {
+fn put<'a>(data: Dataset, count: usize, seed: u64) -> Job<dyn Session + 'a> {
     Box::new(move |session| {
         let mut random = Random(seed);
         for _ in 0..count {

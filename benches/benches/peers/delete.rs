@@ -9,9 +9,10 @@ use dynamite_benches::random::Random;
 use dynamite_benches::sample::Sample;
 use dynamite_benches::table::Table;
 
-use crate::contest::{Contest, Contestant, remove};
+use crate::contest::{Contest, Contestant};
 use crate::fixture::put;
-use crate::report::{megabytes, ns_each, rows, us_each};
+use dynamite_benches::harness::entrant::remove;
+use dynamite_benches::harness::report::{Better, megabytes, ns_each, rows, us_each};
 
 /// Rows deleted, or put back, in one transaction.
 const BATCH: usize = 1_000;
@@ -74,7 +75,14 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
             format!("{:.2}", sparse_scan[number].ratios(&full_scan[number]).median()),
         ]);
     }
-    table.print();
+    contest.report.table(&table);
+    let scans: Vec<f64> = sparse_scan.iter().map(Sample::median).collect();
+    contest.report.chart_figures(
+        "delete: scan of a row when nine of ten are gone",
+        &contest.names(),
+        &scans,
+        Better::Less,
+    );
     remove(contestants)
 }
 

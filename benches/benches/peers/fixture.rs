@@ -47,5 +47,5 @@ impl Fixture {
 /// Puts these rows as a database begins with them, in one transaction.
 pub(crate) fn put(session: &mut dyn Session, data: &Dataset, rows: &[usize]) -> Outcome<()> {
     let rows: Vec<_> = rows.iter().map(|row| data.row(*row)).collect();
-    session.put_many(&rows)
+    session.put_many(&rows.iter().map(|(key, value)| (&key[..], &value[..])).collect::<Vec<_>>())
 }

@@ -8,9 +8,10 @@ use dynamite_benches::peers::{Failure, Outcome, Session};
 use dynamite_benches::random::Random;
 use dynamite_benches::sample::Sample;
 
-use crate::contest::{Contest, remove};
-use crate::crew::{Crew, Job};
-use crate::report::{ns_each, print_versus, rows, spread, spread_columns};
+use crate::contest::Contest;
+use dynamite_benches::harness::crew::{Crew, Job};
+use dynamite_benches::harness::entrant::remove;
+use dynamite_benches::harness::report::{ns_each, rows, spread, spread_columns};
 
 /// Gets of one thread in a turn: some ten milliseconds.
 const TURN: usize = 10_000;
@@ -25,10 +26,13 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
         contest.loaded(&contest.scratch.file("get"), &contest.ample(THREADS[THREADS.len() - 1]))?;
     for threads in THREADS {
         thread::scope(|scope| {
-            let crews: Vec<Crew> =
-                contestants.iter().map(|one| Crew::hire(scope, &*one.engine, threads)).collect();
+            let crews: Vec<Crew<dyn Session + '_>> = contestants
+                .iter()
+                .map(|one| Crew::hire(scope, threads, move || one.engine.session()))
+                .collect();
             for crew in &crews {
-                crew.run(|_| Box::new(bring_in))?;
+                // Every session sees every row once, so that all of them are in its cache, if it has one.
+                crew.run(|_| Box::new(|session| session.scan().map(|_| Sample::default())))?;
             }
             BATCHES.iter().try_for_each(|batch| compare(contest, &crews, *batch))
         })?;
@@ -36,14 +40,8 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
     remove(contestants)
 }
 
-/// Sees every row once, so that all of them are in the session's cache, if it has one.
-fn bring_in(session: &mut dyn Session) -> Outcome<Sample> {
-    session.scan()?;
-    Ok(Sample::default())
-}
-
-fn compare(contest: &Contest, crews: &[Crew], batch: usize) -> Outcome<()> {
-    let threads = crews[0].len();
+fn compare(contest: &Contest, crews: &[Crew<dyn Session + '_>], batch: usize) -> Outcome<()> {
+    let threads = crews[0].size();
     let gets = contest.effort.pick(TURN, TURN, 200);
     let data = contest.data;
     let mut random = Random(21);
@@ -60,7 +58,7 @@ fn compare(contest: &Contest, crews: &[Crew], batch: usize) -> Outcome<()> {
         1 => "one in a transaction".to_owned(),
         _ => format!("{batch} in a transaction"),
     };
-    print_versus(
+    contest.report.versus(
         format!(
             "get: {} in memory, {title}, {threads} thread{}; time a get in each thread",
             rows(data.rows),
@@ -78,7 +76,7 @@ fn compare(contest: &Contest, crews: &[Crew], batch: usize) -> Outcome<()> {
     Ok(())
 }
 
-fn get_all(keys: Vec<Key>, batch: usize) -> Job {
+fn get_all<'a>(keys: Vec<Key>, batch: usize) -> Job<dyn Session + 'a> {
     Box::new(move |session| {
         let (mut found, mut ends) = (0, 0);
         let mut see = |value: &[u8]| {

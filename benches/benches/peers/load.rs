@@ -8,7 +8,7 @@ use dynamite_benches::sample::Sample;
 
 use crate::contest::{Contest, Contestant};
 use crate::fixture::{load_batch, put};
-use crate::report::{print_versus, rows, us_each};
+use dynamite_benches::harness::report::{Better, rows, us_each};
 
 pub(crate) fn run(contest: &Contest) -> Outcome<()> {
     load(contest, &(0..contest.data.rows).collect::<Vec<_>>(), "random")?;
@@ -28,7 +28,7 @@ fn load(contest: &Contest, order: &[usize], called: &str) -> Outcome<()> {
 
     let raw = contest.data.raw_bytes();
     let of_raw = |bytes: u64| format!("{:.2}", bytes as f64 / raw as f64);
-    print_versus(
+    contest.report.versus(
         format!(
             "load: {} in {called} order, {} in a durable transaction; sizes of all files, of raw data",
             rows(contest.data.rows),
@@ -49,6 +49,14 @@ fn load(contest: &Contest, order: &[usize], called: &str) -> Outcome<()> {
             ]
         },
         &samples,
+    );
+    contest.report.chart_figures(
+        format!(
+            "load: size of all files, {called} order (not a time: how many times as large as DynaMite's)"
+        ),
+        &contest.names(),
+        &sizes.iter().map(|(_, closed)| closed.length_bytes as f64).collect::<Vec<_>>(),
+        Better::Less,
     );
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p dynamite-benches --features peers --bench peers -- [workload…] [--quick]
-//!     [--rows N] [--commits N] [--engines a,b] [--dir PATH]
+//!     [--rows N] [--commits N] [--engines a,b] [--dir PATH] [--record DIRECTORY]
 //! ```
 //!
 //! Keys of 24 bytes and values of 150, a million of them unless `--rows` says otherwise, loaded in random order. All
@@ -16,12 +16,6 @@ mod contest;
 
 mod fixture;
 
-mod crew;
-
-mod report;
-
-mod unit;
-
 mod get;
 
 mod scan;
@@ -34,8 +28,6 @@ mod cpu;
 
 mod cold;
 
-mod cgroup;
-
 mod snapshot;
 
 mod load;
@@ -43,6 +35,7 @@ mod load;
 mod delete;
 
 use dynamite_benches::arguments::Arguments;
+use dynamite_benches::harness::helper;
 use dynamite_benches::peers::Outcome;
 
 use crate::contest::Contest;
@@ -63,10 +56,10 @@ const WORKLOADS: [Workload; 9] = [
 ];
 
 fn main() -> Outcome<()> {
-    if let Some(outcome) = cold::run_as_child() {
-        return outcome;
+    if let Some((arguments, limited)) = helper::child_arguments()? {
+        return cold::run_as_child(&arguments, limited);
     }
-    let arguments = Arguments::of_process_with(&contest::OPTIONS);
+    let arguments = Arguments::of_process_with(&contest::options());
     let wanted = WORKLOADS.into_iter().filter(|(name, _)| arguments.wants(name));
     if arguments.list {
         list(wanted);
@@ -75,6 +68,7 @@ fn main() -> Outcome<()> {
     let contest = Contest::new(&arguments)?;
     for (name, run) in wanted {
         run(&contest).map_err(|error| format!("{name}: {error}"))?;
+        contest.report.end(name)?;
     }
     Ok(())
 }

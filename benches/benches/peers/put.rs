@@ -9,9 +9,10 @@ use dynamite_benches::random::Random;
 use dynamite_benches::sample::Sample;
 use dynamite_benches::table::Table;
 
-use crate::contest::{Contest, Contestant, remove};
-use crate::report::{print_versus, rows, spread, spread_columns};
-use crate::unit::Unit;
+use crate::contest::{Contest, Contestant};
+use dynamite_benches::harness::entrant::remove;
+use dynamite_benches::harness::report::{rows, spread, spread_columns};
+use dynamite_benches::harness::unit::Unit;
 
 /// The puts that age a database come in so many parts, in turns.
 const PARTS: usize = 10;
@@ -84,11 +85,11 @@ fn measure(
     let columns: Vec<&str> =
         columns.iter().map(String::as_str).chain(["max", "of F", "mean of mean F"]).collect();
     let title = format!("put: one durable put into {}, {when}", rows(puts.contest.data.rows));
-    print_versus(title, &names, &columns, |number| figures(&samples[number], &unit), &samples);
+    puts.contest.report.versus(title, &names, &columns, |number| figures(&samples[number], &unit), &samples);
     let mut table = Table::new("F of these rounds", &["what", "us", "p10", "p90", "max"]);
     let [median, p10, p90] = [0.5, 0.1, 0.9].map(|q| format!("{:.0}", unit.quantile(q)));
     table.row(["F".to_owned(), median, p10, p90, format!("{:.0}", unit.quantile(1.0))]);
-    table.print();
+    puts.contest.report.table(&table);
     Ok(())
 }
 

@@ -5,8 +5,9 @@ use std::time::Instant;
 use dynamite_benches::interleave::interleave;
 use dynamite_benches::peers::{Failure, Outcome};
 
-use crate::contest::{Contest, Contestant, remove};
-use crate::report::{ns_each, print_versus, rows, spread, spread_columns};
+use crate::contest::{Contest, Contestant};
+use dynamite_benches::harness::entrant::remove;
+use dynamite_benches::harness::report::{ns_each, rows, spread, spread_columns};
 
 pub(crate) fn run(contest: &Contest) -> Outcome<()> {
     let contestants = contest.loaded(&contest.scratch.file("scan"), &contest.ample(1))?;
@@ -29,7 +30,7 @@ fn compare(contest: &Contest, contestants: &[Contestant]) -> Outcome<()> {
         Ok::<_, Failure>(ns_each(took, contest.data.rows))
     })?;
     let columns = spread_columns("ns a row");
-    print_versus(
+    contest.report.versus(
         format!("scan: {} in memory, key and value of each", rows(contest.data.rows)),
         &contest.names(),
         &columns.each_ref().map(String::as_str),

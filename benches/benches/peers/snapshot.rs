@@ -10,7 +10,7 @@ use dynamite_benches::sample::Sample;
 use dynamite_benches::table::Table;
 
 use crate::contest::{Contest, Contestant};
-use crate::report::{megabytes, rows, us_each};
+use dynamite_benches::harness::report::{Better, megabytes, rows, us_each};
 
 /// Rows that are overwritten.
 const HOT: usize = 1_000;
@@ -41,6 +41,7 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
             "max",
         ],
     );
+    let held: Vec<f64> = grown.iter().map(|grown| grown.held.length_bytes as f64).collect();
     for (contestant, grown) in contestants.into_iter().zip(grown) {
         let name = contestant.kind.name.to_owned();
         let closed = contestant.close()?;
@@ -58,7 +59,13 @@ pub(crate) fn run(contest: &Contest) -> Outcome<()> {
             format!("{:.0}", grown.commit.quantile(1.0)),
         ]);
     }
-    table.print();
+    contest.report.table(&table);
+    contest.report.chart_figures(
+        "snapshot: size of all files while it is held (not a time: how many times as large as DynaMite's)",
+        &contest.names(),
+        &held,
+        Better::Less,
+    );
     Ok(std::fs::remove_dir_all(parent)?)
 }
 

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use dynamite_benches::dataset::Dataset;
 use dynamite_benches::interleave::interleave;
-use dynamite_benches::peers::{Failure, Outcome};
+use dynamite_benches::peers::{Failure, Outcome, Session};
 use dynamite_benches::random::Random;
 use dynamite_benches::sample::Sample;
 use dynamite_benches::table::Table;
 
-use crate::contest::{Contest, Contestant, remove};
-use crate::crew::{Crew, Job};
-use crate::report::rows;
-use crate::unit::Unit;
+use crate::contest::{Contest, Contestant};
+use dynamite_benches::harness::crew::{Crew, Job};
+use dynamite_benches::harness::entrant::remove;
+use dynamite_benches::harness::report::{Better, rows};
+use dynamite_benches::harness::unit::Unit;
 
 const THREADS: [usize; 4] = [1, 8, 32, 64];
 
@@ -31,9 +32,9 @@ fn compare(contest: &Contest, contestants: &[Contestant]) -> Outcome<()> {
     let mut units = Sample::default();
     let mut seeds = Random(41);
     thread::scope(|scope| {
-        let crews: Vec<Crew> = contestants
+        let crews: Vec<Crew<dyn Session + '_>> = contestants
             .iter()
-            .flat_map(|one| THREADS.map(|threads| Crew::hire(scope, &*one.engine, threads)))
+            .flat_map(|one| THREADS.map(|threads| Crew::hire(scope, threads, move || one.engine.session())))
             .collect();
         let mut latencies = vec![Sample::default(); crews.len()];
         let mut samples = interleave(contest.effort.pick(10, 4, 1), crews.len() + 1, |subject| {
@@ -52,7 +53,7 @@ fn compare(contest: &Contest, contestants: &[Contestant]) -> Outcome<()> {
 }
 
 /// Puts rows until the time is over, and returns what each took.
-fn put_for(data: Dataset, time: Duration, seed: u64) -> Job {
+fn put_for<'a>(data: Dataset, time: Duration, seed: u64) -> Job<dyn Session + 'a> {
     Box::new(move |session| {
         let mut random = Random(seed);
         let mut sample = Sample::default();
@@ -95,5 +96,14 @@ fn print(contest: &Contest, samples: &[Sample], latencies: &[Sample], units: &Sa
             ]);
         }
     }
-    table.print();
+    contest.report.table(&table);
+    for (turn, threads) in THREADS.iter().enumerate() {
+        let speeds: Vec<Sample> = samples.iter().skip(turn).step_by(THREADS.len()).cloned().collect();
+        contest.report.chart(
+            format!("threads: durable puts in a second, {threads} threads"),
+            &contest.names(),
+            &speeds,
+            Better::More,
+        );
+    }
 }

@@ -4,14 +4,15 @@
 //! table up in the catalog, as there is no other way to a row. Scans hold a snapshot and fetch portions, as an iterator
 //! that is handed to a user does.
 
+use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dynamite_txn::{Clock, Options, Range, Retention, Store, TableId, TxnError, WriteTxn};
+use dynamite_txn::{Access, Clock, Options, Range, Retention, Store, TableId, TxnError, WriteTxn};
 
-use super::{Config, Engine, Outcome, Session, Snapshot, Tally};
-use crate::dataset::{Key, Value};
+use super::{Config, Database, Engine, Outcome, Row, Session, Snapshot, Tally};
+use crate::dataset::Key;
 
 pub(super) fn open(directory: &Path, config: &Config) -> Outcome<Box<dyn Engine>> {
     std::fs::create_dir_all(directory)?;
@@ -67,6 +68,12 @@ impl Dynamite {
     }
 }
 
+impl Database for Dynamite {
+    fn close(self: Box<Self>) -> Outcome<()> {
+        Ok(self.store.close()?)
+    }
+}
+
 impl Engine for Dynamite {
     fn session(&self) -> Outcome<Box<dyn Session + '_>> {
         Ok(Box::new(DynamiteSession(self)))
@@ -74,10 +81,6 @@ impl Engine for Dynamite {
 
     fn snapshot(&self) -> Outcome<Box<dyn Snapshot>> {
         Ok(Box::new(DynamiteSnapshot { snapshot: self.store.snapshot()?, table: self.table }))
-    }
-
-    fn close(self: Box<Self>) -> Outcome<()> {
-        Ok(self.store.close()?)
     }
 }
 
@@ -109,11 +112,20 @@ impl Session for DynamiteSession<'_> {
         self.0.rows(visit)
     }
 
+    fn range(&mut self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()> {
+        let range = Range { from: Bound::Included(from), to: Bound::Excluded(to), reverse: false };
+        self.0.store.read()?.scan(self.0.table, &range, Access::Scan, |row| {
+            visit(row.key, row.payload);
+            ControlFlow::Continue(())
+        })?;
+        Ok(())
+    }
+
     fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
         self.0.write(|txn| txn.put(self.0.table, key, value))
     }
 
-    fn put_many(&mut self, rows: &[(Key, Value)]) -> Outcome<()> {
+    fn put_many(&mut self, rows: &[Row<'_>]) -> Outcome<()> {
         self.0.write(|txn| rows.iter().try_for_each(|(key, value)| txn.put(self.0.table, key, value)))
     }
 

@@ -7,6 +7,7 @@
 //! the memory budget is the kernel's to keep. Read-ahead is switched off where the data exceeds the memory, as its
 //! documentation advises.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -14,10 +15,10 @@ use std::thread::JoinHandle;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions};
 
-use super::{Config, Engine, Outcome, Session, Snapshot, Tally};
-use crate::dataset::{Key, Value};
+use super::{Config, Database, Engine, Outcome, Row, Session, Snapshot, Tally};
+use crate::dataset::Key;
 
-type Database = heed::Database<'static, Bytes, Bytes>;
+type Tree = heed::Database<'static, Bytes, Bytes>;
 
 /// More than any workload writes.
 const MAP_BYTES: usize = 64 << 30;
@@ -50,7 +51,14 @@ fn open_env(directory: &Path, config: &Config) -> heed::Result<Env> {
 
 struct Lmdb {
     env: Env,
-    database: Database,
+    database: Tree,
+}
+
+impl Database for Lmdb {
+    fn close(self: Box<Self>) -> Outcome<()> {
+        self.env.prepare_for_closing().wait();
+        Ok(())
+    }
 }
 
 impl Engine for Lmdb {
@@ -60,11 +68,6 @@ impl Engine for Lmdb {
 
     fn snapshot(&self) -> Outcome<Box<dyn Snapshot + '_>> {
         Ok(Box::new(LmdbSnapshot::take(self.env.clone(), self.database)?))
-    }
-
-    fn close(self: Box<Self>) -> Outcome<()> {
-        self.env.prepare_for_closing().wait();
-        Ok(())
     }
 }
 
@@ -111,13 +114,23 @@ impl Session for LmdbSession<'_> {
         self.rows(visit)
     }
 
+    fn range(&mut self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()> {
+        let transaction = self.0.env.read_txn()?;
+        let range = (Bound::Included(from), Bound::Excluded(to));
+        for row in self.0.database.range(&transaction, &range)? {
+            let (key, value) = row?;
+            visit(key, value);
+        }
+        Ok(())
+    }
+
     fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
         let mut transaction = self.0.env.write_txn()?;
         self.0.database.put(&mut transaction, key, value)?;
         Ok(transaction.commit()?)
     }
 
-    fn put_many(&mut self, rows: &[(Key, Value)]) -> Outcome<()> {
+    fn put_many(&mut self, rows: &[Row<'_>]) -> Outcome<()> {
         let mut transaction = self.0.env.write_txn()?;
         for (key, value) in rows {
             self.0.database.put(&mut transaction, key, value)?;
@@ -145,7 +158,7 @@ struct LmdbSnapshot {
 }
 
 impl LmdbSnapshot {
-    fn take(env: Env, database: Database) -> Outcome<LmdbSnapshot> {
+    fn take(env: Env, database: Tree) -> Outcome<LmdbSnapshot> {
         let (questions, asked) = mpsc::channel();
         let (ready, begun) = mpsc::channel();
         let thread = std::thread::spawn(move || hold(&env, database, &ready, &asked));
@@ -155,7 +168,7 @@ impl LmdbSnapshot {
     }
 }
 
-fn hold(env: &Env, database: Database, ready: &Sender<heed::Result<()>>, asked: &Receiver<Question>) {
+fn hold(env: &Env, database: Tree, ready: &Sender<heed::Result<()>>, asked: &Receiver<Question>) {
     let transaction = match env.read_txn() {
         Ok(transaction) => transaction,
         // Whoever waits is still there: it returns only after this was received.

@@ -7,18 +7,19 @@
 use std::path::Path;
 
 use ::redb::{
-    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    Database as RedbDatabase, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
 };
 
-use super::{Config, Engine, Outcome, Session, Snapshot, Tally};
-use crate::dataset::{Key, Value};
+use super::{Config, Database, Engine, Outcome, Row, Session, Snapshot, Tally};
+use crate::dataset::Key;
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("t");
 
 pub(super) fn open(directory: &Path, config: &Config) -> Outcome<Box<dyn Engine>> {
     std::fs::create_dir_all(directory)?;
     let database =
-        Database::builder().set_cache_size(config.cache_bytes).create(directory.join("data.redb"))?;
+        RedbDatabase::builder().set_cache_size(config.cache_bytes).create(directory.join("data.redb"))?;
     let engine = Redb(database);
     // Readers refuse a table that was never opened for writing.
     engine.write(|transaction| {
@@ -28,7 +29,7 @@ pub(super) fn open(directory: &Path, config: &Config) -> Outcome<Box<dyn Engine>
     Ok(Box::new(engine))
 }
 
-struct Redb(Database);
+struct Redb(RedbDatabase);
 
 impl Redb {
     fn write(&self, change: impl FnOnce(&WriteTransaction) -> Outcome<()>) -> Outcome<()> {
@@ -39,6 +40,13 @@ impl Redb {
     }
 }
 
+impl Database for Redb {
+    fn close(self: Box<Self>) -> Outcome<()> {
+        // It closes when dropped, and tells nobody of failures.
+        Ok(())
+    }
+}
+
 impl Engine for Redb {
     fn session(&self) -> Outcome<Box<dyn Session + '_>> {
         Ok(Box::new(RedbSession(self)))
@@ -46,11 +54,6 @@ impl Engine for Redb {
 
     fn snapshot(&self) -> Outcome<Box<dyn Snapshot + '_>> {
         Ok(Box::new(RedbSnapshot(self.0.begin_read()?)))
-    }
-
-    fn close(self: Box<Self>) -> Outcome<()> {
-        // It closes when dropped, and tells nobody of failures.
-        Ok(())
     }
 }
 
@@ -97,6 +100,15 @@ impl Session for RedbSession<'_> {
         self.rows(visit)
     }
 
+    fn range(&mut self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()> {
+        let table = self.0.0.begin_read()?.open_table(TABLE)?;
+        for row in table.range(from..to)? {
+            let (key, value) = row?;
+            visit(key.value(), value.value());
+        }
+        Ok(())
+    }
+
     fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
         self.0.write(|transaction| {
             transaction.open_table(TABLE)?.insert(key, value)?;
@@ -104,11 +116,11 @@ impl Session for RedbSession<'_> {
         })
     }
 
-    fn put_many(&mut self, rows: &[(Key, Value)]) -> Outcome<()> {
+    fn put_many(&mut self, rows: &[Row<'_>]) -> Outcome<()> {
         self.0.write(|transaction| {
             let mut table = transaction.open_table(TABLE)?;
             for (key, value) in rows {
-                table.insert(key.as_slice(), value.as_slice())?;
+                table.insert(key, value)?;
             }
             Ok(())
         })

@@ -12,14 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Rows, params};
 
-use super::{Config, Engine, Outcome, Session, Snapshot, Tally};
-use crate::dataset::{Key, Value};
+use super::{Config, Database, Engine, Outcome, Row, Session, Snapshot, Tally};
+use crate::dataset::Key;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS t (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID";
 const GET: &str = "SELECT v FROM t WHERE k = ?1";
 const SCAN: &str = "SELECT k, v FROM t ORDER BY k";
+const RANGE: &str = "SELECT k, v FROM t WHERE k >= ?1 AND k < ?2 ORDER BY k";
 const PUT: &str = "INSERT INTO t VALUES (?1, ?2) ON CONFLICT DO UPDATE SET v = excluded.v";
 const DELETE: &str = "DELETE FROM t WHERE k = ?1";
 const BEGIN: &str = "BEGIN";
@@ -62,6 +63,13 @@ struct Sqlite {
     writers: Mutex<()>,
 }
 
+impl Database for Sqlite {
+    fn close(self: Box<Self>) -> Outcome<()> {
+        let first = self.first.into_inner().unwrap_or_else(PoisonError::into_inner);
+        first.close().map_err(|(_, error)| error.into())
+    }
+}
+
 impl Engine for Sqlite {
     fn session(&self) -> Outcome<Box<dyn Session + '_>> {
         let connection = connect(&self.path, self.cache_kib)?;
@@ -74,11 +82,6 @@ impl Engine for Sqlite {
         connection.execute_batch("BEGIN; SELECT 1 FROM t LIMIT 1")?;
         Ok(Box::new(SqliteSnapshot(connection)))
     }
-
-    fn close(self: Box<Self>) -> Outcome<()> {
-        let first = self.first.into_inner().unwrap_or_else(PoisonError::into_inner);
-        first.close().map_err(|(_, error)| error.into())
-    }
 }
 
 struct SqliteSession<'a> {
@@ -88,13 +91,9 @@ struct SqliteSession<'a> {
 
 impl SqliteSession<'_> {
     #[inline]
-    fn rows(&self, mut visit: impl FnMut(&[u8], &[u8])) -> Outcome<()> {
+    fn rows(&self, visit: impl FnMut(&[u8], &[u8])) -> Outcome<()> {
         let mut statement = self.connection.prepare_cached(SCAN)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            visit(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
-        }
-        Ok(())
+        show(statement.query([])?, visit)
     }
 
     fn look_up(&self, key: &[u8], visit: impl FnOnce(&[u8])) -> Outcome<()> {
@@ -142,6 +141,11 @@ impl Session for SqliteSession<'_> {
         self.rows(visit)
     }
 
+    fn range(&mut self, from: &[u8], to: &[u8], visit: &mut dyn FnMut(&[u8], &[u8])) -> Outcome<()> {
+        let mut statement = self.connection.prepare_cached(RANGE)?;
+        show(statement.query([from, to])?, visit)
+    }
+
     fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
         let _turn = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
         // A statement by itself is a transaction.
@@ -149,12 +153,12 @@ impl Session for SqliteSession<'_> {
         Ok(())
     }
 
-    fn put_many(&mut self, rows: &[(Key, Value)]) -> Outcome<()> {
+    fn put_many(&mut self, rows: &[Row<'_>]) -> Outcome<()> {
         let _turn = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
         self.transaction(BEGIN_WRITE, || {
             let mut statement = self.connection.prepare_cached(PUT)?;
             for (key, value) in rows {
-                statement.execute(params![key.as_slice(), value.as_slice()])?;
+                statement.execute(params![key, value])?;
             }
             Ok(())
         })
@@ -170,6 +174,14 @@ impl Session for SqliteSession<'_> {
             Ok(())
         })
     }
+}
+
+#[inline]
+fn show(mut rows: Rows<'_>, mut visit: impl FnMut(&[u8], &[u8])) -> Outcome<()> {
+    while let Some(row) = rows.next()? {
+        visit(row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
+    }
+    Ok(())
 }
 
 struct SqliteSnapshot(Connection);

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dynamite_benches::peers::Outcome;
-use dynamite_benches::sample::Sample;
 use dynamite_pager::disk::reference::WriteAndFlush;
+
+use crate::peers::Outcome;
+use crate::sample::Sample;
 
 /// So many at a time tell whether the device is quiet.
 const ROUND: usize = 20;
@@ -13,12 +14,13 @@ const ROUND: usize = 20;
 /// How long to wait for it at most.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) struct Unit(WriteAndFlush);
+/// A file of its own to write to.
+pub struct Unit(WriteAndFlush);
 
 impl Unit {
     /// A file of its own, and a device that has done with what was written and removed before: what a workload begins
     /// with was copied just now, and the file system discards what the last one has left.
-    pub(crate) fn settled(path: &Path) -> Outcome<Unit> {
+    pub fn settled(path: &Path) -> Outcome<Unit> {
         let mut unit = Unit(WriteAndFlush::open(path)?);
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -31,12 +33,12 @@ impl Unit {
     }
 
     /// One F.
-    pub(crate) fn run(&mut self) -> Outcome<()> {
+    pub fn run(&mut self) -> Outcome<()> {
         Ok(self.0.run()?)
     }
 
     /// Some, each in microseconds.
-    pub(crate) fn round(&mut self) -> Outcome<Sample> {
+    pub fn round(&mut self) -> Outcome<Sample> {
         let mut sample = Sample::default();
         for _ in 0..ROUND {
             let started = Instant::now();

@@ -13,11 +13,12 @@ use std::time::Duration;
 const ROOT: &str = "/sys/fs/cgroup/memory";
 
 /// A control group, removed when dropped; by then nobody may be in it any more.
-pub(crate) struct Cgroup(PathBuf);
+#[derive(Debug)]
+pub struct Cgroup(PathBuf);
 
 impl Cgroup {
     /// Makes a group for processes that together may use so much memory.
-    pub(crate) fn new(name: &str, limit_bytes: usize) -> io::Result<Cgroup> {
+    pub fn new(name: &str, limit_bytes: usize) -> io::Result<Cgroup> {
         let path = own_group()?.join(format!("dynamite-bench-{}-{name}", std::process::id()));
         fs::create_dir(&path)?;
         let group = Cgroup(path);
@@ -25,17 +26,18 @@ impl Cgroup {
         Ok(group)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
     /// Moves this process into the group at this path.
-    pub(crate) fn join(path: &Path) -> io::Result<()> {
+    pub fn join(path: &Path) -> io::Result<()> {
         fs::write(path.join("cgroup.procs"), std::process::id().to_string())
     }
 
     /// The most memory that was in use at any time.
-    pub(crate) fn peak_bytes(&self) -> io::Result<u64> {
+    pub fn peak_bytes(&self) -> io::Result<u64> {
         let peak = fs::read_to_string(self.0.join("memory.max_usage_in_bytes"))?;
         peak.trim().parse().map_err(io::Error::other)
     }

@@ -6,45 +6,49 @@ use std::sync::{Arc, Barrier};
 use std::thread::Scope;
 use std::time::{Duration, Instant};
 
-use dynamite_benches::cpu_time::process_cpu_time;
-use dynamite_benches::peers::{Engine, Outcome, Session};
-use dynamite_benches::sample::Sample;
+use crate::cpu_time::process_cpu_time;
+use crate::peers::Outcome;
+use crate::sample::Sample;
 
-/// What one thread does in a turn.
-pub(crate) type Job = Box<dyn FnOnce(&mut dyn Session) -> Outcome<Sample> + Send>;
+/// What one thread does in a turn, with its session.
+pub type Job<S> = Box<dyn FnOnce(&mut S) -> Outcome<Sample> + Send>;
 
 /// Threads with a session of the same engine each.
-pub(crate) struct Crew {
-    workers: Vec<Worker>,
+pub struct Crew<S: ?Sized> {
+    workers: Vec<Worker<S>>,
 }
 
 /// What a turn took.
-pub(crate) struct Turn {
+#[derive(Clone, Debug)]
+pub struct Turn {
     /// From the moment when all threads had their jobs until the last one had finished.
-    pub(crate) wall: Duration,
+    pub wall: Duration,
     /// The processor time of the whole process in between.
-    pub(crate) cpu: Duration,
+    pub cpu: Duration,
     /// What the threads' jobs returned, all together.
-    pub(crate) sample: Sample,
+    pub sample: Sample,
 }
 
-impl Crew {
-    /// Starts threads, which end when the crew is dropped.
-    pub(crate) fn hire<'scope>(
+impl<S: ?Sized> Crew<S> {
+    /// Starts threads, which end when the crew is dropped. Each opens its own session.
+    pub fn hire<'scope>(
         scope: &'scope Scope<'scope, '_>,
-        engine: &'scope dyn Engine,
         count: usize,
-    ) -> Crew {
-        Crew { workers: (0..count).map(|_| Worker::start(scope, engine)).collect() }
+        open: impl Fn() -> Outcome<Box<S>> + Copy + Send + 'scope,
+    ) -> Crew<S>
+    where
+        S: 'scope,
+    {
+        Crew { workers: (0..count).map(|_| Worker::start(scope, open)).collect() }
     }
 
     /// How many they are.
-    pub(crate) fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.workers.len()
     }
 
     /// Gives each thread a job, which all begin at once, and waits for all of them.
-    pub(crate) fn run(&self, mut job: impl FnMut(usize) -> Job) -> Outcome<Turn> {
+    pub fn run(&self, mut job: impl FnMut(usize) -> Job<S>) -> Outcome<Turn> {
         let start = Arc::new(Barrier::new(self.workers.len() + 1));
         for (number, worker) in self.workers.iter().enumerate() {
             worker.jobs.send((start.clone(), job(number))).map_err(|_| "a thread has ended")?;
@@ -67,17 +71,23 @@ impl Crew {
     }
 }
 
-struct Worker {
-    jobs: Sender<(Arc<Barrier>, Job)>,
+struct Worker<S: ?Sized> {
+    jobs: Sender<(Arc<Barrier>, Job<S>)>,
     results: Receiver<Outcome<Sample>>,
 }
 
-impl Worker {
-    fn start<'scope>(scope: &'scope Scope<'scope, '_>, engine: &'scope dyn Engine) -> Worker {
-        let (jobs, todo) = mpsc::channel::<(Arc<Barrier>, Job)>();
+impl<S: ?Sized> Worker<S> {
+    fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        open: impl Fn() -> Outcome<Box<S>> + Send + 'scope,
+    ) -> Worker<S>
+    where
+        S: 'scope,
+    {
+        let (jobs, todo) = mpsc::channel::<(Arc<Barrier>, Job<S>)>();
         let (done, results) = mpsc::channel();
         scope.spawn(move || {
-            let mut session = engine.session();
+            let mut session = open();
             for (start, job) in todo {
                 start.wait();
                 let outcome = match &mut session {
