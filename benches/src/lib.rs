@@ -40,4 +40,7 @@ pub mod dataset;
 pub mod peers;
 
 #[cfg(feature = "peers")]
+pub mod documents;
+
+#[cfg(feature = "peers")]
 pub mod harness;
