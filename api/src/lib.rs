@@ -5,7 +5,8 @@
 //! # The modules, in reading order
 //!
 //! [`types`], [`number`] and [`value`] are the data model, [`limits`] what DynamoDB refuses of it; [`json`] and
-//! [`dynamodb_json`] are how programs and tools write it, [`typed_fields`] how serde writes fields of exact types. [`key_codec`] and [`item_codec`] are how it is stored.
+//! [`dynamodb_json`] are how programs and tools write it, [`typed_fields`] how serde writes fields of exact types.
+//! [`key_codec`] and [`item_codec`] are how it is stored, [`expression`] is the language that finds and changes it.
 //! [`api`] is the database, one operation a file, and [`error`] what can go wrong.
 
 #![forbid(unsafe_code)]
@@ -29,6 +30,8 @@ pub mod typed_fields;
 pub mod key_codec;
 
 pub mod item_codec;
+
+pub mod expression;
 
 pub mod api;
 

@@ -1,0 +1,276 @@
+//! DynamoDB's expression language: condition, filter, key-condition, projection and update expressions.
+//!
+//! [`Expressions`] reads all expressions of a request at once, since they share their placeholders. What comes out is
+//! compiled: `#names` and `:values` are replaced and encoded, so that it serves any number of items, from any thread.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use dynamite_core::expression::Expressions;
+//! use dynamite_core::{AttributeValue, Item};
+//!
+//! let names = BTreeMap::from([("#n".to_owned(), "name".to_owned())]);
+//! let values = Item::from([(":a".to_owned(), AttributeValue::from("A"))]);
+//! let request = Expressions::builder().filter("begins_with(#n, :a)").projection("id, #n").names(&names).values(&values);
+//! let expressions = request.build()?;
+//! assert!(expressions.filter.is_some() && expressions.projection.is_some());
+//!
+//! let error = Expressions::builder().filter("name = :a").values(&values).build().unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "Invalid FilterExpression: Attribute name is a reserved keyword; reserved keyword: name"
+//! );
+//! # Ok::<(), dynamite_core::expression::ExpressionError>(())
+//! ```
+//!
+//! # Limits
+//!
+//! DynamoDB's: 4096 bytes an expression, 300 operators and functions, 100 values after `IN`, paths of 32 levels. Nothing
+//! that reads an expression or works on one calls itself for each level of it, so that no text overflows the stack;
+//! only what walks along paths, which have 32 levels at most, does.
+//!
+//! # The modules, in reading order
+//!
+//! `lexer` cuts a text into tokens, of which `parse_condition` and `parse_update` make the trees of `syntax`. `scope`
+//! knows the placeholders. `check` and `update` hold a tree against DynamoDB's rules and compile it: to a [`Condition`]
+//! of `test`s on `operand`s, to a [`KeyCondition`], or to an [`Update`], which `apply` applies. A [`Projection`] is a
+//! `path_tree`, as are the places that an update changes. `error` is what can go wrong.
+
+mod error;
+
+mod lexer;
+
+mod reserved;
+
+mod syntax;
+
+mod parse_condition;
+
+mod parse_update;
+
+mod path;
+
+mod path_tree;
+
+mod constant;
+
+mod hash_order;
+
+mod scope;
+
+mod operand;
+
+mod substring;
+
+mod test;
+
+mod check;
+
+mod condition;
+
+mod key_condition;
+
+mod projection;
+
+mod update;
+
+mod apply;
+
+use std::collections::BTreeMap;
+
+pub use apply::UpdateError;
+pub use condition::Condition;
+pub use error::{ExpressionError, ExpressionKind, Placeholders, Problem};
+pub use key_condition::{KeyCondition, KeyConditionProblem, KeyQuery, SortKeyTest};
+pub use path::Path;
+pub use projection::Projection;
+pub use update::Update;
+
+use crate::types::{KeyAttribute, KeySchema};
+use crate::value::AttributeValue;
+use check::{Checked, check_condition};
+use lexer::{Located, Token, Tokens};
+use path_tree::PathTree;
+use scope::{Scope, check_words};
+
+/// Bytes of the longest expression.
+pub const MAX_EXPRESSION_LEN: usize = 4096;
+
+/// The compiled expressions of one request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Expressions {
+    /// Whether a write is done.
+    pub condition: Option<Condition>,
+    /// Which items found are returned.
+    pub filter: Option<Condition>,
+    /// Which keys a query reads.
+    pub key_condition: Option<KeyCondition>,
+    /// Which attributes are returned.
+    pub projection: Option<Projection>,
+    /// What is changed.
+    pub update: Option<Update>,
+}
+
+/// The expressions of one request as they are written, and what their placeholders stand for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExpressionsBuilder<'r> {
+    condition: Option<&'r str>,
+    filter: Option<&'r str>,
+    key_condition: Option<&'r str>,
+    projection: Option<&'r str>,
+    update: Option<&'r str>,
+    names: Option<&'r BTreeMap<String, String>>,
+    values: Option<&'r BTreeMap<String, AttributeValue>>,
+}
+
+impl<'r> ExpressionsBuilder<'r> {
+    /// The `ConditionExpression`.
+    pub fn condition(self, text: impl Into<Option<&'r str>>) -> Self {
+        ExpressionsBuilder { condition: text.into(), ..self }
+    }
+
+    /// The `FilterExpression`.
+    pub fn filter(self, text: impl Into<Option<&'r str>>) -> Self {
+        ExpressionsBuilder { filter: text.into(), ..self }
+    }
+
+    /// The `KeyConditionExpression`.
+    pub fn key_condition(self, text: impl Into<Option<&'r str>>) -> Self {
+        ExpressionsBuilder { key_condition: text.into(), ..self }
+    }
+
+    /// The `ProjectionExpression`.
+    pub fn projection(self, text: impl Into<Option<&'r str>>) -> Self {
+        ExpressionsBuilder { projection: text.into(), ..self }
+    }
+
+    /// The `UpdateExpression`.
+    pub fn update(self, text: impl Into<Option<&'r str>>) -> Self {
+        ExpressionsBuilder { update: text.into(), ..self }
+    }
+
+    /// `ExpressionAttributeNames`: what `#` placeholders stand for, with the `#`.
+    pub fn names(self, names: impl Into<Option<&'r BTreeMap<String, String>>>) -> Self {
+        ExpressionsBuilder { names: names.into(), ..self }
+    }
+
+    /// `ExpressionAttributeValues`: what `:` placeholders stand for, with the `:`.
+    pub fn values(self, values: impl Into<Option<&'r BTreeMap<String, AttributeValue>>>) -> Self {
+        ExpressionsBuilder { values: values.into(), ..self }
+    }
+
+    /// Reads, checks and compiles all expressions.
+    ///
+    /// Cost: linear in their texts, but for paths that overlap or conflict, which are searched for pair by pair.
+    ///
+    /// # Errors
+    ///
+    /// [`ExpressionError`]: the one that DynamoDB reports, if several things are wrong.
+    pub fn build(self) -> Result<Expressions, ExpressionError> {
+        let scope = Scope::new(self.names, self.values)?;
+        let update = self.update.map(|text| {
+            read(ExpressionKind::Update, text, |tokens| {
+                update::compile_update(text, parse_update::parse_update(tokens)?, &scope)
+            })
+        });
+        let update = update.transpose()?;
+        let read_condition = |kind, text: Option<&str>| {
+            let read = |text| {
+                read(kind, text, |tokens| {
+                    let (tree, root) = parse_condition::parse_condition(tokens)?;
+                    check_condition(text, tree, root, &scope)
+                })
+            };
+            text.map(read).transpose()
+        };
+        let condition = read_condition(ExpressionKind::Condition, self.condition)?;
+        let key_condition = read_condition(ExpressionKind::KeyCondition, self.key_condition)?;
+        let filter = read_condition(ExpressionKind::Filter, self.filter)?;
+        let projection = self.projection.map(|text| {
+            read(ExpressionKind::Projection, text, |tokens| read_projection(text, tokens, &scope))
+        });
+        let projection = projection.transpose()?;
+        scope.check_unused()?;
+        Ok(Expressions {
+            condition: condition.map(Condition::new),
+            filter: filter.map(Condition::new),
+            key_condition: key_condition.map(|checked: Checked| KeyCondition::new(checked)).transpose()?,
+            projection,
+            update,
+        })
+    }
+}
+
+impl Expressions {
+    /// No expressions yet.
+    pub fn builder<'r>() -> ExpressionsBuilder<'r> {
+        ExpressionsBuilder::default()
+    }
+
+    /// Holds the expressions against the key of the table, or of the index that is queried.
+    ///
+    /// # Errors
+    ///
+    /// [`InsideKey`](ExpressionError::InsideKey), [`FilterOnKey`](ExpressionError::FilterOnKey) where there is a key condition too,
+    /// [`UpdateOfKey`](ExpressionError::UpdateOfKey). Whether the key condition fits is for [`KeyCondition::resolve`] to say.
+    pub fn check_schema(&self, schema: &KeySchema) -> Result<(), ExpressionError> {
+        let is_key =
+            |path: &&Path| schema.attributes().map(KeyAttribute::name).any(|name| name == path.attribute());
+        let name = |path: &Path| path.attribute().to_owned();
+
+        let projection = self.projection.iter().flat_map(Projection::paths);
+        if let Some(path) = projection.filter(is_key).find(|path| !path.is_top_level()) {
+            return Err(ExpressionError::InsideKey { name: name(path) });
+        }
+        if self.key_condition.is_some()
+            && let Some(path) = self.filter.iter().flat_map(Condition::paths).find(is_key)
+        {
+            return Err(ExpressionError::FilterOnKey { name: name(path) });
+        }
+        let conditions = self.condition.iter().chain(&self.filter).flat_map(Condition::paths);
+        let sources = self.update.iter().flat_map(Update::sources);
+        if let Some(path) = conditions.chain(sources).filter(is_key).find(|path| !path.is_top_level()) {
+            return Err(ExpressionError::InsideKey { name: name(path) });
+        }
+        if let Some(path) = self.update.iter().flat_map(Update::paths).find(is_key) {
+            return Err(ExpressionError::UpdateOfKey { name: name(path) });
+        }
+        Ok(())
+    }
+}
+
+/// Reads a text within the limits, and says of what is wrong where it is.
+fn read<'t, T>(
+    kind: ExpressionKind,
+    text: &'t str,
+    compile: impl FnOnce(&mut Tokens<'t>) -> Result<T, Located>,
+) -> Result<T, ExpressionError> {
+    let whole = |problem| ExpressionError::Invalid { kind, position: 0, token: String::new(), problem };
+    match text.len() {
+        0 => return Err(whole(Problem::Empty)),
+        1..=MAX_EXPRESSION_LEN => {}
+        size => return Err(whole(Problem::TooLong { size })),
+    }
+    compile(&mut Tokens::new(text)).map_err(|Located { token, problem }| ExpressionError::Invalid {
+        kind,
+        position: token.start as usize,
+        token: token_text(text, token).to_owned(),
+        problem,
+    })
+}
+
+fn token_text(text: &str, token: Token) -> &str {
+    scope::text_of(text, token)
+}
+
+fn read_projection(text: &str, tokens: &mut Tokens<'_>, scope: &Scope<'_>) -> Result<Projection, Located> {
+    let raw = parse_update::parse_projection(tokens)?;
+    for path in &raw {
+        check_words(text, path)?;
+    }
+    let paths = raw.iter().map(|path| scope.path(text, path)).collect::<Result<Vec<_>, _>>()?;
+    let tree = PathTree::new(&paths.iter().collect::<Vec<_>>())
+        .map_err(|(number, problem)| Located::new(raw[number].token(), problem))?;
+    Ok(Projection::new(paths, tree))
+}
