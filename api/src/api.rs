@@ -6,7 +6,7 @@
 //! # The modules, in reading order
 //!
 //! `options` opens a database, `database` is the handle; `table` and `tables` are what is known of tables; `source` is where a read
-//! looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `delete`, `query` and `scan` (which share `walk`, and `page_meter` within it),
+//! looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `update`, `delete` (with `terms`, what is said in expressions), `query` and `scan` (which share `walk`, and `page_meter` within it),
 //! `batch`, `snapshot`, `transact`.
 
 mod batch;
@@ -24,7 +24,9 @@ mod snapshot;
 mod source;
 mod table;
 mod tables;
+mod terms;
 mod transact;
+mod update;
 mod walk;
 
 pub use dynamite_txn::{Durability, IoChoice, Stats};
@@ -35,11 +37,12 @@ pub use crate::api::delete::DeleteItem;
 pub use crate::api::get::{GetItem, GetItemVersioned, VersionedItem};
 pub use crate::api::key::IntoAttribute;
 pub use crate::api::options::Builder;
-pub use crate::api::put::IntoItem;
+pub use crate::api::put::{IntoItem, PutItem};
 pub use crate::api::query::Query;
 pub use crate::api::scan::Scan;
 pub use crate::api::snapshot::Snapshot;
 pub use crate::api::source::Source;
 pub use crate::api::tables::{CreateTable, TableDescription};
 pub use crate::api::transact::Transaction;
+pub use crate::api::update::{ReturnValues, UpdateItem, Updated};
 pub use crate::api::walk::{Iter, Page};

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use dynamite_txn::{PagerError, TreeError, TxnError};
 use thiserror::Error;
 
+use crate::expression::{ExpressionError, UpdateError};
 use crate::item_codec::ItemDamage;
 use crate::key_codec::{KeyDamage, KeyError};
 use crate::limits::ValueError;
 use crate::number::NumberError;
 use crate::types::{KeyType, SchemaError};
+use crate::value::Item;
 
 /// A `Result` of the database.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -54,6 +56,21 @@ pub enum Error {
     /// An item of more than 400 KB, as DynamoDB counts it.
     #[error("Item size has exceeded the maximum allowed size")]
     ItemTooLarge,
+
+    /// An expression that cannot be read, or does not fit its table.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
+
+    /// An update that does not fit the item that there is.
+    #[error(transparent)]
+    Update(UpdateError),
+
+    /// The condition of a write does not hold.
+    #[error("The conditional request failed")]
+    ConditionFailed {
+        /// The item that there is, if there is one.
+        item: Option<Box<Item>>,
+    },
 
     /// A request that makes no sense for its table, or for any.
     #[error(transparent)]
@@ -308,6 +325,10 @@ pub enum Invalid {
     /// A batch names an item twice.
     #[error("Provided list of item keys contains duplicates")]
     Duplicates,
+
+    /// A put without an item.
+    #[error("a put needs an item")]
+    NoItem,
 
     /// A table without a partition key.
     #[error(

@@ -4,6 +4,7 @@ use crate::api::database::DynaMite;
 use crate::api::key::{IntoAttribute, KeyArguments};
 use crate::api::put::{check_version, known};
 use crate::api::source::Target;
+use crate::api::terms::{Terms, check_condition};
 use crate::error::Result;
 
 /// An item that is about to be deleted; [`DynaMite::delete_item`] begins, [`execute`](DeleteItem::execute) ends.
@@ -14,6 +15,7 @@ pub struct DeleteItem<'a, T> {
     table: &'a str,
     key: KeyArguments,
     expected: Option<u64>,
+    terms: Terms<'a>,
 }
 
 impl DynaMite {
@@ -39,7 +41,7 @@ impl DynaMite {
 
 impl<'a, T: Target> DeleteItem<'a, T> {
     pub(crate) fn new(target: &'a T, table: &'a str) -> Self {
-        DeleteItem { target, table, key: KeyArguments::default(), expected: None }
+        DeleteItem { target, table, key: KeyArguments::default(), expected: None, terms: Terms::default() }
     }
 
     /// The partition key of the item.
@@ -60,17 +62,43 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         self
     }
 
+    /// Deletes only if this holds, in DynamoDB's language, for the item, or for an absent one if there is none.
+    pub fn condition(mut self, expression: &'a str) -> Self {
+        self.terms.condition = Some(expression);
+        self
+    }
+
+    /// What a placeholder like `#name` in the condition stands for.
+    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
+        self.terms.name(placeholder, name);
+        self
+    }
+
+    /// What a placeholder like `:value` in the condition stands for.
+    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
+        self.terms.value(placeholder, value);
+        self
+    }
+
     /// Deletes the item. Returns whether there was one.
     ///
     /// # Errors
     ///
     /// [`Error::TableNotFound`](crate::Error::TableNotFound), [`Error::Validation`](crate::Error::Validation) for a key
-    /// that does not fit the table, [`Error::VersionConflict`](crate::Error::VersionConflict).
+    /// that does not fit the table, [`Error::VersionConflict`](crate::Error::VersionConflict),
+    /// [`Error::Expression`](crate::Error::Expression), [`Error::ConditionFailed`](crate::Error::ConditionFailed) with the
+    /// item that there is.
     pub fn execute(self) -> Result<bool> {
-        self.target.write(|tables, txn| {
-            let table = known(tables, txn, self.table)?;
-            let key = self.key.encode(&table)?;
-            check_version(txn, &table, &key, self.expected)?;
+        let DeleteItem { target, table, key, expected, terms } = self;
+        let expressions = terms.compile()?;
+        target.write(|tables, txn| {
+            let table = known(tables, txn, table)?;
+            let key = key.encode(&table)?;
+            check_version(txn, &table, &key, expected)?;
+            if let Some(expressions) = &expressions {
+                expressions.check_schema(&table.keys)?;
+                check_condition(txn, &table, &key, expressions.condition.as_ref())?;
+            }
             Ok(txn.delete(table.id, &key)?)
         })
     }

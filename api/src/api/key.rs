@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::api::table::Table;
 use crate::error::{Error, Invalid, Result};
 use crate::item_codec::{ItemView, ValueView};
+use crate::json;
 use crate::key_codec::{self, KeyDamage, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
 use crate::number::Number;
 use crate::types::{KeyAttribute, KeyType};
@@ -363,12 +364,17 @@ pub(crate) fn start_behind(table: &Table, range: &mut Range, start: &[u8]) -> Re
     Ok(key)
 }
 
-/// The key's attributes, from a stored key.
+/// The key's attributes as JSON, from a stored key.
 pub(crate) fn to_value(table: &Table, key: &[u8]) -> Result<Value> {
+    Ok(json::item_to_json(to_item(table, key)?))
+}
+
+/// The key's attributes, from a stored key.
+pub(crate) fn to_item(table: &Table, key: &[u8]) -> Result<Item> {
     let types = table.keys.attributes().map(KeyAttribute::key_type);
     let values = key_codec::decode_all(key, types).map_err(|damage| table.damaged(damage))?;
     let names = table.keys.attributes().map(|attribute| attribute.name().to_owned());
-    Ok(Value::from(AttributeValue::M(names.zip(values.into_iter().map(owned)).collect::<Item>())))
+    Ok(names.zip(values.into_iter().map(owned)).collect())
 }
 
 fn owned(value: OwnedKeyValue) -> AttributeValue {

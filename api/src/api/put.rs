@@ -5,10 +5,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
-use crate::api::key;
+use crate::api::key::{self, IntoAttribute};
 use crate::api::source::{Reading, Target};
 use crate::api::table::{Table, TableCache};
-use crate::error::{Error, Result};
+use crate::api::terms::{Terms, check_condition};
+use crate::error::{Error, Invalid, Result};
+use crate::expression::Expressions;
 use crate::item_codec;
 use crate::value::Item;
 
@@ -116,24 +118,120 @@ impl DynaMite {
     }
 }
 
+/// A put that is about to be made; [`DynaMite::put`] begins, [`execute`](PutItem::execute) ends.
+#[derive(Debug)]
+#[must_use = "nothing is put before execute"]
+pub struct PutItem<'a, T> {
+    target: &'a T,
+    table: &'a str,
+    item: Option<Result<Vec<u8>>>,
+    expected: Option<u64>,
+    terms: Terms<'a>,
+}
+
+impl DynaMite {
+    /// Begins to put an item under a condition.
+    ///
+    /// ```
+    /// # use dynamite_core::{Error, api::DynaMite, types::KeyType};
+    /// # use serde_json::json;
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+    /// let put = || db.put("users").item(json!({"user_id": "alice"})).condition("attribute_not_exists(user_id)");
+    /// put().execute()?;
+    /// assert!(matches!(put().execute(), Err(Error::ConditionFailed { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put<'a>(&'a self, table: &'a str) -> PutItem<'a, DynaMite> {
+        PutItem::new(self, table)
+    }
+}
+
+impl<'a, T: Target> PutItem<'a, T> {
+    pub(crate) fn new(target: &'a T, table: &'a str) -> Self {
+        PutItem { target, table, item: None, expected: None, terms: Terms::default() }
+    }
+
+    /// The item.
+    pub fn item(mut self, item: impl IntoItem) -> Self {
+        self.item = Some(item.encode());
+        self
+    }
+
+    /// The item, a value of a type of one's own.
+    pub fn item_from(mut self, item: &(impl Serialize + ?Sized)) -> Self {
+        self.item = Some(item_codec::to_bytes(item).map_err(Error::from));
+        self
+    }
+
+    /// Puts only if the item in its place has this version; 0 stands for none.
+    pub fn if_version(mut self, version: u64) -> Self {
+        self.expected = Some(version);
+        self
+    }
+
+    /// Puts only if this holds, in DynamoDB's language, for the item in its place, or for an absent one if there is none.
+    pub fn condition(mut self, expression: &'a str) -> Self {
+        self.terms.condition = Some(expression);
+        self
+    }
+
+    /// What a placeholder like `#name` in the condition stands for.
+    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
+        self.terms.name(placeholder, name);
+        self
+    }
+
+    /// What a placeholder like `:value` in the condition stands for.
+    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
+        self.terms.value(placeholder, value);
+        self
+    }
+
+    /// Puts the item. Returns its version.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DynaMite::put_item_versioned`]; [`Error::Expression`]; [`Error::ConditionFailed`] with the item that there
+    /// is.
+    pub fn execute(self) -> Result<u64> {
+        let PutItem { target, table, item, expected, terms } = self;
+        let expressions = terms.compile()?;
+        let item = item.ok_or(Invalid::NoItem)??;
+        put_encoded(target, table, &item, expected, expressions.as_ref())
+    }
+}
+
 pub(crate) fn put(
     target: &impl Target,
     table: &str,
     item: impl IntoItem,
     expected: Option<u64>,
 ) -> Result<u64> {
-    put_encoded(target, table, &item.encode()?, expected)
+    put_encoded(target, table, &item.encode()?, expected, None)
 }
 
 pub(crate) fn put_from(target: &impl Target, table: &str, item: &(impl Serialize + ?Sized)) -> Result<u64> {
-    put_encoded(target, table, &item_codec::to_bytes(item)?, None)
+    put_encoded(target, table, &item_codec::to_bytes(item)?, None, None)
 }
 
-fn put_encoded(target: &impl Target, table: &str, item: &[u8], expected: Option<u64>) -> Result<u64> {
+fn put_encoded(
+    target: &impl Target,
+    table: &str,
+    item: &[u8],
+    expected: Option<u64>,
+    expressions: Option<&Expressions>,
+) -> Result<u64> {
     target.write(|tables, txn| {
         let table = known(tables, txn, table)?;
         let key = key::of_item(&table, item)?;
         check_version(txn, &table, &key, expected)?;
+        if let Some(expressions) = expressions {
+            expressions.check_schema(&table.keys)?;
+            check_condition(txn, &table, &key, expressions.condition.as_ref())?;
+        }
         txn.put(table.id, &key, item)?;
         Ok(txn.id().0)
     })

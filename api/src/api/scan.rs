@@ -8,10 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
-use crate::api::key;
+use crate::api::key::{self, IntoAttribute};
 use crate::api::put::IntoItem;
 use crate::api::source::Source;
 use crate::api::table::Table;
+use crate::api::terms::Terms;
 use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Iter, Page, Projection, Walk, as_type};
 use crate::error::{Invalid, Result};
 use crate::value::Item;
@@ -24,6 +25,7 @@ pub struct Scan<'a, S> {
     source: &'a S,
     table: &'a str,
     projection: Projection<'a>,
+    terms: Terms<'a>,
     limit: Option<usize>,
     start: Option<Result<Vec<u8>>>,
     segment: Segment,
@@ -114,6 +116,7 @@ impl<'a, S: Source> Scan<'a, S> {
             source,
             table,
             projection: Projection::default(),
+            terms: Terms::default(),
             limit: None,
             start: None,
             segment: Segment::ALL,
@@ -130,6 +133,25 @@ impl<'a, S: Source> Scan<'a, S> {
     /// Only these attributes: the others are not decoded.
     pub fn attributes<N: Into<Cow<'a, str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.projection = Projection::of(names);
+        self
+    }
+
+    /// Only items for which this holds, in DynamoDB's language. Those that it drops count for the limit and the size of a
+    /// page, and of what [`count`](Self::count) looks at, all the same; an iterator's limit is of what it returns.
+    pub fn filter(mut self, expression: &'a str) -> Self {
+        self.terms.filter = Some(expression);
+        self
+    }
+
+    /// What a placeholder like `#name` in the filter stands for.
+    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
+        self.terms.name(placeholder, name);
+        self
+    }
+
+    /// What a placeholder like `:value` in the filter stands for.
+    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
+        self.terms.value(placeholder, value);
         self
     }
 
@@ -215,7 +237,8 @@ impl<'a, S: Source> Scan<'a, S> {
                 return Err(Invalid::StartKeySegment { segment, total }.into());
             }
         }
-        Ok(Walk { range, limit: self.limit, projection: self.projection })
+        let filter = self.terms.compile_filter(table)?;
+        Ok(Walk { range, limit: self.limit, projection: self.projection, filter })
     }
 }
 

@@ -12,11 +12,12 @@ use crate::api::batch::{BatchGet, BatchWrite};
 use crate::api::database::DynaMite;
 use crate::api::delete::DeleteItem;
 use crate::api::get::{GetItem, GetItemVersioned};
-use crate::api::put::{self, IntoItem};
+use crate::api::put::{self, IntoItem, PutItem};
 use crate::api::query::Query;
 use crate::api::scan::Scan;
 use crate::api::source::{ReadFrom, Reading, Source, Target, WriteTo};
 use crate::api::table::{Table, TableCache};
+use crate::api::update::UpdateItem;
 use crate::error::{Error, Result};
 
 /// A transaction under way, inside [`DynaMite::transact`]. It reads what it wrote.
@@ -25,7 +26,7 @@ pub struct Transaction<'s> {
     tables: &'s TableCache,
     /// Writes that were asked for so far.
     writes: Cell<usize>,
-    /// The last of them that met another version than it expected.
+    /// The last of them that met another version than it expected, or another item than its condition did.
     conflict: Cell<Option<usize>>,
 }
 
@@ -35,7 +36,7 @@ impl DynaMite {
     ///
     /// # Errors
     ///
-    /// Whatever `body` returns ([`Error::abort`] makes an error of any reason): a version conflict says in an
+    /// Whatever `body` returns ([`Error::abort`] makes an error of any reason): a version conflict or a failed condition says in an
     /// [`Error::Operation`] which of the writes met it. [`Error::NestedTransaction`] inside another transaction of this
     /// thread. An error is returned only when everything that the transaction can have read is durable.
     ///
@@ -80,9 +81,10 @@ impl DynaMite {
             Err(error) => {
                 txn.roll_back()?;
                 Err(match (error, transaction.conflict.get()) {
-                    (error @ Error::VersionConflict { .. }, Some(operation)) => {
-                        Error::Operation { operation, source: Box::new(error) }
-                    }
+                    (
+                        error @ (Error::VersionConflict { .. } | Error::ConditionFailed { .. }),
+                        Some(operation),
+                    ) => Error::Operation { operation, source: Box::new(error) },
                     (error, _) => error,
                 })
             }
@@ -131,6 +133,16 @@ impl<'s> Transaction<'s> {
         put::put(self, table, item, expected)
     }
 
+    /// Begins to put an item under a condition; see [`DynaMite::put`].
+    pub fn put<'a>(&'a self, table: &'a str) -> PutItem<'a, Self> {
+        PutItem::new(self, table)
+    }
+
+    /// Begins to update an item; see [`DynaMite::update_item`].
+    pub fn update_item<'a>(&'a self, table: &'a str) -> UpdateItem<'a, Self> {
+        UpdateItem::new(self, table)
+    }
+
     /// Puts an item that is a value of the caller's type; see [`DynaMite::put_item_from`].
     pub fn put_item_from(&self, table: &str, item: &(impl Serialize + ?Sized)) -> Result<u64> {
         put::put_from(self, table, item)
@@ -153,7 +165,7 @@ impl WriteTo for Transaction<'_> {
     fn write<R>(&self, body: impl FnOnce(&TableCache, &mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
         let operation = self.writes.replace(self.writes.get() + 1);
         let result = body(self.tables, &mut self.txn.borrow_mut());
-        if let Err(Error::VersionConflict { .. }) = result {
+        if let Err(Error::VersionConflict { .. } | Error::ConditionFailed { .. }) = result {
             self.conflict.set(Some(operation));
         }
         result

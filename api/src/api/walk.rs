@@ -17,6 +17,7 @@ use crate::api::page_meter::PageMeter;
 use crate::api::source::Reading;
 use crate::api::table::Table;
 use crate::error::{Error, Result};
+use crate::expression::Condition;
 use crate::item_codec::{self, DecodeError, ItemError, ItemView, ItemWriter};
 use crate::json;
 use crate::value::Item;
@@ -29,6 +30,8 @@ const SHORT: usize = 16;
 pub struct Page<T = Value> {
     /// The items, in order.
     pub items: Vec<T>,
+    /// How many were looked at: more than there are, if a filter dropped some.
+    pub scanned_count: usize,
     /// Where to go on: `Some` if the page ended at its limit, or at 1 MB. There need not be more behind it.
     pub last_evaluated_key: Option<Value>,
 }
@@ -163,6 +166,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) range: Range,
     pub(crate) limit: Option<usize>,
     pub(crate) projection: Projection<'a>,
+    pub(crate) filter: Option<Condition>,
 }
 
 impl Walk<'_> {
@@ -178,17 +182,22 @@ impl Walk<'_> {
             Some(limit) if limit <= SHORT => Access::Point,
             _ => Access::Scan,
         };
-        let (mut items, mut meter) = (Vec::new(), PageMeter::default());
+        let (mut items, mut scanned_count, mut meter) = (Vec::new(), 0, PageMeter::default());
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
         reading.scan(table.id, &self.range.borrow(), access, |row| {
             if !wanted(row.key) {
                 return ControlFlow::Continue(());
             }
-            let decoded = self.projection.decode(table, row.payload, decode);
+            scanned_count += 1;
+            let item = match passes(self.filter.as_ref(), table, row.payload) {
+                Ok(true) => self.projection.decode(table, row.payload, decode).map(Some),
+                Ok(false) => Ok(None),
+                Err(error) => Err(error),
+            };
             let metered = meter.add(row.payload).map_err(|damage| table.damaged(damage));
-            let is_full = match decoded.and_then(|item| Ok((item, metered?))) {
+            let is_full = match item.and_then(|item| Ok((item, metered?))) {
                 Ok((item, is_full)) => {
-                    items.push(item);
+                    items.extend(item);
                     is_full
                 }
                 Err(error) => {
@@ -196,14 +205,14 @@ impl Walk<'_> {
                     return ControlFlow::Break(());
                 }
             };
-            if Some(items.len()) == self.limit || is_full {
+            if Some(scanned_count) == self.limit || is_full {
                 end = Ok(Some(row.key.to_vec()));
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         })?;
         let last_evaluated_key = end?.map(|key| key::to_value(table, &key)).transpose()?;
-        Ok(Page { items, last_evaluated_key })
+        Ok(Page { items, scanned_count, last_evaluated_key })
     }
 
     /// Counts items, without a limit on their size.
@@ -213,14 +222,30 @@ impl Walk<'_> {
         table: &Table,
         wanted: &Wanted<'_>,
     ) -> Result<u64> {
-        let mut count = 0;
-        let limit = self.limit.map_or(u64::MAX, |limit| limit as u64);
+        let (mut count, mut scanned_count) = (0, 0);
+        let mut failed = None;
         reading.scan(table.id, &self.range.borrow(), Access::Scan, |row| {
-            count += u64::from(wanted(row.key));
-            if count == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if !wanted(row.key) {
+                return ControlFlow::Continue(());
+            }
+            scanned_count += 1;
+            match passes(self.filter.as_ref(), table, row.payload) {
+                Ok(passes) => count += u64::from(passes),
+                Err(error) => failed = Some(error),
+            }
+            match failed.is_some() || Some(scanned_count) == self.limit {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         })?;
-        Ok(count)
+        failed.map_or(Ok(count), Err)
     }
+}
+
+/// Whether an item passes a filter.
+fn passes(filter: Option<&Condition>, table: &Table, item: &[u8]) -> Result<bool> {
+    let Some(filter) = filter else { return Ok(true) };
+    ItemView::new(item).and_then(|item| filter.matches(item)).map_err(|damage| table.damaged(damage))
 }
 
 /// The items of a query or a scan, one after the other, all from one state: a [`Snapshot`](crate::api::Snapshot) that it
@@ -231,6 +256,7 @@ pub struct Iter<S, T> {
     table: Arc<Table>,
     wanted: Box<Wanted<'static>>,
     projection: Projection<'static>,
+    filter: Option<Condition>,
     decode: Decode<T>,
     left: usize,
 }
@@ -248,6 +274,7 @@ impl<S: Portions, T> Iter<S, T> {
             table,
             wanted,
             projection: walk.projection.into_owned(),
+            filter: walk.filter,
             decode,
             left: walk.limit.unwrap_or(usize::MAX),
         }
@@ -258,7 +285,7 @@ impl<S: Portions, T> Iter<S, T> {
             return Ok(None);
         }
         while let Some(row) = self.rows.next()? {
-            if (self.wanted)(row.key) {
+            if (self.wanted)(row.key) && passes(self.filter.as_ref(), &self.table, row.payload)? {
                 self.left -= 1;
                 return self.projection.decode(&self.table, row.payload, self.decode).map(Some);
             }

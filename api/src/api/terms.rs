@@ -1,0 +1,95 @@
+//! The expressions of an operation, and what their placeholders stand for, as a builder collects them.
+
+use std::collections::BTreeMap;
+
+use dynamite_txn::WriteTxn;
+
+use crate::api::key::IntoAttribute;
+use crate::api::table::Table;
+use crate::error::{Error, Result};
+use crate::expression::{Condition, Expressions};
+use crate::item_codec::{self, ItemView};
+use crate::value::Item;
+
+/// What was said so far.
+#[derive(Debug, Default)]
+pub(crate) struct Terms<'a> {
+    pub(crate) condition: Option<&'a str>,
+    pub(crate) update: Option<&'a str>,
+    pub(crate) filter: Option<&'a str>,
+    names: BTreeMap<String, String>,
+    values: Item,
+    /// The first value that could not be converted.
+    error: Option<Error>,
+}
+
+impl Terms<'_> {
+    pub(crate) fn name(&mut self, placeholder: &str, name: &str) {
+        self.names.insert(placeholder.to_owned(), name.to_owned());
+    }
+
+    pub(crate) fn value(&mut self, placeholder: &str, value: impl IntoAttribute) {
+        match value.into_attribute() {
+            Ok(value) => drop(self.values.insert(placeholder.to_owned(), value)),
+            Err(error) => drop(self.error.get_or_insert(error)),
+        }
+    }
+
+    /// Reads the filter of a read, and holds it against the table's key.
+    pub(crate) fn compile_filter(self, table: &Table) -> Result<Option<Condition>> {
+        let Some(expressions) = self.compile()? else { return Ok(None) };
+        expressions.check_schema(&table.keys)?;
+        Ok(expressions.filter)
+    }
+
+    /// Reads the expressions. `None` if there is nothing at all to be read.
+    pub(crate) fn compile(self) -> Result<Option<Expressions>> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let has_expression = [self.condition, self.update, self.filter].iter().any(Option::is_some);
+        if !has_expression && self.names.is_empty() && self.values.is_empty() {
+            return Ok(None);
+        }
+        let expressions = Expressions::builder()
+            .condition(self.condition)
+            .update(self.update)
+            .filter(self.filter)
+            .names((!self.names.is_empty()).then_some(&self.names))
+            .values((!self.values.is_empty()).then_some(&self.values))
+            .build()?;
+        Ok(Some(expressions))
+    }
+}
+
+/// Refuses a write whose condition does not hold for what stands under the key.
+pub(crate) fn check_condition(
+    txn: &mut WriteTxn<'_>,
+    table: &Table,
+    key: &[u8],
+    condition: Option<&Condition>,
+) -> Result<()> {
+    let Some(condition) = condition else { return Ok(()) };
+    let old = txn.get(table.id, key, |_, item| item.to_vec())?;
+    check_condition_of(table, old.as_deref(), Some(condition))
+}
+
+/// As [`check_condition`], for an item that was read already.
+pub(crate) fn check_condition_of(
+    table: &Table,
+    old: Option<&[u8]>,
+    condition: Option<&Condition>,
+) -> Result<()> {
+    let Some(condition) = condition else { return Ok(()) };
+    let holds = match old {
+        None => condition.matches_absent(),
+        Some(old) => ItemView::new(old)
+            .and_then(|item| condition.matches(item))
+            .map_err(|damage| table.damaged(damage))?,
+    };
+    if holds {
+        return Ok(());
+    }
+    let item = old.map(item_codec::decode).transpose().map_err(|damage| table.damaged(damage))?;
+    Err(Error::ConditionFailed { item: item.map(Box::new) })
+}
