@@ -4,7 +4,7 @@ use crate::api::database::DynaMite;
 use crate::api::key::{IntoAttribute, KeyArguments};
 use crate::api::put::{check_version, known};
 use crate::api::source::Target;
-use crate::api::terms::{Terms, check_condition};
+use crate::api::terms::{Terms, check_condition, placeholders};
 use crate::error::Result;
 
 /// An item that is about to be deleted; [`DynaMite::delete_item`] begins, [`execute`](DeleteItem::execute) ends.
@@ -68,17 +68,7 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         self
     }
 
-    /// What a placeholder like `#name` in the condition stands for.
-    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
-        self.terms.name(placeholder, name);
-        self
-    }
-
-    /// What a placeholder like `:value` in the condition stands for.
-    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
-        self.terms.value(placeholder, value);
-        self
-    }
+    placeholders!();
 
     /// Deletes the item. Returns whether there was one.
     ///

@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
-use crate::api::key::{self, IntoAttribute};
+use crate::api::key;
 use crate::api::source::{Reading, Target};
 use crate::api::table::{Table, TableCache};
-use crate::api::terms::{Terms, check_condition};
+use crate::api::terms::{Terms, check_condition, placeholders};
 use crate::error::{Error, Invalid, Result};
 use crate::expression::Expressions;
 use crate::item_codec;
@@ -178,17 +178,7 @@ impl<'a, T: Target> PutItem<'a, T> {
         self
     }
 
-    /// What a placeholder like `#name` in the condition stands for.
-    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
-        self.terms.name(placeholder, name);
-        self
-    }
-
-    /// What a placeholder like `:value` in the condition stands for.
-    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
-        self.terms.value(placeholder, value);
-        self
-    }
+    placeholders!();
 
     /// Puts the item. Returns its version.
     ///

@@ -10,7 +10,7 @@ use crate::api::key::{self, IntoAttribute, KeyArguments, SortCondition};
 use crate::api::put::IntoItem;
 use crate::api::source::Source;
 use crate::api::table::Table;
-use crate::api::terms::Terms;
+use crate::api::terms::{Terms, placeholders};
 use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Iter, Page, Projection, Walk, as_type};
 use crate::error::{Invalid, Result};
 use crate::value::Item;
@@ -142,17 +142,7 @@ impl<'a, S: Source> Query<'a, S> {
         self
     }
 
-    /// What a placeholder like `#name` in the filter stands for.
-    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
-        self.terms.name(placeholder, name);
-        self
-    }
-
-    /// What a placeholder like `:value` in the filter stands for.
-    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
-        self.terms.value(placeholder, value);
-        self
-    }
+    placeholders!();
 
     /// At most so many items: in a page, or in all from an iterator.
     pub fn limit(mut self, limit: usize) -> Self {

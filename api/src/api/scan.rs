@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
-use crate::api::key::{self, IntoAttribute};
+use crate::api::key;
 use crate::api::put::IntoItem;
 use crate::api::source::Source;
 use crate::api::table::Table;
-use crate::api::terms::Terms;
+use crate::api::terms::{Terms, placeholders};
 use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Iter, Page, Projection, Walk, as_type};
 use crate::error::{Invalid, Result};
 use crate::value::Item;
@@ -143,17 +143,7 @@ impl<'a, S: Source> Scan<'a, S> {
         self
     }
 
-    /// What a placeholder like `#name` in the filter stands for.
-    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
-        self.terms.name(placeholder, name);
-        self
-    }
-
-    /// What a placeholder like `:value` in the filter stands for.
-    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
-        self.terms.value(placeholder, value);
-        self
-    }
+    placeholders!();
 
     /// At most so many items: in a page, or in all from an iterator.
     pub fn limit(mut self, limit: usize) -> Self {

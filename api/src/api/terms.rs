@@ -11,6 +11,25 @@ use crate::expression::{Condition, Expressions};
 use crate::item_codec::{self, ItemView};
 use crate::value::Item;
 
+/// The methods of a builder with `terms` that say what placeholders stand for.
+macro_rules! placeholders {
+    () => {
+        /// What a placeholder like `#name` in an expression stands for.
+        pub fn name(mut self, placeholder: &str, name: &str) -> Self {
+            self.terms.name(placeholder, name);
+            self
+        }
+
+        /// What a placeholder like `:value` in an expression stands for.
+        pub fn value(mut self, placeholder: &str, value: impl crate::api::IntoAttribute) -> Self {
+            self.terms.value(placeholder, value);
+            self
+        }
+    };
+}
+
+pub(crate) use placeholders;
+
 /// What was said so far.
 #[derive(Debug, Default)]
 pub(crate) struct Terms<'a> {

@@ -6,7 +6,7 @@ use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
 use crate::api::put::known;
 use crate::api::source::Target;
-use crate::api::terms::{Terms, check_condition_of};
+use crate::api::terms::{Terms, check_condition_of, placeholders};
 use crate::error::{Error, Result};
 use crate::expression::{Update, UpdateError};
 use crate::item_codec::{self, ItemDamage, ItemError, ItemView};
@@ -113,17 +113,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
         self
     }
 
-    /// What a placeholder like `#name` in the expressions stands for.
-    pub fn name(mut self, placeholder: &str, name: &str) -> Self {
-        self.terms.name(placeholder, name);
-        self
-    }
-
-    /// What a placeholder like `:value` in the expressions stands for.
-    pub fn value(mut self, placeholder: &str, value: impl IntoAttribute) -> Self {
-        self.terms.value(placeholder, value);
-        self
-    }
+    placeholders!();
 
     /// Which attributes to return.
     pub fn return_values(mut self, return_values: ReturnValues) -> Self {
