@@ -142,6 +142,13 @@ fn what_is_no_item_of_the_table_is_refused() {
     assert!(matches!(refused(put(json!({"device": "", "at": 1}))), Invalid::Key(_)));
     assert!(matches!(refused(put(json!({"device": "x".repeat(2049), "at": 1}))), Invalid::Key(_)));
     put(json!({"device": "x".repeat(2048), "at": 1})).unwrap();
+    for key in [String::new(), "x".repeat(2049)] {
+        let get = db.get_item("events").partition_key(&key).sort_key(1).execute();
+        assert!(matches!(refused(get), Invalid::Key(_)));
+        let delete = db.delete_item("events").sort_key(1).partition_key(&key).execute();
+        assert!(matches!(refused(delete), Invalid::Key(_)));
+        assert!(matches!(refused(db.query("events").partition_key(&key).execute()), Invalid::Key(_)));
+    }
     for not_an_item in [json!([]), json!("text"), json!(5), json!(null)] {
         assert!(put(not_an_item).is_err());
     }
@@ -291,6 +298,12 @@ fn segments_share_a_table_without_gap_or_repeat() {
         let key = |item: &Value| (item["device"].as_str().unwrap().to_owned(), item["at"].as_i64());
         all.sort_by_key(key);
         assert_eq!(all, db.scan("events").execute().unwrap().items.clone().tap_sort(key), "{total} segments");
+    }
+    for segment in 0..3 {
+        let items = db.scan("events").segment(segment, 3).execute().unwrap().items;
+        let mut devices = pick(&items, "device");
+        devices.dedup();
+        assert_eq!(items.len(), 4 * devices.len(), "a partition is in one segment, whole");
     }
     let scan = |segment, total| refused(db.scan("events").segment(segment, total).execute());
     assert!(matches!(scan(4, 4), Invalid::Segment { segment: 4, total: 4 }));
