@@ -5,9 +5,10 @@
 //!
 //! # The modules, in reading order
 //!
-//! `options` opens a database, `database` is the handle; `table` and `tables` are what is known of tables; `source` is where a read
-//! looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `update`, `delete` (with `terms`, what is said in expressions), `query` and `scan` (which share `walk`, and `page_meter` within it),
-//! `batch`, `snapshot`, `transact`.
+//! `options` opens a database, `database` is the handle; `table` and `tables` are what is known of tables; `source` is where a
+//! read looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `update`, `delete` (with `terms`, what is
+//! said in expressions), `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it), `batch`,
+//! `snapshot`, `transact`.
 
 mod batch;
 mod clock;
@@ -20,6 +21,7 @@ mod page_meter;
 mod put;
 mod query;
 mod scan;
+mod segment;
 mod snapshot;
 mod source;
 mod table;

@@ -260,7 +260,7 @@ pub enum Invalid {
     /// `between` with its bounds exchanged.
     #[error(
         "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound to be greater than or equal to lower \
-        bound; lower bound operand: AttributeValue: {lower}, upper bound operand: AttributeValue: {upper}"
+        bound; lower bound operand: {lower}, upper bound operand: {upper}"
     )]
     BetweenOrder {
         /// The lower bound.
@@ -345,6 +345,11 @@ impl Error {
     /// Rolls a transaction back for a reason of the caller's, when it is returned from inside.
     pub fn abort(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::Aborted(Arc::from(reason.into()))
+    }
+
+    /// The error of an operation of a batch or a transaction, counted from 0.
+    pub(crate) fn of_operation(self, operation: usize) -> Error {
+        Error::Operation { operation, source: Box::new(self) }
     }
 
     /// What made it fail: looks through [`Error::Operation`].

@@ -86,6 +86,8 @@ pub use path::Path;
 pub use projection::Projection;
 pub use update::Update;
 
+pub(crate) use constant::describe;
+
 use crate::types::{KeyAttribute, KeySchema};
 use crate::value::AttributeValue;
 use check::{Checked, check_condition};

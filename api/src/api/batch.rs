@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
-use crate::api::put::{IntoItem, known};
-use crate::api::source::{Source, Target};
+use crate::api::put::IntoItem;
+use crate::api::source::{Reading, Source, Target};
 use crate::api::table::Table;
 use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Projection, as_type};
 use crate::error::{Error, Invalid, Result};
@@ -118,8 +118,8 @@ impl<'a, S: Source> BatchGet<'a, S> {
             let mut found = std::iter::repeat_with(|| None).take(gets.len()).collect::<Vec<_>>();
             let mut keys = Keys::default();
             for (operation, (table, key)) in gets.into_iter().enumerate() {
-                let failed = |source| Error::Operation { operation, source: Box::new(source) };
-                let table = tables.with(reading, &table, |table, _| Ok(table.clone())).map_err(failed)?;
+                let failed = |error: Error| error.of_operation(operation);
+                let table = tables.find(reading, &table).map_err(failed)?;
                 let key = key.encode(&table).map_err(failed)?;
                 keys.add(table, key, operation)?;
             }
@@ -134,8 +134,8 @@ impl<'a, S: Source> BatchGet<'a, S> {
                         Err(error) => failed = Some((operations[nth], error)),
                     }
                 })?;
-                if let Some((operation, source)) = failed {
-                    return Err(Error::Operation { operation, source: Box::new(source) });
+                if let Some((operation, error)) = failed {
+                    return Err(error.of_operation(operation));
                 }
             }
             Ok(found)
@@ -188,8 +188,8 @@ impl<'a, T: Target> BatchWrite<'a, T> {
             let mut keys = Keys::default();
             let mut items = Vec::with_capacity(writes.len());
             for (operation, (table, write)) in writes.into_iter().enumerate() {
-                let failed = |source| Error::Operation { operation, source: Box::new(source) };
-                let table = known(tables, txn, &table).map_err(failed)?;
+                let failed = |error: Error| error.of_operation(operation);
+                let table = tables.find(&mut Reading::Write(txn), &table).map_err(failed)?;
                 let (key, item) = match write {
                     Write::Put(item) => {
                         let item = item.map_err(failed)?;

@@ -1,10 +1,10 @@
 //! Deleting one item.
 
 use crate::api::database::DynaMite;
-use crate::api::key::{IntoAttribute, KeyArguments};
-use crate::api::put::{check_version, known};
-use crate::api::source::Target;
-use crate::api::terms::{Terms, check_condition, placeholders};
+use crate::api::key::{IntoAttribute, KeyArguments, item_key};
+use crate::api::put::check_version;
+use crate::api::source::{Reading, Target};
+use crate::api::terms::{Terms, check_write, placeholders};
 use crate::error::Result;
 
 /// An item that is about to be deleted; [`DynaMite::delete_item`] begins, [`execute`](DeleteItem::execute) ends.
@@ -44,17 +44,7 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         DeleteItem { target, table, key: KeyArguments::default(), expected: None, terms: Terms::default() }
     }
 
-    /// The partition key of the item.
-    pub fn partition_key(mut self, value: impl IntoAttribute) -> Self {
-        self.key.partition(value);
-        self
-    }
-
-    /// The sort key of the item, if its table has one.
-    pub fn sort_key(mut self, value: impl IntoAttribute) -> Self {
-        self.key.sort(value);
-        self
-    }
+    item_key!();
 
     /// Deletes only if the item has this version.
     pub fn if_version(mut self, version: u64) -> Self {
@@ -68,7 +58,7 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         self
     }
 
-    placeholders!();
+    placeholders!(terms);
 
     /// Deletes the item. Returns whether there was one.
     ///
@@ -82,13 +72,10 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         let DeleteItem { target, table, key, expected, terms } = self;
         let expressions = terms.compile()?;
         target.write(|tables, txn| {
-            let table = known(tables, txn, table)?;
+            let table = tables.find(&mut Reading::Write(txn), table)?;
             let key = key.encode(&table)?;
             check_version(txn, &table, &key, expected)?;
-            if let Some(expressions) = &expressions {
-                expressions.check_schema(&table.keys)?;
-                check_condition(txn, &table, &key, expressions.condition.as_ref())?;
-            }
+            check_write(txn, &table, &key, expressions.as_ref())?;
             Ok(txn.delete(table.id, &key)?)
         })
     }

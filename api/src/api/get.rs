@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
-use crate::api::key::{IntoAttribute, KeyArguments};
+use crate::api::key::{IntoAttribute, KeyArguments, item_key};
 use crate::api::source::Source;
 use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Projection, as_type};
 use crate::error::Result;
@@ -57,17 +57,7 @@ impl<'a, S: Source> GetItem<'a, S> {
         GetItem { source, table, key: KeyArguments::default(), projection: Projection::default() }
     }
 
-    /// The partition key of the item.
-    pub fn partition_key(mut self, value: impl IntoAttribute) -> Self {
-        self.key.partition(value);
-        self
-    }
-
-    /// The sort key of the item, if its table has one.
-    pub fn sort_key(mut self, value: impl IntoAttribute) -> Self {
-        self.key.sort(value);
-        self
-    }
+    item_key!();
 
     /// Only these attributes: the others are not decoded.
     pub fn attributes<N: Into<Cow<'a, str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::api::table::Table;
 use crate::error::{Error, Invalid, Result};
+use crate::expression::{SortKeyTest, describe};
 use crate::item_codec::{ItemView, ValueView};
 use crate::json;
 use crate::key_codec::{self, KeyDamage, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
@@ -129,6 +130,25 @@ pub(crate) struct KeyArguments {
     /// What could not be converted. In a box, since it is large and seldom there.
     error: Option<Box<Error>>,
 }
+
+/// The methods of a builder with the `key` of one item.
+macro_rules! item_key {
+    () => {
+        /// The partition key of the item.
+        pub fn partition_key(mut self, value: impl IntoAttribute) -> Self {
+            self.key.partition(value);
+            self
+        }
+
+        /// The sort key of the item, if its table has one.
+        pub fn sort_key(mut self, value: impl IntoAttribute) -> Self {
+            self.key.sort(value);
+            self
+        }
+    };
+}
+
+pub(crate) use item_key;
 
 /// What is known of a part of the key.
 #[derive(Clone, Copy, Debug)]
@@ -281,23 +301,11 @@ fn key_value_of(value: &AttributeValue, key_type: KeyType) -> Option<KeyValue<'_
     key_value(value).filter(|value| value.key_type() == key_type)
 }
 
-/// A condition on the sort key.
-#[derive(Debug)]
-pub(crate) enum SortCondition {
-    Eq(AttributeValue),
-    Lt(AttributeValue),
-    Le(AttributeValue),
-    Gt(AttributeValue),
-    Ge(AttributeValue),
-    Between(AttributeValue, AttributeValue),
-    BeginsWith(AttributeValue),
-}
-
 /// The stored keys of a partition, as far as they meet a condition.
 pub(crate) fn partition_range(
     table: &Table,
     partition: KeyArguments,
-    condition: Option<SortCondition>,
+    condition: Option<SortKeyTest>,
 ) -> Result<Range> {
     let prefix = partition.prefix(table)?;
     let Some(condition) = condition else { return Ok(prefix.all().into()) };
@@ -309,20 +317,20 @@ pub(crate) fn partition_range(
         Ok(value)
     };
     let range = match &condition {
-        SortCondition::Eq(value) => prefix.sort_eq(typed(value)?),
-        SortCondition::Lt(value) => prefix.sort_lt(typed(value)?),
-        SortCondition::Le(value) => prefix.sort_le(typed(value)?),
-        SortCondition::Gt(value) => prefix.sort_gt(typed(value)?),
-        SortCondition::Ge(value) => prefix.sort_ge(typed(value)?),
-        SortCondition::Between(lower, upper) => {
+        SortKeyTest::Eq(value) => prefix.sort_eq(typed(value)?),
+        SortKeyTest::Lt(value) => prefix.sort_lt(typed(value)?),
+        SortKeyTest::Le(value) => prefix.sort_le(typed(value)?),
+        SortKeyTest::Gt(value) => prefix.sort_gt(typed(value)?),
+        SortKeyTest::Ge(value) => prefix.sort_ge(typed(value)?),
+        SortKeyTest::Between(lower, upper) => {
             let (from, to) = (typed(lower)?, typed(upper)?);
             if from > to {
-                return Err(Invalid::BetweenOrder { lower: show(lower), upper: show(upper) }.into());
+                return Err(Invalid::BetweenOrder { lower: describe(lower), upper: describe(upper) }.into());
             }
             prefix.sort_between(from, to)
         }
         // Every string begins with the empty one, so that is no error here.
-        SortCondition::BeginsWith(value) => match (value.attribute_type(), attribute.key_type()) {
+        SortKeyTest::BeginsWith(value) => match (value.attribute_type(), attribute.key_type()) {
             (AttributeType::N, _) => return Err(Invalid::BeginsWithNumber.into()),
             (_, key_type) => {
                 let value = key_value_of(value, key_type).ok_or(Invalid::ConditionType)?;
@@ -331,16 +339,6 @@ pub(crate) fn partition_range(
         },
     };
     Ok(range.into())
-}
-
-/// A value as DynamoDB's messages show it.
-fn show(value: &AttributeValue) -> String {
-    let letter = value.attribute_type();
-    match value {
-        AttributeValue::S(text) => format!("{{{letter}:{text}}}"),
-        AttributeValue::N(number) => format!("{{{letter}:{number}}}"),
-        other => format!("{{{letter}:{}}}", Value::from(other.clone())),
-    }
 }
 
 /// Makes a range begin behind a key, in its direction: the key where the page before ended, as an encoded item. Returns the

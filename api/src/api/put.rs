@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::api::database::DynaMite;
 use crate::api::key;
 use crate::api::source::{Reading, Target};
-use crate::api::table::{Table, TableCache};
-use crate::api::terms::{Terms, check_condition, placeholders};
+use crate::api::table::Table;
+use crate::api::terms::{Terms, check_write, placeholders};
 use crate::error::{Error, Invalid, Result};
 use crate::expression::Expressions;
 use crate::item_codec;
@@ -178,7 +178,7 @@ impl<'a, T: Target> PutItem<'a, T> {
         self
     }
 
-    placeholders!();
+    placeholders!(terms);
 
     /// Puts the item. Returns its version.
     ///
@@ -215,25 +215,13 @@ fn put_encoded(
     expressions: Option<&Expressions>,
 ) -> Result<u64> {
     target.write(|tables, txn| {
-        let table = known(tables, txn, table)?;
+        let table = tables.find(&mut Reading::Write(txn), table)?;
         let key = key::of_item(&table, item)?;
         check_version(txn, &table, &key, expected)?;
-        if let Some(expressions) = expressions {
-            expressions.check_schema(&table.keys)?;
-            check_condition(txn, &table, &key, expressions.condition.as_ref())?;
-        }
+        check_write(txn, &table, &key, expressions)?;
         txn.put(table.id, &key, item)?;
         Ok(txn.id().0)
     })
-}
-
-/// Looks up the table that is written to.
-pub(crate) fn known(
-    tables: &TableCache,
-    txn: &mut WriteTxn<'_>,
-    name: &str,
-) -> Result<std::sync::Arc<Table>> {
-    tables.with(&mut Reading::Write(txn), name, |table, _| Ok(table.clone()))
 }
 
 /// Refuses a write that expected another version of what stands under the key.

@@ -6,12 +6,8 @@ use std::sync::Arc;
 
 use dynamite_txn::{Portions, Range, Row, TableId, TxnError};
 
-use crate::api::batch::BatchGet;
 use crate::api::database::DynaMite;
-use crate::api::get::{GetItem, GetItemVersioned};
-use crate::api::query::Query;
-use crate::api::scan::Scan;
-use crate::api::source::{ReadFrom, Reading, Source};
+use crate::api::source::{ReadFrom, Reading, Source, reads};
 use crate::api::table::{Table, TableCache};
 use crate::api::tables::{self, TableDescription};
 use crate::error::Result;
@@ -57,30 +53,7 @@ impl Snapshot {
         self.state.txn().0
     }
 
-    /// Gets one item; see [`DynaMite::get_item`].
-    pub fn get_item<'a>(&'a self, table: &'a str) -> GetItem<'a, Snapshot> {
-        GetItem::new(self, table)
-    }
-
-    /// Gets one item and its version; see [`DynaMite::get_item_versioned`].
-    pub fn get_item_versioned<'a>(&'a self, table: &'a str) -> GetItemVersioned<'a, Snapshot> {
-        GetItemVersioned::new(self, table)
-    }
-
-    /// Gets many items; see [`DynaMite::batch_get`].
-    pub fn batch_get(&self) -> BatchGet<'_, Snapshot> {
-        BatchGet::new(self)
-    }
-
-    /// Reads items of one partition; see [`DynaMite::query`].
-    pub fn query<'a>(&'a self, table: &'a str) -> Query<'a, Snapshot> {
-        Query::new(self, table)
-    }
-
-    /// Reads items of a whole table; see [`DynaMite::scan`].
-    pub fn scan<'a>(&'a self, table: &'a str) -> Scan<'a, Snapshot> {
-        Scan::new(self, table)
-    }
+    reads!();
 
     /// The partition keys of a table; see [`DynaMite::list_partition_keys`].
     pub fn list_partition_keys(
@@ -113,7 +86,7 @@ impl ReadFrom for Snapshot {
     }
 
     fn stream(&self, table: &str) -> Result<(Arc<Table>, Snapshot)> {
-        let table = self.read_table(table, |table, _| Ok(table.clone()))?;
+        let table = self.read(|tables, reading| tables.find(reading, table))?;
         Ok((table, self.clone()))
     }
 }
@@ -143,8 +116,7 @@ impl ReadFrom for DynaMite {
         let snapshot = self.snapshot()?;
         // The table as the snapshot sees it: it may have been dropped since.
         let mut read = snapshot.state.read()?;
-        let table =
-            self.shared.tables.with(&mut Reading::Read(&mut read), table, |table, _| Ok(table.clone()))?;
+        let table = self.shared.tables.find(&mut Reading::Read(&mut read), table)?;
         drop(read);
         Ok((table, snapshot))
     }

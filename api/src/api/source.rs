@@ -41,6 +41,38 @@ pub(crate) trait ReadFrom {
     }
 }
 
+/// The reads of a state, for a [`Source`] that a user holds.
+macro_rules! reads {
+    () => {
+        /// Gets one item; see [`DynaMite::get_item`].
+        pub fn get_item<'a>(&'a self, table: &'a str) -> crate::api::GetItem<'a, Self> {
+            crate::api::GetItem::new(self, table)
+        }
+
+        /// Gets one item and its version; see [`DynaMite::get_item_versioned`].
+        pub fn get_item_versioned<'a>(&'a self, table: &'a str) -> crate::api::GetItemVersioned<'a, Self> {
+            crate::api::GetItemVersioned::new(self, table)
+        }
+
+        /// Gets many items; see [`DynaMite::batch_get`].
+        pub fn batch_get(&self) -> crate::api::BatchGet<'_, Self> {
+            crate::api::BatchGet::new(self)
+        }
+
+        /// Reads items of one partition; see [`DynaMite::query`].
+        pub fn query<'a>(&'a self, table: &'a str) -> crate::api::Query<'a, Self> {
+            crate::api::Query::new(self, table)
+        }
+
+        /// Reads items of a whole table; see [`DynaMite::scan`].
+        pub fn scan<'a>(&'a self, table: &'a str) -> crate::api::Scan<'a, Self> {
+            crate::api::Scan::new(self, table)
+        }
+    };
+}
+
+pub(crate) use reads;
+
 /// One read, of one state.
 pub(crate) enum Reading<'a, 's> {
     /// Of a published one.

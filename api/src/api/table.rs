@@ -28,7 +28,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    fn decode(name: &str, info: &TableInfo) -> Result<Table> {
+    pub(crate) fn decode(name: &str, info: &TableInfo) -> Result<Table> {
         let keys = decode_keys(&info.meta)
             .ok_or_else(|| Error::DamagedItem { table: name.to_owned(), source: Damage::Schema })?;
         Ok(Table { id: info.id, name: name.to_owned(), keys })
@@ -62,6 +62,11 @@ impl TableCache {
         }
         drop(tables);
         body(&self.read(reading, name)?, reading)
+    }
+
+    /// A table as `reading` sees it, to be kept.
+    pub(crate) fn find(&self, reading: &mut Reading<'_, '_>, name: &str) -> Result<Arc<Table>> {
+        self.with(reading, name, |table, _| Ok(table.clone()))
     }
 
     #[cold]
@@ -110,7 +115,7 @@ pub(crate) fn encode_keys(keys: &KeySchema) -> Result<Vec<u8>> {
     Ok(item_codec::encode(&meta)?)
 }
 
-pub(crate) fn decode_keys(meta: &[u8]) -> Option<KeySchema> {
+fn decode_keys(meta: &[u8]) -> Option<KeySchema> {
     let meta = item_codec::decode(meta).ok()?;
     let attribute = |value: &AttributeValue| {
         let described = value.as_m()?;

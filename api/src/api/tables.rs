@@ -3,8 +3,8 @@
 use dynamite_txn::{ReadTxn, Retention, TxnError};
 
 use crate::api::database::DynaMite;
-use crate::api::table::{decode_keys, encode_keys};
-use crate::error::{Damage, Error, Invalid, Result};
+use crate::api::table::{Table, encode_keys};
+use crate::error::{Error, Invalid, Result};
 use crate::types::{KeyAttribute, KeySchema, KeyType};
 
 /// A table that is about to be created; [`DynaMite::create_table`] begins, [`execute`](CreateTable::execute) ends.
@@ -117,8 +117,7 @@ pub(crate) fn list(read: &mut ReadTxn<'_>) -> Result<Vec<String>> {
 
 pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescription> {
     let info = read.table(table.as_bytes())?.ok_or_else(|| not_found(table))?;
-    let keys = decode_keys(&info.meta)
-        .ok_or_else(|| Error::DamagedItem { table: table.to_owned(), source: Damage::Schema })?;
+    let keys = Table::decode(table, &info)?.keys;
     let stats = read.stats(info.id)?;
     Ok(TableDescription { name: table.to_owned(), keys, item_count: stats.items, size_bytes: stats.bytes })
 }

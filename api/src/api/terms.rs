@@ -13,16 +13,16 @@ use crate::value::Item;
 
 /// The methods of a builder with `terms` that say what placeholders stand for.
 macro_rules! placeholders {
-    () => {
+    ($($terms:ident).+) => {
         /// What a placeholder like `#name` in an expression stands for.
         pub fn name(mut self, placeholder: &str, name: &str) -> Self {
-            self.terms.name(placeholder, name);
+            self.$($terms).+.name(placeholder, name);
             self
         }
 
         /// What a placeholder like `:value` in an expression stands for.
         pub fn value(mut self, placeholder: &str, value: impl crate::api::IntoAttribute) -> Self {
-            self.terms.value(placeholder, value);
+            self.$($terms).+.value(placeholder, value);
             self
         }
     };
@@ -81,34 +81,32 @@ impl Terms<'_> {
     }
 }
 
-/// Refuses a write whose condition does not hold for what stands under the key.
-pub(crate) fn check_condition(
+/// Refuses a write whose expressions do not fit the table, or whose condition does not hold for what stands under the key.
+pub(crate) fn check_write(
     txn: &mut WriteTxn<'_>,
     table: &Table,
     key: &[u8],
-    condition: Option<&Condition>,
+    expressions: Option<&Expressions>,
 ) -> Result<()> {
-    let Some(condition) = condition else { return Ok(()) };
-    let old = txn.get(table.id, key, |_, item| item.to_vec())?;
-    check_condition_of(table, old.as_deref(), Some(condition))
+    let Some(expressions) = expressions else { return Ok(()) };
+    expressions.check_schema(&table.keys)?;
+    let Some(condition) = &expressions.condition else { return Ok(()) };
+    match txn.get(table.id, key, |_, item| check_condition(table, Some(item), condition))? {
+        Some(checked) => checked,
+        None => check_condition(table, None, condition),
+    }
 }
 
-/// As [`check_condition`], for an item that was read already.
-pub(crate) fn check_condition_of(
-    table: &Table,
-    old: Option<&[u8]>,
-    condition: Option<&Condition>,
-) -> Result<()> {
-    let Some(condition) = condition else { return Ok(()) };
-    let holds = match old {
+/// Refuses a write whose condition does not hold for the item that there is.
+pub(crate) fn check_condition(table: &Table, item: Option<&[u8]>, condition: &Condition) -> Result<()> {
+    let damaged = |damage| table.damaged(damage);
+    let holds = match item {
         None => condition.matches_absent(),
-        Some(old) => ItemView::new(old)
-            .and_then(|item| condition.matches(item))
-            .map_err(|damage| table.damaged(damage))?,
+        Some(item) => ItemView::new(item).and_then(|item| condition.matches(item)).map_err(damaged)?,
     };
     if holds {
         return Ok(());
     }
-    let item = old.map(item_codec::decode).transpose().map_err(|damage| table.damaged(damage))?;
+    let item = item.map(item_codec::decode).transpose().map_err(damaged)?;
     Err(Error::ConditionFailed { item: item.map(Box::new) })
 }

@@ -8,14 +8,11 @@ use std::sync::Arc;
 use dynamite_txn::{Portions, Range, Row, TableId, TxnError, WriteTxn};
 use serde::Serialize;
 
-use crate::api::batch::{BatchGet, BatchWrite};
+use crate::api::batch::BatchWrite;
 use crate::api::database::DynaMite;
 use crate::api::delete::DeleteItem;
-use crate::api::get::{GetItem, GetItemVersioned};
 use crate::api::put::{self, IntoItem, PutItem};
-use crate::api::query::Query;
-use crate::api::scan::Scan;
-use crate::api::source::{ReadFrom, Reading, Source, Target, WriteTo};
+use crate::api::source::{ReadFrom, Reading, Source, Target, WriteTo, reads};
 use crate::api::table::{Table, TableCache};
 use crate::api::update::UpdateItem;
 use crate::error::{Error, Result};
@@ -84,7 +81,7 @@ impl DynaMite {
                     (
                         error @ (Error::VersionConflict { .. } | Error::ConditionFailed { .. }),
                         Some(operation),
-                    ) => Error::Operation { operation, source: Box::new(error) },
+                    ) => error.of_operation(operation),
                     (error, _) => error,
                 })
             }
@@ -98,30 +95,7 @@ impl<'s> Transaction<'s> {
         self.txn.borrow().id().0
     }
 
-    /// Gets one item; see [`DynaMite::get_item`].
-    pub fn get_item<'a>(&'a self, table: &'a str) -> GetItem<'a, Self> {
-        GetItem::new(self, table)
-    }
-
-    /// Gets one item and its version; see [`DynaMite::get_item_versioned`].
-    pub fn get_item_versioned<'a>(&'a self, table: &'a str) -> GetItemVersioned<'a, Self> {
-        GetItemVersioned::new(self, table)
-    }
-
-    /// Gets many items; see [`DynaMite::batch_get`].
-    pub fn batch_get(&self) -> BatchGet<'_, Self> {
-        BatchGet::new(self)
-    }
-
-    /// Reads items of one partition; see [`DynaMite::query`].
-    pub fn query<'a>(&'a self, table: &'a str) -> Query<'a, Self> {
-        Query::new(self, table)
-    }
-
-    /// Reads items of a whole table; see [`DynaMite::scan`].
-    pub fn scan<'a>(&'a self, table: &'a str) -> Scan<'a, Self> {
-        Scan::new(self, table)
-    }
+    reads!();
 
     /// Puts an item; see [`DynaMite::put_item`].
     pub fn put_item(&self, table: &str, item: impl IntoItem) -> Result<u64> {
@@ -193,7 +167,7 @@ impl<'s> ReadFrom for Transaction<'s> {
     }
 
     fn stream(&self, table: &str) -> Result<(Arc<Table>, <Self as Source>::State<'_>)> {
-        let table = self.read_table(table, |table, _| Ok(table.clone()))?;
+        let table = self.read(|tables, reading| tables.find(reading, table))?;
         Ok((table, self))
     }
 }

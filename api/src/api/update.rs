@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
-use crate::api::key::{self, IntoAttribute, KeyArguments};
-use crate::api::put::known;
-use crate::api::source::Target;
-use crate::api::terms::{Terms, check_condition_of, placeholders};
+use crate::api::key::{self, IntoAttribute, KeyArguments, item_key};
+use crate::api::source::{Reading, Target};
+use crate::api::terms::{Terms, check_condition, placeholders};
 use crate::error::{Error, Result};
 use crate::expression::{Update, UpdateError};
 use crate::item_codec::{self, ItemDamage, ItemError, ItemView};
+use crate::value::Item;
 
 /// Which attributes an update returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,17 +88,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
         }
     }
 
-    /// The partition key of the item.
-    pub fn partition_key(mut self, value: impl IntoAttribute) -> Self {
-        self.key.partition(value);
-        self
-    }
-
-    /// The sort key of the item, if its table has one.
-    pub fn sort_key(mut self, value: impl IntoAttribute) -> Self {
-        self.key.sort(value);
-        self
-    }
+    item_key!();
 
     /// What to do, in DynamoDB's language: `SET a = :a REMOVE b ADD c :c DELETE d :d`. Without it an item is only made if there
     /// is none.
@@ -113,7 +103,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
         self
     }
 
-    placeholders!();
+    placeholders!(terms);
 
     /// Which attributes to return.
     pub fn return_values(mut self, return_values: ReturnValues) -> Self {
@@ -134,7 +124,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
         let UpdateItem { target, table, key, terms, return_values } = self;
         let expressions = terms.compile()?;
         target.write(|tables, txn| {
-            let table = known(tables, txn, table)?;
+            let table = tables.find(&mut Reading::Write(txn), table)?;
             if let Some(expressions) = &expressions {
                 expressions.check_schema(&table.keys)?;
             }
@@ -144,10 +134,13 @@ impl<'a, T: Target> UpdateItem<'a, T> {
             };
             let key = key.encode(&table)?;
             let old = txn.get(table.id, &key, |_, item| item.to_vec())?;
-            check_condition_of(&table, old.as_deref(), condition)?;
+            if let Some(condition) = condition {
+                check_condition(&table, old.as_deref(), condition)?;
+            }
 
             let damaged = |damage: ItemDamage| table.damaged(damage);
-            let made = key::to_item(&table, &key)?;
+            // Only a new item needs the attributes of the key: an old one has them.
+            let made = if old.is_none() { key::to_item(&table, &key)? } else { Item::new() };
             let new = match (update, &old) {
                 (None, Some(old)) => old.clone(),
                 (None, None) => item_codec::encode(&made)?,

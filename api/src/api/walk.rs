@@ -14,9 +14,11 @@ use serde_json::{Map, Value};
 
 use crate::api::key;
 use crate::api::page_meter::PageMeter;
+use crate::api::segment::Segment;
 use crate::api::source::Reading;
 use crate::api::table::Table;
-use crate::error::{Error, Result};
+use crate::api::terms::Terms;
+use crate::error::{Error, Invalid, Result};
 use crate::expression::Condition;
 use crate::item_codec::{self, DecodeError, ItemError, ItemView, ItemWriter};
 use crate::json;
@@ -157,13 +159,117 @@ impl<'a> Projection<'a> {
     }
 }
 
-/// Whether a stored key belongs to what is asked for, for those scans that share a table.
-pub(crate) type Wanted<'w> = dyn Fn(&[u8]) -> bool + Send + Sync + 'w;
+/// What queries and scans are told alike.
+#[derive(Debug, Default)]
+pub(crate) struct Selection<'a> {
+    pub(crate) projection: Projection<'a>,
+    pub(crate) terms: Terms<'a>,
+    pub(crate) limit: Option<usize>,
+    /// The key behind which to begin, as an encoded item.
+    pub(crate) start: Option<Result<Vec<u8>>>,
+}
+
+impl<'a> Selection<'a> {
+    pub(crate) fn check_limit(&self) -> Result<()> {
+        if self.limit == Some(0) { Err(Invalid::Limit.into()) } else { Ok(()) }
+    }
+
+    /// The walk over a range, from where it is to begin.
+    pub(crate) fn walk(self, table: &Table, mut range: Range, segment: Segment) -> Result<Walk<'a>> {
+        if let Some(start) = self.start
+            && !segment.holds(&key::start_behind(table, &mut range, &start?)?)
+        {
+            return Err(Invalid::StartKeySegment { segment: segment.number, total: segment.total }.into());
+        }
+        let filter = self.terms.compile_filter(table)?;
+        Ok(Walk { range, segment, limit: self.limit, projection: self.projection, filter })
+    }
+}
+
+/// The methods of a builder with a `selection` whose `walk` says where to go: all but `execute`, whose errors differ.
+macro_rules! selections {
+    () => {
+        /// Only these attributes: the others are not decoded.
+        pub fn attributes<N: Into<std::borrow::Cow<'a, str>>>(
+            mut self,
+            names: impl IntoIterator<Item = N>,
+        ) -> Self {
+            self.selection.projection = crate::api::walk::Projection::of(names);
+            self
+        }
+
+        /// Only items for which this holds, in DynamoDB's language. Those that it drops count for the limit and the size of a
+        /// page, and of what [`count`](Self::count) looks at, all the same; an iterator's limit is of what it returns.
+        pub fn filter(mut self, expression: &'a str) -> Self {
+            self.selection.terms.filter = Some(expression);
+            self
+        }
+
+        crate::api::terms::placeholders!(selection.terms);
+
+        /// At most so many items: in a page, or in all from an iterator.
+        pub fn limit(mut self, limit: usize) -> Self {
+            self.selection.limit = Some(limit);
+            self
+        }
+
+        /// Begins behind this key: what the page before gave as its last.
+        pub fn exclusive_start_key(mut self, key: impl crate::api::IntoItem) -> Self {
+            self.selection.start = Some(key.encode());
+            self
+        }
+
+        /// Reads a page of items with their exact attribute values.
+        pub fn execute_items(self) -> Result<Page<crate::Item>> {
+            self.page(crate::api::walk::AS_ITEM)
+        }
+
+        /// Reads a page of items as a type of one's own, straight from their stored form.
+        pub fn execute_as<T: serde::de::DeserializeOwned>(self) -> Result<Page<T>> {
+            self.page(crate::api::walk::as_type())
+        }
+
+        /// Counts the items, all of them unless a limit is set, without decoding any.
+        pub fn count(self) -> Result<u64> {
+            let source = self.source;
+            source.read_table(self.table, |table, reading| self.walk(table)?.count(reading, table))
+        }
+
+        /// Streams all items as JSON, from one snapshot.
+        pub fn iter(self) -> Result<crate::api::Iter<S::State<'a>, serde_json::Value>> {
+            self.stream(AS_VALUE)
+        }
+
+        /// Streams all items with their exact attribute values, from one snapshot.
+        pub fn iter_items(self) -> Result<crate::api::Iter<S::State<'a>, crate::Item>> {
+            self.stream(crate::api::walk::AS_ITEM)
+        }
+
+        /// Streams all items as a type of one's own, from one snapshot.
+        pub fn iter_as<T: serde::de::DeserializeOwned>(self) -> Result<crate::api::Iter<S::State<'a>, T>> {
+            self.stream(crate::api::walk::as_type())
+        }
+
+        fn page<T>(self, decode: crate::api::walk::Decode<T>) -> Result<Page<T>> {
+            let source = self.source;
+            source.read_table(self.table, |table, reading| self.walk(table)?.page(reading, table, decode))
+        }
+
+        fn stream<T>(self, decode: crate::api::walk::Decode<T>) -> Result<crate::api::Iter<S::State<'a>, T>> {
+            let (table, state) = self.source.stream(self.table)?;
+            let walk = self.walk(&table)?;
+            Ok(crate::api::Iter::new(state, table, walk, decode))
+        }
+    };
+}
+
+pub(crate) use selections;
 
 /// Which items, in which order, how many, and what of them.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
     pub(crate) range: Range,
+    pub(crate) segment: Segment,
     pub(crate) limit: Option<usize>,
     pub(crate) projection: Projection<'a>,
     pub(crate) filter: Option<Condition>,
@@ -175,7 +281,6 @@ impl Walk<'_> {
         &self,
         reading: &mut Reading<'_, '_>,
         table: &Table,
-        wanted: &Wanted<'_>,
         decode: Decode<T>,
     ) -> Result<Page<T>> {
         let access = match self.limit {
@@ -185,7 +290,7 @@ impl Walk<'_> {
         let (mut items, mut scanned_count, mut meter) = (Vec::new(), 0, PageMeter::default());
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
         reading.scan(table.id, &self.range.borrow(), access, |row| {
-            if !wanted(row.key) {
+            if !self.segment.holds(row.key) {
                 return ControlFlow::Continue(());
             }
             scanned_count += 1;
@@ -216,16 +321,11 @@ impl Walk<'_> {
     }
 
     /// Counts items, without a limit on their size.
-    pub(crate) fn count(
-        &self,
-        reading: &mut Reading<'_, '_>,
-        table: &Table,
-        wanted: &Wanted<'_>,
-    ) -> Result<u64> {
+    pub(crate) fn count(&self, reading: &mut Reading<'_, '_>, table: &Table) -> Result<u64> {
         let (mut count, mut scanned_count) = (0, 0);
         let mut failed = None;
         reading.scan(table.id, &self.range.borrow(), Access::Scan, |row| {
-            if !wanted(row.key) {
+            if !self.segment.holds(row.key) {
                 return ControlFlow::Continue(());
             }
             scanned_count += 1;
@@ -254,7 +354,7 @@ fn passes(filter: Option<&Condition>, table: &Table, item: &[u8]) -> Result<bool
 pub struct Iter<S, T> {
     rows: dynamite_txn::Scan<S>,
     table: Arc<Table>,
-    wanted: Box<Wanted<'static>>,
+    segment: Segment,
     projection: Projection<'static>,
     filter: Option<Condition>,
     decode: Decode<T>,
@@ -262,17 +362,11 @@ pub struct Iter<S, T> {
 }
 
 impl<S: Portions, T> Iter<S, T> {
-    pub(crate) fn new(
-        state: S,
-        table: Arc<Table>,
-        walk: Walk<'_>,
-        wanted: Box<Wanted<'static>>,
-        decode: Decode<T>,
-    ) -> Self {
+    pub(crate) fn new(state: S, table: Arc<Table>, walk: Walk<'_>, decode: Decode<T>) -> Self {
         Iter {
             rows: dynamite_txn::Scan::new(state, table.id, walk.range),
             table,
-            wanted,
+            segment: walk.segment,
             projection: walk.projection.into_owned(),
             filter: walk.filter,
             decode,
@@ -285,7 +379,7 @@ impl<S: Portions, T> Iter<S, T> {
             return Ok(None);
         }
         while let Some(row) = self.rows.next()? {
-            if (self.wanted)(row.key) && passes(self.filter.as_ref(), &self.table, row.payload)? {
+            if self.segment.holds(row.key) && passes(self.filter.as_ref(), &self.table, row.payload)? {
                 self.left -= 1;
                 return self.projection.decode(&self.table, row.payload, self.decode).map(Some);
             }

@@ -39,7 +39,7 @@ impl Constant {
 }
 
 /// As DynamoDB prints values in its errors.
-pub(super) fn describe(value: &AttributeValue) -> String {
+pub(crate) fn describe(value: &AttributeValue) -> String {
     let text = match value {
         AttributeValue::S(text) => text.clone(),
         AttributeValue::N(number) => number.to_string(),
