@@ -106,6 +106,15 @@ impl From<PagerError> for TxnError {
     }
 }
 
+/// What is known of a table, if it exists.
+#[inline]
+pub(crate) fn if_exists<T>(known: Result<T>) -> Result<Option<T>> {
+    match known {
+        Err(TxnError::NoSuchTable { .. }) => Ok(None),
+        known => known.map(Some),
+    }
+}
+
 /// A name, as far as it is text.
 pub(crate) fn text(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use dynamite_pager::{Access, Operation};
 
 use crate::catalog::{Catalog, NAMES, Retention};
-use crate::error::{Result, TxnError};
+use crate::error::{Result, TxnError, if_exists};
 use crate::names::{self, TableInfo};
 use crate::scan::{Range, Row};
 use crate::txn_id::{TableId, TxnId};
@@ -102,11 +102,7 @@ impl<'s> ReadTxn<'s> {
     /// Whether there is such a table, as this read sees it.
     #[inline]
     pub fn has(&mut self, table: TableId) -> Result<bool> {
-        match self.view(table) {
-            Ok(_) => Ok(true),
-            Err(TxnError::NoSuchTable { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(if_exists(self.view(table).map(drop))?.is_some())
     }
 
     /// Looks up a table by its name.

@@ -188,7 +188,7 @@ impl Shared {
         self.group.wait_durable(txn, || Ok(self.pager.commit_group()?.into()))
     }
 
-    fn published(&self) -> TxnId {
+    pub(crate) fn published(&self) -> TxnId {
         self.pager.published().birth.into()
     }
 

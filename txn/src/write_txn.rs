@@ -24,7 +24,7 @@ use dynamite_bptree::{Body, Displaced, MAX_KEY, MAX_VALUE, NewValue, Tree, TreeE
 use dynamite_pager::{Access, Durability, WriteBatch};
 
 use crate::catalog::{Catalog, FIRST_TABLE, HISTORY, NAMES, Retention, TableRecord};
-use crate::error::{Damage, Result, TxnError, text};
+use crate::error::{Damage, Result, TxnError, if_exists, text};
 use crate::history::{self, Entry, LONGEST_INLINE_KEY};
 use crate::named::NamedSnapshots;
 use crate::names::{self, TableInfo};
@@ -70,7 +70,7 @@ impl<'s> WriteTxn<'s> {
         let nesting = Nesting::enter(shared)?;
         let batch = shared.pager.begin()?;
         // In this order, see `snapshot`.
-        let published = TxnId::from(shared.pager.published().birth);
+        let published = shared.published();
         let horizon = shared.registry.advance(published);
         Ok(WriteTxn {
             catalog: Catalog::at(&batch.roots()),
@@ -211,11 +211,7 @@ impl<'s> WriteTxn<'s> {
 
     /// Whether there is such a table, as this transaction has left it.
     pub fn has(&mut self, table: TableId) -> Result<bool> {
-        match self.view(table) {
-            Ok(_) => Ok(true),
-            Err(TxnError::NoSuchTable { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(if_exists(self.view(table).map(drop))?.is_some())
     }
 
     /// Looks up a table by its name.
@@ -503,10 +499,7 @@ impl<'s> WriteTxn<'s> {
 
     /// What is known of a table, if it still exists.
     pub(crate) fn find_record(&mut self, table: TableId) -> Result<Option<TableRecord>> {
-        match self.record(table) {
-            Err(TxnError::NoSuchTable { .. }) => Ok(None),
-            found => found.map(Some),
-        }
+        if_exists(self.record(table))
     }
 
     pub(crate) fn set_table(&mut self, table: TableId, record: TableRecord) {

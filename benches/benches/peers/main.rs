@@ -36,14 +36,12 @@ mod delete;
 
 use dynamite_benches::arguments::Arguments;
 use dynamite_benches::harness::helper;
+use dynamite_benches::harness::workloads::{self, Workload};
 use dynamite_benches::peers::Outcome;
 
 use crate::contest::Contest;
 
-/// A workload: what the command line calls it, and what it does.
-type Workload = (&'static str, fn(&Contest) -> Outcome<()>);
-
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload<Contest>; 9] = [
     ("get", get::run),
     ("scan", scan::run),
     ("put", put::run),
@@ -60,20 +58,5 @@ fn main() -> Outcome<()> {
         return cold::run_as_child(&arguments, limited);
     }
     let arguments = Arguments::of_process_with(&contest::options());
-    let wanted = WORKLOADS.into_iter().filter(|(name, _)| arguments.wants(name));
-    if arguments.list {
-        list(wanted);
-        return Ok(());
-    }
-    let contest = Contest::new(&arguments)?;
-    for (name, run) in wanted {
-        run(&contest).map_err(|error| format!("{name}: {error}"))?;
-        contest.report.end(name)?;
-    }
-    Ok(())
-}
-
-#[allow(clippy::print_stdout, reason = "that is what was asked for")]
-fn list(workloads: impl Iterator<Item = Workload>) {
-    workloads.for_each(|(name, _)| println!("{name}: benchmark"));
+    workloads::run(&WORKLOADS, &arguments, Contest::new, |contest| &contest.report)
 }
