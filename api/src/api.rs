@@ -5,22 +5,24 @@
 //!
 //! # The modules, in reading order
 //!
-//! `options` opens a database, `database` is the handle; `table` and `tables` are what is known of tables; `source` is where a
-//! read looks; `key` makes keys of arguments. Then the operations: `get`, `put`, `update`, `delete` (with `terms`, what is
+//! `options` opens a database, `database` is the handle; `schema`, `table` and `tables` are what is known of tables; `source` is
+//! where a read looks, `writing` where items change; `key` makes keys of arguments. Then the operations: `get`, `put`, `update`, `delete` (with `terms`, what is
 //! said in expressions), `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it), `batch`,
-//! `snapshot`, `transact`.
+//! `snapshot`, `transact`; and `housekeeping`, what is done when nobody waits for it.
 
 mod batch;
 mod clock;
 mod database;
 mod delete;
 mod get;
+mod housekeeping;
 mod key;
 mod options;
 mod page_meter;
 mod put;
 mod query;
 mod scan;
+mod schema;
 mod segment;
 mod snapshot;
 mod source;
@@ -30,6 +32,7 @@ mod terms;
 mod transact;
 mod update;
 mod walk;
+mod writing;
 
 pub use dynamite_txn::{Durability, IoChoice, Stats};
 

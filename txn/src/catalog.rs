@@ -15,11 +15,12 @@
 //!      0    21  tree       see `dynamite_bptree::Tree`
 //!     21     8  items      live items, little-endian
 //!     29     8  bytes      bytes of their keys and payloads
-//!     37     1  retention  0 none, 1 for a duration, 2 a number of versions;
+//!     37     8  described  the transaction that last changed what is kept with the table's name; 0 for system tables
+//!     45     1  retention  0 none, 1 for a duration, 2 a number of versions;
 //!                           + 128: dropped; + 64: no snapshot sees it any more, its pages are being freed
-//!     38     8  amount     (retention) milliseconds, or versions
-//!     46    21  history    (retention) the table's own history tree
-//!     67     8  horizon    (retention) what was superseded at or before it may be gone
+//!     46     8  amount     (retention) milliseconds, or versions
+//!     54    21  history    (retention) the table's own history tree
+//!     75     8  horizon    (retention) what was superseded at or before it may be gone
 //! ```
 //!
 //! # Table ids
@@ -80,6 +81,9 @@ pub(crate) struct TableRecord {
     pub(crate) items: u64,
     /// Bytes of the live items' keys and payloads.
     pub(crate) bytes: u64,
+    /// The transaction that last changed what is kept with the table's name, so that whoever remembers it knows whether it is
+    /// still true.
+    pub(crate) described: TxnId,
     /// The table has no name any more; older snapshots may still see it.
     pub(crate) dropped: bool,
     /// No snapshot can see the table any more; its pages are being freed.
@@ -92,12 +96,12 @@ pub(crate) struct TableRecord {
 }
 
 impl TableRecord {
-    const SHORT: usize = 38;
-    const LONG: usize = 75;
+    const SHORT: usize = 46;
+    const LONG: usize = 83;
 
-    /// A table without items.
-    pub(crate) fn empty(retention: Retention) -> TableRecord {
-        TableRecord { retention, ..TableRecord::default() }
+    /// A table without items, described by this transaction.
+    pub(crate) fn empty(described: TxnId, retention: Retention) -> TableRecord {
+        TableRecord { described, retention, ..TableRecord::default() }
     }
 
     /// Counts a live item, of so many bytes. A damaged count stays wrong, and does no harm.
@@ -124,13 +128,14 @@ impl TableRecord {
         bytes[..21].copy_from_slice(&self.tree.to_bytes());
         bytes[21..29].copy_from_slice(&self.items.to_le_bytes());
         bytes[29..37].copy_from_slice(&self.bytes.to_le_bytes());
-        bytes[37] = kind | if self.dropped { DROPPED } else { 0 } | if self.freeing { FREEING } else { 0 };
+        bytes[37..45].copy_from_slice(&self.described.0.to_le_bytes());
+        bytes[45] = kind | if self.dropped { DROPPED } else { 0 } | if self.freeing { FREEING } else { 0 };
         if kind == NO_RETENTION {
             return (bytes, Self::SHORT);
         }
-        bytes[38..46].copy_from_slice(&amount.to_le_bytes());
-        bytes[46..67].copy_from_slice(&self.history.to_bytes());
-        bytes[67..].copy_from_slice(&self.horizon.0.to_le_bytes());
+        bytes[46..54].copy_from_slice(&amount.to_le_bytes());
+        bytes[54..75].copy_from_slice(&self.history.to_bytes());
+        bytes[75..].copy_from_slice(&self.horizon.0.to_le_bytes());
         (bytes, Self::LONG)
     }
 
@@ -145,11 +150,12 @@ impl TableRecord {
     fn decode(bytes: &[u8]) -> Option<TableRecord> {
         let word = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
         let tree = |at: usize| Some(Tree::from_bytes(bytes.get(at..at + Tree::SIZE)?.try_into().ok()?));
-        let flags = *bytes.get(37)?;
+        let flags = *bytes.get(45)?;
         let mut record = TableRecord {
             tree: tree(0)?,
             items: word(21)?,
             bytes: word(29)?,
+            described: TxnId(word(37)?),
             dropped: flags & DROPPED != 0,
             freeing: flags & FREEING != 0,
             ..TableRecord::default()
@@ -160,14 +166,14 @@ impl TableRecord {
             return None;
         }
         if kind != NO_RETENTION {
-            let amount = word(38)?;
+            let amount = word(46)?;
             record.retention = match kind {
                 DURATION => Retention::Duration(Duration::from_millis(amount)),
                 VERSIONS => Retention::Versions(u32::try_from(amount).ok()?),
                 _ => return None,
             };
-            record.history = tree(46)?;
-            record.horizon = TxnId(word(67)?);
+            record.history = tree(54)?;
+            record.horizon = TxnId(word(75)?);
         }
         Some(record)
     }
@@ -319,9 +325,10 @@ mod tests {
             tree: Tree::from_bytes(&tree),
             items: 0x1d1c_1b1a_1918_1716,
             bytes: 0x2524_2322_2120_1f1e,
+            described: TxnId(0x2d2c_2b2a_2928_2726),
             ..TableRecord::default()
         };
-        let mut expected: Vec<u8> = (1..=37).collect();
+        let mut expected: Vec<u8> = (1..=45).collect();
         expected.push(0);
         let (bytes, len) = record.encode();
         assert_eq!(&bytes[..len], &expected);
@@ -331,7 +338,7 @@ mod tests {
         record.retention = Retention::Versions(9);
         record.history = Tree::from_bytes(&tree);
         record.horizon = TxnId(0x0807_0605_0403_0201);
-        expected[37] = 130;
+        expected[45] = 130;
         expected.extend([9, 0, 0, 0, 0, 0, 0, 0]);
         expected.extend(1..=21);
         expected.extend(1..=8);
@@ -342,12 +349,12 @@ mod tests {
 
     #[test]
     fn damaged_table_records_are_refused() {
-        let (bytes, len) = TableRecord::empty(Retention::Duration(Duration::from_secs(1))).encode();
+        let (bytes, len) = TableRecord::empty(TxnId(7), Retention::Duration(Duration::from_secs(1))).encode();
         for short in 0..len {
             assert_eq!(TableRecord::decode(&bytes[..short]), None, "{short} bytes");
         }
         let mut unknown = bytes;
-        unknown[37] = 3;
+        unknown[45] = 3;
         assert_eq!(TableRecord::decode(&unknown[..len]), None);
     }
 }

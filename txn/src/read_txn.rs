@@ -99,10 +99,11 @@ impl<'s> ReadTxn<'s> {
         view.scan(&mut self.operation, range, access, visit)
     }
 
-    /// Whether there is such a table, as this read sees it.
+    /// The transaction that last changed what is kept with the name of a table. That is the table's [`TableInfo::version`], without
+    /// looking it up, unless a snapshot is read and it was changed since. `None` if there is no such table, as this read sees it.
     #[inline]
-    pub fn has(&mut self, table: TableId) -> Result<bool> {
-        Ok(if_exists(self.view(table).map(drop))?.is_some())
+    pub fn described(&mut self, table: TableId) -> Result<Option<TxnId>> {
+        if_exists(self.view(table).map(|view| view.record.described))
     }
 
     /// Looks up a table by its name.

@@ -314,10 +314,14 @@ impl Check<'_> {
         };
         let table = info.id;
         let known = self.tables.get(&table).filter(|known| !known.dropped && !known.freeing);
-        if known.is_none() {
-            report(census, page, Inconsistency::NameOfNothing { name: text(name), table });
-        } else if !self.named.insert(table) {
+        let Some(known) = known else {
+            return report(census, page, Inconsistency::NameOfNothing { name: text(name), table });
+        };
+        let (described, created) = (known.described, record.created);
+        if !self.named.insert(table) {
             report(census, page, Inconsistency::NamedTwice { name: text(name), table });
+        } else if described != created {
+            report(census, page, Inconsistency::Description { name: text(name), described, created });
         }
     }
 

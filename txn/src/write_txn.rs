@@ -172,7 +172,7 @@ impl<'s> WriteTxn<'s> {
             return Err(TxnError::TableExists { name: text(name) });
         }
         let id = self.attempt(|txn| txn.catalog.new_table_id(&mut txn.batch))?;
-        self.tables.insert(id, OpenTable { record: TableRecord::empty(retention), stored: false });
+        self.set_table(id, TableRecord::empty(self.id(), retention));
         self.put(NAMES, name, &names::encode(id, meta))?;
         Ok(id)
     }
@@ -180,7 +180,9 @@ impl<'s> WriteTxn<'s> {
     /// Replaces what is kept with a table's name. Returns whether there is such a table.
     pub fn set_table_meta(&mut self, name: &[u8], meta: &[u8]) -> Result<bool> {
         let Some(info) = self.table(name)? else { return Ok(false) };
+        let record = self.writable_table(info.id)?;
         self.put(NAMES, name, &names::encode(info.id, meta))?;
+        self.set_table(info.id, TableRecord { described: self.id(), ..record });
         Ok(true)
     }
 
@@ -209,9 +211,10 @@ impl<'s> WriteTxn<'s> {
         Ok(true)
     }
 
-    /// Whether there is such a table, as this transaction has left it.
-    pub fn has(&mut self, table: TableId) -> Result<bool> {
-        Ok(if_exists(self.view(table).map(drop))?.is_some())
+    /// The transaction that last changed what is kept with the name of a table: [`TableInfo::version`], without looking it up. `None` if
+    /// there is no such table, as this transaction has left it.
+    pub fn described(&mut self, table: TableId) -> Result<Option<TxnId>> {
+        if_exists(self.view(table).map(|view| view.record.described))
     }
 
     /// Looks up a table by its name.

@@ -23,7 +23,7 @@ fn catalog_entries_that_lie_are_named() {
     check_forged(&[
         (
             "a key that is no table id",
-            |forger| forger.put(Place::Catalog, b"table", &[0; 38]),
+            |forger| forger.put(Place::Catalog, b"table", &[0; 46]),
             finding!(Inconsistency: CatalogEntry),
         ),
         (
@@ -38,12 +38,12 @@ fn catalog_entries_that_lie_are_named() {
         ),
         (
             "an unknown retention",
-            |forger| edit_record(forger, KEPT, |record| record[37] = 3),
+            |forger| edit_record(forger, KEPT, |record| record[45] = 3),
             finding!(Inconsistency: CatalogEntry),
         ),
         (
             "more versions than can be counted",
-            |forger| edit_record(forger, COUNTED, |record| put64(record, 38, 1 << 40)),
+            |forger| edit_record(forger, COUNTED, |record| put64(record, 46, 1 << 40)),
             finding!(Inconsistency: CatalogEntry),
         ),
         (
@@ -94,6 +94,11 @@ fn trees_of_table_records_that_lie_are_named() {
             "a root of another birth",
             |forger| edit_record(forger, KEPT, |record| record[4] ^= 1),
             finding!(Corruption: Birth { .. }),
+        ),
+        (
+            "a description of another transaction",
+            |forger| edit_record(forger, PLAIN, |record| record[37] ^= 1),
+            finding!(Inconsistency: Description { .. }),
         ),
         (
             "a root of another table",
@@ -160,14 +165,14 @@ fn trees_of_table_records_that_lie_are_named() {
         ),
         (
             "a table's own history that was forgotten",
-            |forger| edit_record(forger, KEPT, |record| record[46..67].fill(0)),
+            |forger| edit_record(forger, KEPT, |record| record[54..75].fill(0)),
             finding!(Inconsistency: MissingVersion { table: KEPT, .. }),
         ),
         (
             "a history of another table",
             |forger| {
                 let other = forger.tree(Place::HistoryOf(COUNTED)).to_bytes();
-                edit_record(forger, KEPT, |record| record[46..67].copy_from_slice(&other));
+                edit_record(forger, KEPT, |record| record[54..75].copy_from_slice(&other));
             },
             finding!(Inconsistency: MisplacedHistory { table: COUNTED }),
         ),
@@ -194,27 +199,27 @@ fn counts_flags_and_horizons_of_table_records_that_lie_are_named() {
         ),
         (
             "a dropped table with a name",
-            |forger| edit_record(forger, PLAIN, |record| record[37] |= 128),
+            |forger| edit_record(forger, PLAIN, |record| record[45] |= 128),
             finding!(Inconsistency: NameOfNothing { table: PLAIN, .. }),
         ),
         (
             "a table that is being freed, with a name",
-            |forger| edit_record(forger, PLAIN, |record| record[37] |= 64),
+            |forger| edit_record(forger, PLAIN, |record| record[45] |= 64),
             finding!(Inconsistency: NameOfNothing { table: PLAIN, .. }),
         ),
         (
             "a dropped table that was not dropped",
-            |forger| edit_record(forger, GONE, |record| record[37] &= !128),
+            |forger| edit_record(forger, GONE, |record| record[45] &= !128),
             finding!(Inconsistency: LostTable { table: GONE }),
         ),
         (
             "a table that is no longer being freed",
-            |forger| edit_record(forger, FREED, |record| record[37] &= !64),
+            |forger| edit_record(forger, FREED, |record| record[45] &= !64),
             finding!(Inconsistency: LostTable { table: FREED }),
         ),
         (
             "a horizon in the future",
-            |forger| edit_record(forger, KEPT, |record| put64(record, 67, u64::MAX)),
+            |forger| edit_record(forger, KEPT, |record| put64(record, 75, u64::MAX)),
             finding!(Inconsistency: FutureHorizon { table: Some(KEPT), .. }),
         ),
         (
@@ -238,7 +243,7 @@ fn counts_flags_and_horizons_of_table_records_that_lie_are_named() {
         ("a history of the names", |forger| retain(forger, NAMES), finding!(Inconsistency: CatalogEntry)),
         (
             "names that are being freed",
-            |forger| edit_record(forger, NAMES, |record| record[37] = 64 | 128),
+            |forger| edit_record(forger, NAMES, |record| record[45] = 64 | 128),
             finding!(Inconsistency: CatalogEntry),
         ),
     ]);
@@ -250,10 +255,10 @@ fn what_is_unusual_and_no_lie_does_no_harm() {
     let unusual: [(&str, Change); 4] = [
         ("no next id left", |forger| edit_record(forger, NEXT_ID, |next| next.fill(0xff))),
         ("a retention that never ends", |forger| {
-            edit_record(forger, KEPT, |record| put64(record, 38, u64::MAX))
+            edit_record(forger, KEPT, |record| put64(record, 46, u64::MAX))
         }),
         ("a number of versions for a duration", |forger| {
-            edit_record(forger, KEPT, |record| (record[37], record[38]) = (2, 0))
+            edit_record(forger, KEPT, |record| (record[45], record[46]) = (2, 0))
         }),
         ("the end of all times", |forger| {
             let roots = forger.batch.roots();
@@ -274,9 +279,9 @@ fn what_is_unusual_and_no_lie_does_no_harm() {
 /// Makes a table one that keeps its versions for a while, all of them.
 fn retain(forger: &mut Forger<'_>, table: TableId) {
     edit_record(forger, table, |record| {
-        record.resize(75, 0);
-        record[37] = 1;
-        put64(record, 38, u64::MAX);
+        record.resize(83, 0);
+        record[45] = 1;
+        put64(record, 46, u64::MAX);
     });
 }
 

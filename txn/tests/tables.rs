@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use dynamite_pager::disk::sim::DiskSim;
-use dynamite_txn::{Range, Result, Retention, Store, TableId, TxnError};
+use dynamite_txn::{Range, ReadTxn, Result, Retention, Store, TableId, TxnError};
 
 fn fill(store: &Store, name: &[u8], items: u32) -> TableId {
     store
@@ -109,6 +109,30 @@ fn what_is_kept_with_a_name_changes_with_the_transaction_and_not_for_older_snaps
     assert!(!store.write(|txn| txn.set_table_meta(b"no such table", b"")).unwrap());
     assert_eq!(snapshot.read().unwrap().table(b"t").unwrap().unwrap().meta, b"");
     assert_eq!(store.read().unwrap().table(b"t").unwrap().unwrap().meta, b"new");
+}
+
+#[test]
+fn a_table_says_which_transaction_described_it_last() {
+    let disk = DiskSim::new(1);
+    let store = create_on(&disk).unwrap();
+    let table = fill(&store, b"t", 10);
+    let seen = |read: &mut ReadTxn<'_>| {
+        let info = read.table(b"t").unwrap().unwrap();
+        (info.version, read.described(table).unwrap().unwrap())
+    };
+    let (created, described) = seen(&mut store.read().unwrap());
+    assert_eq!(created, described);
+
+    let snapshot = store.snapshot().unwrap();
+    store.write(|txn| txn.set_table_meta(b"t", b"new")).unwrap();
+    store.write(|txn| txn.put(table, b"k", b"")).unwrap();
+    let (changed, described) = seen(&mut store.read().unwrap());
+    assert!(changed == described && changed > created);
+    // A snapshot sees its own description, and can tell that it is not the last one.
+    assert_eq!(seen(&mut snapshot.read().unwrap()), (created, changed));
+
+    store.write(|txn| txn.drop_table(b"t")).unwrap();
+    assert_eq!(store.read().unwrap().described(table).unwrap(), None);
 }
 
 #[test]

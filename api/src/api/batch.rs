@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
 use crate::api::put::IntoItem;
-use crate::api::source::{Reading, Source, Target};
+use crate::api::source::{Source, Target};
 use crate::api::table::Table;
 use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Projection, as_type};
 use crate::error::{Error, Invalid, Result};
@@ -184,12 +184,12 @@ impl<'a, T: Target> BatchWrite<'a, T> {
     /// [`Error::Operation`] says which of them failed. No item may be written twice. Nothing is written then.
     pub fn execute(self) -> Result<u64> {
         let BatchWrite { target, writes } = self;
-        target.write(|tables, txn| {
+        target.write(|writing| {
             let mut keys = Keys::default();
             let mut items = Vec::with_capacity(writes.len());
             for (operation, (table, write)) in writes.into_iter().enumerate() {
                 let failed = |error: Error| error.of_operation(operation);
-                let table = tables.find(&mut Reading::Write(txn), &table).map_err(failed)?;
+                let table = writing.table(&table).map_err(failed)?;
                 let (key, item) = match write {
                     Write::Put(item) => {
                         let item = item.map_err(failed)?;
@@ -204,12 +204,12 @@ impl<'a, T: Target> BatchWrite<'a, T> {
             for (table, wanted) in keys.0.into_values() {
                 for (key, operation) in wanted {
                     match &items[operation] {
-                        Some(item) => txn.put(table.id, &key, item)?,
-                        None => txn.delete(table.id, &key).map(drop)?,
+                        Some(item) => writing.put(&table, &key, item)?,
+                        None => writing.delete(&table, &key).map(drop)?,
                     }
                 }
             }
-            Ok(txn.id().0)
+            Ok(writing.version())
         })
     }
 }

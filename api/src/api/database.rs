@@ -1,9 +1,11 @@
 //! The handle of an open database.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use dynamite_txn::{Durability, Stats, Store, WriteTxn};
+use dynamite_txn::{Clock, Durability, Stats, Store, WriteTxn};
 
+use crate::api::housekeeping::{self, Bell, Housekeeper};
 use crate::api::options::Builder;
 use crate::api::table::TableCache;
 use crate::error::Result;
@@ -31,15 +33,33 @@ pub struct DynaMite {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What the handles of a database share.
+/// What the handles of a database share. With the last of them goes the thread that looks after it, and then the rest.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    _housekeeper: Option<Housekeeper>,
+    engine: Arc<Engine>,
+}
+
+impl Deref for Shared {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+/// An open database, for those who work on it.
+#[derive(Debug)]
+pub(crate) struct Engine {
     pub(crate) store: Store,
     pub(crate) tables: TableCache,
     pub(crate) durability: Durability,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Rings for the thread that looks after what nobody waits for.
+    pub(crate) bell: Bell,
 }
 
-impl Shared {
+impl Engine {
     /// Runs a write and commits it.
     pub(crate) fn write<R>(&self, body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
         self.store.write_with(self.durability, body)
@@ -47,8 +67,16 @@ impl Shared {
 }
 
 impl DynaMite {
-    pub(crate) fn new(store: Store, durability: Durability) -> DynaMite {
-        DynaMite { shared: Arc::new(Shared { store, tables: TableCache::default(), durability }) }
+    pub(crate) fn new(
+        store: Store,
+        durability: Durability,
+        clock: Arc<dyn Clock>,
+        background: bool,
+    ) -> DynaMite {
+        let (tables, bell) = (TableCache::default(), Bell::default());
+        let engine = Arc::new(Engine { store, tables, durability, clock, bell });
+        let housekeeper = background.then(|| Housekeeper::start(&engine)).flatten();
+        DynaMite { shared: Arc::new(Shared { _housekeeper: housekeeper, engine }) }
     }
 
     /// Creates a database in a new file, with the settings that suit most; see [`Builder::create`].
@@ -96,6 +124,7 @@ impl DynaMite {
     /// Collects all the garbage that there is (old versions that nobody can see any more, pages of dropped tables) and
     /// sizes the file. The background does it anyway, by and by.
     pub fn maintain(&self) -> Result<()> {
+        housekeeping::run(&self.shared)?;
         Ok(self.shared.store.maintain()?)
     }
 
@@ -108,7 +137,11 @@ impl DynaMite {
     /// other handles or snapshots about it makes everything durable, and the last of them closes the file.
     pub fn close(self) -> Result<()> {
         match Arc::try_unwrap(self.shared) {
-            Ok(shared) => Ok(shared.store.close()?),
+            Ok(Shared { _housekeeper, engine }) => {
+                drop(_housekeeper);
+                // Only the housekeeper had it besides.
+                Arc::into_inner(engine).map_or(Ok(()), |engine| Ok(engine.store.close()?))
+            }
             Err(shared) => Ok(shared.store.flush()?),
         }
     }

@@ -2,8 +2,7 @@
 
 use crate::api::database::DynaMite;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
-use crate::api::put::check_version;
-use crate::api::source::{Reading, Target};
+use crate::api::source::Target;
 use crate::api::terms::{Terms, check_write, placeholders};
 use crate::error::Result;
 
@@ -71,12 +70,12 @@ impl<'a, T: Target> DeleteItem<'a, T> {
     pub fn execute(self) -> Result<bool> {
         let DeleteItem { target, table, key, expected, terms } = self;
         let expressions = terms.compile()?;
-        target.write(|tables, txn| {
-            let table = tables.find(&mut Reading::Write(txn), table)?;
+        target.write(|writing| {
+            let table = writing.table(table)?;
             let key = key.encode(&table)?;
-            check_version(txn, &table, &key, expected)?;
-            check_write(txn, &table, &key, expressions.as_ref())?;
-            Ok(txn.delete(table.id, &key)?)
+            writing.check_version(&table, &key, expected)?;
+            check_write(writing, &table, &key, expressions.as_ref())?;
+            writing.delete(&table, &key)
         })
     }
 }

@@ -26,13 +26,18 @@ use crate::error::{Error, Invalid, Result};
 pub struct Builder {
     options: Options,
     durability: Durability,
+    clock: Arc<dyn Clock>,
+    background: bool,
     read_only: bool,
 }
 
 impl Builder {
     pub(crate) fn new() -> Builder {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Builder {
-            options: Options::new(Arc::new(SystemClock::new())),
+            options: Options::new(clock.clone()),
+            clock,
+            background: true,
             durability: Durability::Immediate,
             read_only: false,
         }
@@ -72,12 +77,14 @@ impl Builder {
     /// Whether threads in the background collect garbage, flush eventual writes and size the file (default: yes).
     pub fn background(mut self, enabled: bool) -> Builder {
         self.options = self.options.background(enabled);
+        self.background = enabled;
         self
     }
 
     /// Takes the time from a clock of the caller's, and so becomes repeatable.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Builder {
-        self.options = self.options.clock(clock);
+        self.options = self.options.clock(clock.clone());
+        self.clock = clock;
         self
     }
 
@@ -133,7 +140,8 @@ impl Builder {
     }
 
     fn start(&self, store: Store) -> Result<DynaMite> {
-        Ok(DynaMite::new(store, self.durability))
+        let background = self.background && !self.read_only;
+        Ok(DynaMite::new(store, self.durability, self.clock.clone(), background))
     }
 
     fn refuse_read_only(&self, what: &str) -> Result<()> {

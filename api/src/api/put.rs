@@ -1,13 +1,11 @@
 //! Putting one item, and what can be put.
 
-use dynamite_txn::WriteTxn;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
 use crate::api::key;
-use crate::api::source::{Reading, Target};
-use crate::api::table::Table;
+use crate::api::source::Target;
 use crate::api::terms::{Terms, check_write, placeholders};
 use crate::error::{Error, Invalid, Result};
 use crate::expression::Expressions;
@@ -214,24 +212,12 @@ fn put_encoded(
     expected: Option<u64>,
     expressions: Option<&Expressions>,
 ) -> Result<u64> {
-    target.write(|tables, txn| {
-        let table = tables.find(&mut Reading::Write(txn), table)?;
+    target.write(|writing| {
+        let table = writing.table(table)?;
         let key = key::of_item(&table, item)?;
-        check_version(txn, &table, &key, expected)?;
-        check_write(txn, &table, &key, expressions)?;
-        txn.put(table.id, &key, item)?;
-        Ok(txn.id().0)
+        writing.check_version(&table, &key, expected)?;
+        check_write(writing, &table, &key, expressions)?;
+        writing.put(&table, &key, item)?;
+        Ok(writing.version())
     })
-}
-
-/// Refuses a write that expected another version of what stands under the key.
-pub(crate) fn check_version(
-    txn: &mut WriteTxn<'_>,
-    table: &Table,
-    key: &[u8],
-    expected: Option<u64>,
-) -> Result<()> {
-    let Some(expected) = expected else { return Ok(()) };
-    let actual = txn.get(table.id, key, |version, _| version.0)?;
-    if expected == actual.unwrap_or(0) { Ok(()) } else { Err(Error::VersionConflict { expected, actual }) }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use dynamite_txn::{Access, Portions, Range, ReadTxn, Row, TableId, TableInfo, TxnId, WriteTxn};
 
 use crate::api::table::{Table, TableCache};
+use crate::api::writing::Writing;
 use crate::error::Result;
 
 /// Where a read looks: a [`DynaMite`](crate::api::DynaMite), a [`Snapshot`](crate::api::Snapshot) or a
@@ -82,12 +83,22 @@ pub(crate) enum Reading<'a, 's> {
 }
 
 impl Reading<'_, '_> {
+    /// The transaction that last described a table; `None` if there is no such table.
     #[inline]
-    pub(crate) fn has(&mut self, table: TableId) -> Result<bool> {
+    pub(crate) fn described(&mut self, table: TableId) -> Result<Option<TxnId>> {
         Ok(match self {
-            Reading::Read(txn) => txn.has(table)?,
-            Reading::Write(txn) => txn.has(table)?,
+            Reading::Read(txn) => txn.described(table)?,
+            Reading::Write(txn) => txn.described(table)?,
         })
+    }
+
+    /// The newest transaction that is seen.
+    #[inline]
+    pub(crate) fn newest(&self) -> TxnId {
+        match self {
+            Reading::Read(txn) => txn.txn(),
+            Reading::Write(txn) => txn.id(),
+        }
     }
 
     pub(crate) fn table(&mut self, name: &str) -> Result<Option<TableInfo>> {
@@ -152,6 +163,6 @@ pub trait Target: WriteTo {}
 
 /// What a [`Target`] must be able to do.
 pub(crate) trait WriteTo {
-    /// Runs a write: `body` gets the transaction, and the tables that are known.
-    fn write<R>(&self, body: impl FnOnce(&TableCache, &mut WriteTxn<'_>) -> Result<R>) -> Result<R>;
+    /// Runs a write.
+    fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R>;
 }

@@ -3,7 +3,8 @@
 use dynamite_txn::{ReadTxn, Retention, TxnError};
 
 use crate::api::database::DynaMite;
-use crate::api::table::{Table, encode_keys};
+use crate::api::schema::{Schema, is_of_users};
+use crate::api::table::Table;
 use crate::error::{Error, Invalid, Result};
 use crate::types::{KeyAttribute, KeySchema, KeyType};
 
@@ -102,7 +103,7 @@ impl CreateTable<'_> {
         let partition_key = attribute(self.partition_key.ok_or(Invalid::NoPartitionKey)?)?;
         let sort_key = self.sort_key.map(attribute).transpose()?;
         let keys = KeySchema::new(partition_key, sort_key).map_err(Invalid::Schema)?;
-        let meta = encode_keys(&keys)?;
+        let meta = Schema { keys }.encode()?;
         self.db.shared.write(|txn| match txn.create_table(self.name.as_bytes(), &meta, Retention::None) {
             Err(TxnError::TableExists { .. }) => Err(Error::TableExists { table: self.name.to_owned() }),
             created => Ok(created.map(drop)?),
@@ -111,8 +112,8 @@ impl CreateTable<'_> {
 }
 
 pub(crate) fn list(read: &mut ReadTxn<'_>) -> Result<Vec<String>> {
-    let tables = read.tables()?;
-    Ok(tables.into_iter().map(|(name, _)| String::from_utf8_lossy(&name).into_owned()).collect())
+    let names = read.tables()?.into_iter().map(|(name, _)| name).filter(|name| is_of_users(name));
+    Ok(names.map(|name| String::from_utf8_lossy(&name).into_owned()).collect())
 }
 
 pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescription> {

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dynamite_txn::WriteTxn;
-
 use crate::api::key::IntoAttribute;
 use crate::api::table::Table;
+use crate::api::writing::Writing;
 use crate::error::{Error, Result};
 use crate::expression::{Condition, Expressions};
 use crate::item_codec::{self, ItemView};
@@ -83,7 +82,7 @@ impl Terms<'_> {
 
 /// Refuses a write whose expressions do not fit the table, or whose condition does not hold for what stands under the key.
 pub(crate) fn check_write(
-    txn: &mut WriteTxn<'_>,
+    writing: &mut Writing<'_, '_>,
     table: &Table,
     key: &[u8],
     expressions: Option<&Expressions>,
@@ -91,7 +90,7 @@ pub(crate) fn check_write(
     let Some(expressions) = expressions else { return Ok(()) };
     expressions.check_schema(&table.keys)?;
     let Some(condition) = &expressions.condition else { return Ok(()) };
-    match txn.get(table.id, key, |_, item| check_condition(table, Some(item), condition))? {
+    match writing.get(table, key, |_, item| check_condition(table, Some(item), condition))? {
         Some(checked) => checked,
         None => check_condition(table, None, condition),
     }

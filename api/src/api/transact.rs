@@ -15,6 +15,7 @@ use crate::api::put::{self, IntoItem, PutItem};
 use crate::api::source::{ReadFrom, Reading, Source, Target, WriteTo, reads};
 use crate::api::table::{Table, TableCache};
 use crate::api::update::UpdateItem;
+use crate::api::writing::Writing;
 use crate::error::{Error, Result};
 
 /// A transaction under way, inside [`DynaMite::transact`]. It reads what it wrote.
@@ -136,9 +137,9 @@ impl<'s> Transaction<'s> {
 impl Target for Transaction<'_> {}
 
 impl WriteTo for Transaction<'_> {
-    fn write<R>(&self, body: impl FnOnce(&TableCache, &mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
+    fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
         let operation = self.writes.replace(self.writes.get() + 1);
-        let result = body(self.tables, &mut self.txn.borrow_mut());
+        let result = body(&mut Writing::new(self.tables, &mut self.txn.borrow_mut()));
         if let Err(Error::VersionConflict { .. } | Error::ConditionFailed { .. }) = result {
             self.conflict.set(Some(operation));
         }
@@ -149,8 +150,8 @@ impl WriteTo for Transaction<'_> {
 impl Target for DynaMite {}
 
 impl WriteTo for DynaMite {
-    fn write<R>(&self, body: impl FnOnce(&TableCache, &mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
-        self.shared.write(|txn| body(&self.shared.tables, txn))
+    fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
+        self.shared.write(|txn| body(&mut Writing::new(&self.shared.tables, txn)))
     }
 }
 

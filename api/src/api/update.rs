@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments, item_key};
-use crate::api::source::{Reading, Target};
+use crate::api::source::Target;
 use crate::api::terms::{Terms, check_condition, placeholders};
 use crate::error::{Error, Result};
 use crate::expression::{Update, UpdateError};
@@ -123,8 +123,8 @@ impl<'a, T: Target> UpdateItem<'a, T> {
     pub fn execute(self) -> Result<Updated> {
         let UpdateItem { target, table, key, terms, return_values } = self;
         let expressions = terms.compile()?;
-        target.write(|tables, txn| {
-            let table = tables.find(&mut Reading::Write(txn), table)?;
+        target.write(|writing| {
+            let table = writing.table(table)?;
             if let Some(expressions) = &expressions {
                 expressions.check_schema(&table.keys)?;
             }
@@ -133,7 +133,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
                 None => (None, None),
             };
             let key = key.encode(&table)?;
-            let old = txn.get(table.id, &key, |_, item| item.to_vec())?;
+            let old = writing.get(&table, &key, |_, item| item.to_vec())?;
             if let Some(condition) = condition {
                 check_condition(&table, old.as_deref(), condition)?;
             }
@@ -152,7 +152,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
                     })?
                 }
             };
-            txn.put(table.id, &key, &new)?;
+            writing.put(&table, &key, &new)?;
             let attributes = match return_values {
                 ReturnValues::None => None,
                 ReturnValues::AllOld => old,
@@ -162,7 +162,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
             };
             let attributes =
                 attributes.map(|item| item_codec::decode_json(&item)).transpose().map_err(damaged)?;
-            Ok(Updated { version: txn.id().0, attributes })
+            Ok(Updated { version: writing.version(), attributes })
         })
     }
 }

@@ -144,6 +144,16 @@ pub enum Inconsistency {
         /// The table.
         table: TableId,
     },
+    /// A table whose record names another transaction than the one that wrote what is kept with its name.
+    #[error("table {name:?} was described by transaction {created}, but its record says {described}")]
+    Description {
+        /// The table's name.
+        name: String,
+        /// What its record says.
+        described: TxnId,
+        /// The version of its name.
+        created: TxnId,
+    },
     /// A table that no name leads to, and that nothing will free.
     #[error("table {table} has no name, and nothing will free it")]
     LostTable {

@@ -154,7 +154,7 @@ pub(crate) enum Place {
 
 /// Where in a table's record its trees stand, see `catalog.rs`.
 pub(crate) const RECORD_TREE: usize = 0;
-pub(crate) const RECORD_HISTORY: usize = 46;
+pub(crate) const RECORD_HISTORY: usize = 54;
 
 /// Changes what trees hold, past the layer that knows what it means.
 pub(crate) struct Forger<'p> {

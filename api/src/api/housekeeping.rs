@@ -1,0 +1,139 @@
+//! Work on items that nobody waits for: one thread that sleeps until something is due.
+//!
+//! What is to be done is in [`CHORES`]. Each does a bounded amount of work, in write transactions like those of users, and says when
+//! it wants to be called again. All that they need to know stands in the database, so whatever a crash interrupts is taken up
+//! after the next open. Without a background the owner calls [`DynaMite::maintain`](crate::api::DynaMite::maintain).
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::api::database::Engine;
+use crate::error::{Error, Result};
+
+/// When a chore wants to be called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pace {
+    /// At once: there is more to do.
+    AtOnce,
+    #[expect(dead_code, reason = "no chore waits for the clock yet")]
+    /// When the clock shows this time, in milliseconds since 1970, or before.
+    At(u64),
+    /// When somebody [rings](Bell::ring).
+    WhenRung,
+}
+
+/// A bounded amount of work.
+pub(crate) type Chore = fn(&Engine) -> Result<Pace>;
+
+/// All that there is to do, in this order.
+const CHORES: [Chore; 0] = [];
+
+/// The longest sleep while something is due at some time: the clock may be set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// How long a chore that failed rests.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How the thread is told that there may be something to do.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    state: Mutex<State>,
+    rung: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rung: bool,
+    stopped: bool,
+}
+
+impl Bell {
+    /// Says that there may be something to do.
+    #[expect(dead_code, reason = "nothing that is written makes work yet")]
+    pub(crate) fn ring(&self) {
+        self.set(|state| state.rung = true);
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        // Two flags are whole, whoever panicked.
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.rung.notify_all();
+    }
+
+    /// Waits until it rings, or for so long. Returns whether to go on.
+    fn wait(&self, at_most: Option<Duration>) -> bool {
+        let asleep = |state: &mut State| !state.rung && !state.stopped;
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = match at_most {
+            Some(at_most) => {
+                self.rung.wait_timeout_while(state, at_most, asleep).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.rung.wait_while(state, asleep).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.rung = false;
+        !state.stopped
+    }
+}
+
+/// The thread. Dropping it ends it, after the step that it is doing.
+#[derive(Debug)]
+pub(crate) struct Housekeeper {
+    engine: Arc<Engine>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Housekeeper {
+    /// Starts the thread. `None` if the system has none to give: then it is as if the background was switched off.
+    pub(crate) fn start(engine: &Arc<Engine>) -> Option<Housekeeper> {
+        let worked = engine.clone();
+        let spawned = std::thread::Builder::new().name("dynamite-chores".into()).spawn(move || work(&worked));
+        match spawned {
+            Ok(thread) => Some(Housekeeper { engine: engine.clone(), thread: Some(thread) }),
+            Err(error) => {
+                tracing::warn!(%error, "no thread for work in the background");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Housekeeper {
+    fn drop(&mut self) {
+        self.engine.bell.set(|state| state.stopped = true);
+        if let Some(thread) = self.thread.take() {
+            // It ends only by returning; a panic in it was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(engine: &Engine) {
+    loop {
+        let sleep = match round(engine) {
+            Ok(Pace::AtOnce) => Some(Duration::ZERO),
+            Ok(Pace::At(due)) => {
+                Some(Duration::from_millis(due.saturating_sub(engine.clock.now_ms())).min(LONGEST_SLEEP))
+            }
+            Ok(Pace::WhenRung) => None,
+            Err(error) => {
+                tracing::warn!(%error, "work in the background failed");
+                // After a failed flush nothing can be written before the file is opened again.
+                (!matches!(error, Error::Poisoned { .. })).then_some(AFTER_FAILURE)
+            }
+        };
+        if !engine.bell.wait(sleep) {
+            return;
+        }
+    }
+}
+
+/// Does a step of each chore. Says when the next one is due.
+fn round(engine: &Engine) -> Result<Pace> {
+    CHORES.iter().try_fold(Pace::WhenRung, |pace, chore| Ok(pace.min(chore(engine)?)))
+}
+
+/// Does all that is due now.
+pub(crate) fn run(engine: &Engine) -> Result<()> {
+    while round(engine)? == Pace::AtOnce {}
+    Ok(())
+}
