@@ -13,7 +13,7 @@
 //!
 //! # The modules, in reading order
 //!
-//! `txn_id` numbers things; `record`, `payload`, `history`, `catalog` and `names` are what is stored; `visibility` says which
+//! `txn_id` numbers things; `record`, `payload`, `history`, `catalog` and `names` are what is stored, `recent` what is kept in memory for a moment; `visibility` says which
 //! version a reader sees, and `scan` walks a range of them; [`snapshot`] is the registry of who may still look where.
 //! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `reclaim`
 //! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
@@ -28,6 +28,8 @@ mod record;
 mod payload;
 
 mod history;
+
+mod recent;
 
 mod catalog;
 

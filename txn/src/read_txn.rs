@@ -11,6 +11,7 @@ use dynamite_pager::{Access, Operation};
 use crate::catalog::{Catalog, NAMES, Retention};
 use crate::error::{Result, TxnError, if_exists};
 use crate::names::{self, TableInfo};
+use crate::recent::RecentVersions;
 use crate::scan::{Range, Row};
 use crate::txn_id::{TableId, TxnId};
 use crate::visibility::{ItemVersion, View};
@@ -20,13 +21,14 @@ use crate::visibility::{ItemVersion, View};
 pub struct ReadTxn<'s> {
     pub(crate) operation: Operation<'s>,
     pub(crate) catalog: Catalog,
+    recent: &'s RecentVersions,
     /// The newest transaction that the trees hold.
     pub(crate) newest: TxnId,
     pub(crate) as_of: Option<TxnId>,
     /// The only table that may be read, if the state is one of the past.
     only: Option<TableId>,
     /// The table that was looked at last.
-    view: Option<View>,
+    view: Option<View<'s>>,
 }
 
 /// What is known of a table without looking at its items.
@@ -46,11 +48,12 @@ impl<'s> ReadTxn<'s> {
     pub(crate) fn new(
         operation: Operation<'s>,
         state: dynamite_pager::State,
+        recent: &'s RecentVersions,
         as_of: Option<TxnId>,
         only: Option<TableId>,
     ) -> ReadTxn<'s> {
         let catalog = Catalog::at(&state.roots);
-        ReadTxn { operation, catalog, newest: state.birth.into(), as_of, only, view: None }
+        ReadTxn { operation, catalog, recent, newest: state.birth.into(), as_of, only, view: None }
     }
 
     /// The state that is read: a transaction id.
@@ -145,7 +148,7 @@ impl<'s> ReadTxn<'s> {
 
     /// The table as this read sees it. Remembers the last one, so that many lookups in a row ask the catalog once.
     #[inline]
-    pub(crate) fn view(&mut self, table: TableId) -> Result<View> {
+    pub(crate) fn view(&mut self, table: TableId) -> Result<View<'s>> {
         if let Some(view) = self.view
             && view.table == table
         {
@@ -158,7 +161,7 @@ impl<'s> ReadTxn<'s> {
         if record.freeing || (record.dropped && self.as_of.is_none()) {
             return Err(TxnError::NoSuchTable { table });
         }
-        let view = View { table, record, catalog: self.catalog, as_of: self.as_of };
+        let view = View { table, record, catalog: self.catalog, recent: self.recent, as_of: self.as_of };
         self.view = Some(view);
         Ok(view)
     }

@@ -123,7 +123,7 @@ impl KeyOrder {
     }
 }
 
-impl View {
+impl View<'_> {
     /// Visits the items of a range in order, until `visit` breaks off. Returns whether it did.
     ///
     /// Cost: one descent, and one page per leaf; what follows is read ahead if `access` says that it is a scan.
@@ -162,7 +162,7 @@ impl View {
                         }
                         continue;
                     }
-                } else if record.older.is_none() {
+                } else if record.older.is_none() && self.recent.is_empty() {
                     continue;
                 }
                 let run = self.run_of(&entry.value, at)?;
@@ -171,7 +171,7 @@ impl View {
             }
             if let Some(Slow { key, record, run }) = slow {
                 let pages = cursor.pages();
-                let Some((version, payload)) = self.resolve(pages, record, run)? else { continue };
+                let Some((version, payload)) = self.resolve(pages, &key, record, run)? else { continue };
                 if visit(Row { key: &key, version, payload: &payload }).is_break() {
                     return Ok(true);
                 }
@@ -215,7 +215,7 @@ impl View {
             return Err(error);
         }
         for (index, record, run) in slow {
-            let seen = self.resolve(pages, record, run)?;
+            let seen = self.resolve(pages, keys[index], record, run)?;
             visit(index, seen.as_ref().map(|(version, payload)| (*version, &payload[..])));
         }
         Ok(())

@@ -38,6 +38,7 @@ use crate::clock::Clock;
 use crate::error::{Result, TxnError, text};
 use crate::group_commit::GroupCommit;
 use crate::read_txn::ReadTxn;
+use crate::recent::RecentVersions;
 use crate::reclaim::Sweep;
 use crate::snapshot::Registry;
 use crate::tasks::{Tasks, Worker};
@@ -138,6 +139,7 @@ impl Options {
         let state = pager.published();
         let shared = Arc::new(Shared {
             registry: Registry::new(TxnId(state.roots.horizon)),
+            recent: RecentVersions::default(),
             group: GroupCommit::new(state.birth.into(), self.clock.clone()),
             clock: self.clock.clone(),
             sweep: Mutex::default(),
@@ -155,6 +157,7 @@ impl Options {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) registry: Registry,
+    pub(crate) recent: RecentVersions,
     pub(crate) group: GroupCommit,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sweep: Mutex<Sweep>,
@@ -181,7 +184,7 @@ impl Shared {
     #[inline]
     fn read(&self, as_of: Option<TxnId>, only: Option<TableId>) -> Result<ReadTxn<'_>> {
         let (operation, state) = self.pager.enter()?;
-        Ok(ReadTxn::new(operation, state, as_of, only))
+        Ok(ReadTxn::new(operation, state, &self.recent, as_of, only))
     }
 
     pub(crate) fn wait_durable(&self, txn: TxnId) -> Result<()> {

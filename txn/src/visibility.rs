@@ -1,8 +1,9 @@
 //! Which version of an item a reader sees.
 //!
 //! Trees are always the current ones. A reader of the newest state takes what stands in the tree. A snapshot at
-//! transaction *s* takes the record if it was created at or before *s*; otherwise it follows the record's link to
-//! older versions until it meets one that was (INV-6):
+//! transaction *s* takes the record if it was created at or before *s*; otherwise the version of its time is one of those that
+//! were superseded a moment ago and are kept in memory ([`recent`](crate::recent)), or it follows the record's link to
+//! older versions until it meets one that was created early enough (INV-6):
 //!
 //! ```text
 //!   leaf                    history
@@ -19,16 +20,19 @@ use crate::catalog::{Catalog, HISTORY, Retention, TableRecord};
 use crate::error::{Damage, Result, TxnError};
 use crate::history;
 use crate::payload::Payload;
+use crate::recent::RecentVersions;
 use crate::record::Record;
 use crate::txn_id::{TableId, TxnId};
 
 /// A table, as somebody sees it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct View {
+pub(crate) struct View<'s> {
     pub(crate) table: TableId,
     pub(crate) record: TableRecord,
     /// Where the history is found, should it be needed.
     pub(crate) catalog: Catalog,
+    /// What was superseded a moment ago.
+    pub(crate) recent: &'s RecentVersions,
     /// The state that is seen; `None` for the newest that the trees hold.
     pub(crate) as_of: Option<TxnId>,
 }
@@ -44,7 +48,7 @@ pub struct ItemVersion<'a> {
     pub payload: Option<&'a [u8]>,
 }
 
-impl View {
+impl View<'_> {
     /// Whether a version written by `created` is old enough to be seen.
     #[inline]
     pub(crate) fn sees(&self, created: TxnId) -> bool {
@@ -75,7 +79,7 @@ impl View {
             return Ok(Some(with(record.created, &bytes[at..])));
         }
         let run = self.run_of(&value, at)?;
-        let seen = self.resolve(pages, record, run)?;
+        let seen = self.resolve(pages, key, record, run)?;
         Ok(seen.map(|(version, payload)| with(version, &payload)))
     }
 
@@ -84,12 +88,18 @@ impl View {
     pub(crate) fn resolve(
         &self,
         pages: &mut impl Pages,
+        key: &[u8],
         record: Record,
         run: Option<Overflow>,
     ) -> Result<Option<(TxnId, Vec<u8>)>> {
         if self.sees(record.created) {
             let Some(run) = run.filter(|_| !record.tombstone) else { return Ok(None) };
             return Ok(Some((record.created, Payload::Run(run).load(pages)?)));
+        }
+        if let Some(as_of) = self.as_of
+            && let Some((_, version)) = self.recent.find(self.table, key, as_of)
+        {
+            return Ok(Some((version.record.created, version.payload)));
         }
         let history = self.history(pages)?;
         let mut newer = record;
@@ -132,6 +142,11 @@ impl View {
             (value, None) => Payload::Bytes(value.head()[at..].to_vec()),
         };
         let mut superseded_by = None;
+        if let Some(as_of) = self.as_of.filter(|as_of| record.created > *as_of)
+            && let Some((by, version)) = self.recent.find(self.table, key, as_of)
+        {
+            (record, stored, superseded_by) = (version.record, Payload::Bytes(version.payload), Some(by));
+        }
         loop {
             if self.sees(record.created) {
                 let payload = stored.load(pages)?;

@@ -6,12 +6,15 @@
 //! # What happens to a version that is superseded
 //!
 //! 1. Written by this very transaction: nobody has seen it, it is forgotten.
-//! 2. Otherwise it moves to the history tree, and the new record links to it: the published state counts as a
-//!    snapshot, and whoever enters before this transaction is published may register one that needs the version.
-//! 3. The next writer of the item looks at what the link leads to: a version that has turned out to be needed by
+//! 2. Otherwise it is kept: the published state counts as a snapshot, and whoever enters before this transaction is published
+//!    may register one that needs the version. Most often nobody does, so it is kept in memory ([`crate::recent`]), and the
+//!    new record links past it.
+//! 3. If somebody needs it already, if the table's retention does, if it is large, or if the item is deleted, it moves to the history
+//!    tree, and the new record links to it.
+//! 4. The next writer of the item looks at what the link leads to: a version that has turned out to be needed by
 //!    nobody is dropped there and then, so that an item that is written often beside one old snapshot has
 //!    the version that this snapshot needs, and one or two more.
-//! 4. What no snapshot can need any more, since all are younger, is collected in the order of the history
+//! 5. What no snapshot can need any more, since all are younger, is collected in the order of the history
 //!    ([`crate::reclaim`]).
 //!
 //! A deletion leaves a tombstone in the table, and its history entry says so: when the entry goes, the tombstone goes.
@@ -28,6 +31,7 @@ use crate::error::{Damage, Result, TxnError, if_exists, text};
 use crate::history::{self, Entry, LONGEST_INLINE_KEY};
 use crate::named::NamedSnapshots;
 use crate::names::{self, TableInfo};
+use crate::recent::{RecentVersion, SupersededHere};
 use crate::record::Record;
 use crate::scan::{Range, Row};
 use crate::store::Shared;
@@ -51,6 +55,8 @@ pub struct WriteTxn<'s> {
     /// What was superseded at or before this is needed by nobody.
     pub(crate) horizon: TxnId,
     next_ordinal: u32,
+    /// What this transaction superseded and nobody is known to need.
+    recent: SupersededHere,
     changed: bool,
     /// An operation failed half-way.
     failed: bool,
@@ -72,18 +78,20 @@ impl<'s> WriteTxn<'s> {
         // In this order, see `snapshot`.
         let published = shared.published();
         let horizon = shared.registry.advance(published);
+        shared.recent.settle(published, &shared.registry);
         Ok(WriteTxn {
-            catalog: Catalog::at(&batch.roots()),
-            shared,
-            batch,
             tables: BTreeMap::new(),
             published,
             horizon,
+            catalog: Catalog::at(&batch.roots()),
             next_ordinal: 0,
+            recent: SupersededHere::new(batch.birth().into(), shared.recent.room()),
             changed: false,
             failed: false,
             named: NamedSnapshots::new(&shared.registry),
             nesting,
+            shared,
+            batch,
         })
     }
 
@@ -126,7 +134,7 @@ impl<'s> WriteTxn<'s> {
         self.writable_table(table)?;
         self.attempt(|txn| {
             let old = txn.current(table, key)?;
-            let older = txn.link_to(table, old.as_ref())?;
+            let older = txn.link_to(table, key, old.as_ref(), false)?;
             let mut record = txn.record(table)?;
             let head = Record::live(txn.id(), older.link).encode();
             let value = NewValue { head: &head, body: Body::Bytes(payload) };
@@ -150,7 +158,7 @@ impl<'s> WriteTxn<'s> {
             return Ok(false);
         };
         self.attempt(|txn| {
-            let older = txn.link_to(table, Some(&old))?;
+            let older = txn.link_to(table, key, Some(&old), true)?;
             let mut record = txn.record(table)?;
             record.forget_item(size(key, old.payload_len));
             let displaced = if older.link.is_none() {
@@ -262,7 +270,9 @@ impl<'s> WriteTxn<'s> {
         roots.commit_time = now;
         self.batch.set_roots(roots);
         let (shared, id) = (self.shared, self.id());
-        let WriteTxn { batch, named, nesting, .. } = self;
+        let WriteTxn { batch, named, nesting, mut recent, .. } = self;
+        // Before anybody can see the transaction.
+        shared.recent.add(recent.take_all());
         batch.finish(durability)?;
         drop(nesting);
         named.committed();
@@ -301,15 +311,37 @@ impl<'s> WriteTxn<'s> {
     }
 
     /// Where the successor of a version is to link to, and what is to move there.
-    fn link_to(&mut self, table: TableId, old: Option<&Current>) -> Result<Link> {
-        let Some(old) = old else { return Ok(Link { link: None, moves: None }) };
+    fn link_to(
+        &mut self,
+        table: TableId,
+        key: &[u8],
+        old: Option<&Current>,
+        is_deletion: bool,
+    ) -> Result<Link> {
+        let Some(old) = old else { return Ok(Link { link: None, moves: Moves::Nothing }) };
         if old.record.created == self.id() {
+            // A tombstone that nothing leads to would not be found again: it needs the version before it in the history.
+            if is_deletion && let Some(version) = self.recent.take(table, key) {
+                return Ok(Link { link: Some(self.next_version_key()), moves: Moves::FromMemory(version) });
+            }
             // Its successor takes its place in the chain.
-            return Ok(Link { link: old.record.older, moves: None });
+            return Ok(Link { link: old.record.older, moves: Moves::Nothing });
         }
         let older = self.prune(table, old.record.older)?;
         let moved = Current { record: Record { older, ..old.record }, ..*old };
-        Ok(Link { link: Some(self.next_version_key()), moves: Some(moved) })
+        if !is_deletion && self.may_stay_in_memory(table, key, old)? {
+            return Ok(Link { link: older, moves: Moves::ToMemory(moved) });
+        }
+        Ok(Link { link: Some(self.next_version_key()), moves: Moves::ToHistory(moved) })
+    }
+
+    /// Whether a version that is superseded need not go to the history: nobody is known to need it, and it is small.
+    fn may_stay_in_memory(&mut self, table: TableId, key: &[u8], old: &Current) -> Result<bool> {
+        let plain = !old.record.tombstone && !old.spilled;
+        Ok(plain
+            && self.recent.has_room(key, old.payload_len)
+            && self.record(table)?.retention == Retention::None
+            && !self.shared.registry.is_seen(old.record.created, self.id()))
     }
 
     /// Moves a displaced version to where its successor links to, or forgets it.
@@ -331,7 +363,21 @@ impl<'s> WriteTxn<'s> {
             version,
         };
         match (link, moves, displaced) {
-            (Some(at), Some(old), Some(Displaced { head, run })) => {
+            (_, Moves::ToMemory(old), Some(Displaced { head, run: None })) => {
+                let payload = head[old.payload_at..].to_vec();
+                self.recent.add(table, key, RecentVersion { record: old.record, payload });
+                Ok(())
+            }
+            (Some(at), Moves::FromMemory(version), displaced) => {
+                if let Some(run) = displaced.and_then(|displaced| displaced.run) {
+                    run.free(&mut self.batch)?;
+                }
+                let (entry, payload) = (entry(Some(version.record)), Body::Bytes(&version.payload));
+                self.with_history(table, record, |tree, batch| {
+                    history::insert(tree, batch, at, &entry, payload)
+                })
+            }
+            (Some(at), Moves::ToHistory(old), Some(Displaced { head, run })) => {
                 let payload = match run {
                     Some(run) if old.spilled => Body::Run(run),
                     None => Body::Bytes(&head[old.payload_at..]),
@@ -472,9 +518,9 @@ impl<'s> WriteTxn<'s> {
     }
 
     /// The table as this transaction sees it.
-    pub(crate) fn view(&mut self, table: TableId) -> Result<View> {
+    pub(crate) fn view(&mut self, table: TableId) -> Result<View<'s>> {
         let record = self.writable_table(table)?;
-        Ok(View { table, record, catalog: self.catalog, as_of: None })
+        Ok(View { table, record, catalog: self.catalog, recent: &self.shared.recent, as_of: None })
     }
 
     /// What is known of a table that may be written to.
@@ -536,8 +582,21 @@ struct Current {
 struct Link {
     /// What the successor links to.
     link: Option<VersionKey>,
-    /// The version that moves there; otherwise it is forgotten.
-    moves: Option<Current>,
+    moves: Moves,
+}
+
+/// What becomes of a version that is superseded.
+#[derive(Debug)]
+enum Moves {
+    /// There is none, or nobody has seen it: it is forgotten.
+    Nothing,
+    /// It moves to where its successor links to.
+    ToHistory(Current),
+    /// It is kept in memory.
+    ToMemory(Current),
+    /// This transaction has put one in its place that it deletes now: it comes back from memory, and moves to where the
+    /// tombstone links to.
+    FromMemory(RecentVersion),
 }
 
 /// The error for a chain that does not lead to ever older versions.

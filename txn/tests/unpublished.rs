@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use common::*;
 use dynamite_pager::disk::gated::GatedDisk;
 use dynamite_pager::disk::sim::DiskSim;
-use dynamite_txn::{Durability, Retention, Store, TableId, TxnId};
+use dynamite_txn::{Access, Durability, Range, Result, Retention, Snapshot, Store, TableId, TxnId, WriteTxn};
 
 fn store() -> (Arc<GatedDisk>, Store, TableId) {
     let disk = GatedDisk::new(DiskSim::new(1));
@@ -135,4 +136,178 @@ fn an_answer_waits_for_the_transaction_that_it_depends_on() {
         disk.open();
     });
     assert!(*answered.lock().unwrap());
+}
+
+/// Takes a snapshot while a transaction is being flushed, and lets the flush go on.
+fn snapshot_during(
+    disk: &GatedDisk,
+    store: &Store,
+    change: impl FnOnce(&mut WriteTxn<'_>) -> Result<()> + Send,
+) -> Snapshot {
+    disk.shut();
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.write(change).unwrap());
+        disk.wait_for_a_flush();
+        let snapshot = store.snapshot().unwrap();
+        disk.open();
+        snapshot
+    })
+}
+
+/// What a snapshot sees of keys, asked one by one, all at once and as a range.
+fn seen(snapshot: &Snapshot, table: TableId, keys: &[&[u8]]) -> Vec<Option<Vec<u8>>> {
+    let mut read = snapshot.read().unwrap();
+    let singly: Vec<_> = keys.iter().map(|key| read.get(table, key, bytes).unwrap()).collect();
+    let mut together = vec![None; keys.len()];
+    read.get_many(table, keys, |nth, found| together[nth] = found.map(|(_, payload)| payload.to_vec()))
+        .unwrap();
+    let mut walked = vec![None; keys.len()];
+    read.scan(table, &Range::all().borrow(), Access::Scan, |row| {
+        if let Some(nth) = keys.iter().position(|key| *key == row.key) {
+            walked[nth] = Some(row.payload.to_vec());
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(singly, together);
+    assert_eq!(singly, walked);
+    singly
+}
+
+/// Entries of the history tree, whose table id is 1.
+fn history_entries(store: &Store) -> u64 {
+    store.read().unwrap().stats(TableId(1)).unwrap().entries
+}
+
+#[test]
+fn what_nobody_needs_leaves_nothing_in_the_history() {
+    let (_disk, store, table) = store();
+    for n in 0..100_u8 {
+        store.write(|txn| txn.put(table, b"key", &[n])).unwrap();
+        assert_eq!(history_entries(&store), 0);
+    }
+    // What a snapshot needs does, once.
+    let snapshot = store.snapshot().unwrap();
+    for n in 0..100_u8 {
+        store.write(|txn| txn.put(table, b"key", &[n])).unwrap();
+        assert_eq!(history_entries(&store), 1);
+    }
+    assert_eq!(seen(&snapshot, table, &[b"key"]), [Some(vec![99])]);
+    check_sound(&store, "at the end");
+}
+
+#[test]
+fn a_snapshot_taken_during_a_flush_sees_what_was_before_for_as_long_as_it_is_held() {
+    let (disk, store, table) = store();
+    store.write(|txn| txn.put(table, b"other", b"old")).unwrap();
+    let snapshot = snapshot_during(&disk, &store, |txn| {
+        txn.put(table, b"key", b"new")?;
+        txn.put(table, b"made", b"new")?;
+        txn.put(table, b"other", b"new")
+    });
+    let check = || {
+        let old = Some(b"old".to_vec());
+        assert_eq!(seen(&snapshot, table, &[b"key", b"made", b"other"]), [old.clone(), None, old]);
+        let mut versions = Vec::new();
+        let mut read = snapshot.read().unwrap();
+        read.versions(table, b"key", |version| {
+            versions.push(version.payload.map(<[u8]>::to_vec));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(versions, [Some(b"old".to_vec())]);
+    };
+    check();
+    for n in 0..50_u8 {
+        store.write(|txn| txn.put(table, b"key", &[n])).unwrap();
+        check();
+    }
+    store.write(|txn| txn.delete(table, b"other").map(drop)).unwrap();
+    store.write(|txn| txn.delete(table, b"key").map(drop)).unwrap();
+    store.maintain().unwrap();
+    check();
+    drop(snapshot);
+    store.write(|txn| txn.put(table, b"key", b"")).unwrap();
+    store.maintain().unwrap();
+    assert_eq!(history_entries(&store), 0);
+    check_sound(&store, "at the end");
+}
+
+#[test]
+fn what_a_transaction_overwrites_and_deletes_stays_for_a_snapshot() {
+    let (disk, store, table) = store();
+    let snapshot = snapshot_during(&disk, &store, |txn| {
+        txn.put(table, b"key", b"new")?;
+        txn.put(table, b"key", b"newer")?;
+        assert!(txn.delete(table, b"key")?);
+        assert!(!txn.delete(table, b"key")?);
+        Ok(())
+    });
+    store.write(|txn| txn.put(table, b"more", b"")).unwrap();
+    store.maintain().unwrap();
+    assert_eq!(seen(&snapshot, table, &[b"key"]), [Some(b"old".to_vec())]);
+    drop(snapshot);
+    store.maintain().unwrap();
+    check_sound(&store, "at the end");
+    assert_eq!((history_entries(&store), store.read().unwrap().stats(table).unwrap().entries), (0, 1));
+}
+
+#[test]
+fn what_was_deleted_or_is_large_is_kept_for_a_snapshot_too() {
+    let (disk, store, table) = store();
+    let large = vec![7; 50_000];
+    store.write(|txn| txn.put(table, b"large", &large)).unwrap();
+    store.write(|txn| txn.delete(table, b"key").map(drop)).unwrap();
+    let snapshot = snapshot_during(&disk, &store, |txn| {
+        txn.put(table, b"key", b"new")?;
+        txn.put(table, b"large", b"new")
+    });
+    assert_eq!(seen(&snapshot, table, &[b"key", b"large"]), [None, Some(large)]);
+    drop(snapshot);
+    store.write(|txn| txn.put(table, b"more", b"")).unwrap();
+    store.maintain().unwrap();
+    check_sound(&store, "at the end");
+}
+
+#[test]
+fn a_sweep_takes_no_tombstone_away_behind_which_a_snapshot_looks() {
+    let (disk, store, table) = store();
+    for n in 0..600_u32 {
+        store.write(|txn| txn.put(table, &n.to_be_bytes(), b"")).unwrap();
+    }
+    let snapshot = snapshot_during(&disk, &store, |txn| txn.put(table, b"key", b"new"));
+    store.write(|txn| txn.delete(table, b"key").map(drop)).unwrap();
+    // The history doubles, and is swept.
+    for n in 0..600_u32 {
+        store.write(|txn| txn.put(table, &n.to_be_bytes(), b"x")).unwrap();
+        store.write(|txn| txn.delete(table, &n.to_be_bytes()).map(drop)).unwrap();
+    }
+    store.maintain().unwrap();
+    assert_eq!(seen(&snapshot, table, &[b"key"]), [Some(b"old".to_vec())]);
+    drop(snapshot);
+    store.maintain().unwrap();
+    check_sound(&store, "at the end");
+    assert_eq!(store.read().unwrap().stats(table).unwrap().entries, 0);
+}
+
+#[test]
+fn a_transaction_that_overwrites_more_than_memory_may_hold_keeps_it_all_for_a_snapshot() {
+    let (disk, store, table) = store();
+    let count = 4_000_u32;
+    let put_all = |txn: &mut WriteTxn<'_>, byte: u8| {
+        (0..count).try_for_each(|n| txn.put(table, &n.to_be_bytes(), &[byte; 500]))
+    };
+    store.write(|txn| put_all(txn, 1)).unwrap();
+    let snapshot = snapshot_during(&disk, &store, |txn| put_all(txn, 2));
+    assert!(history_entries(&store) > 1_000, "two megabytes do not all fit");
+    store.write(|txn| put_all(txn, 3)).unwrap();
+    let mut rows = 0;
+    let mut read = snapshot.read().unwrap();
+    read.scan(table, &Range::all().borrow(), Access::Scan, |row| {
+        assert!(row.key == b"key" || row.payload == [1; 500]);
+        rows += 1;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(rows, count + 1);
 }
