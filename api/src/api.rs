@@ -11,12 +11,14 @@
 //! `snapshot`, `transact`; and `housekeeping`, what is done when nobody waits for it.
 
 mod batch;
+mod belongings;
 mod clock;
 mod database;
 mod delete;
 mod get;
 mod housekeeping;
 mod key;
+mod moment;
 mod options;
 mod page_meter;
 mod put;
@@ -30,11 +32,13 @@ mod table;
 mod tables;
 mod terms;
 mod transact;
+mod ttl;
 mod update;
+mod update_table;
 mod walk;
 mod writing;
 
-pub use dynamite_txn::{Durability, IoChoice, Stats};
+pub use dynamite_txn::{Clock, Durability, IoChoice, ManualClock, Stats};
 
 pub use crate::api::batch::{BatchGet, BatchWrite};
 pub use crate::api::database::DynaMite;
@@ -50,4 +54,5 @@ pub use crate::api::source::Source;
 pub use crate::api::tables::{CreateTable, TableDescription};
 pub use crate::api::transact::Transaction;
 pub use crate::api::update::{ReturnValues, UpdateItem, Updated};
+pub use crate::api::update_table::UpdateTable;
 pub use crate::api::walk::{Iter, Page};

@@ -330,6 +330,38 @@ pub enum Invalid {
     #[error("a put needs an item")]
     NoItem,
 
+    /// The name of a TTL attribute.
+    #[error(
+        "1 validation error detected: Value '{name}' at 'timeToLiveSpecification.attributeName' failed to satisfy \
+        constraint: Member must have length between 1 and 255, inclusive"
+    )]
+    TtlAttribute {
+        /// The name.
+        name: String,
+    },
+
+    /// TTL is to be enabled where it is.
+    #[error("TimeToLive is already enabled")]
+    TtlEnabled,
+
+    /// TTL is to be enabled by another attribute: disable it first.
+    #[error("TimeToLive is active on a different AttributeName: current AttributeName is {current}")]
+    TtlAttributeDiffers {
+        /// The attribute that says when items expire.
+        current: String,
+    },
+
+    /// TTL is to be disabled where it is not enabled.
+    #[error("TimeToLive is already disabled")]
+    TtlDisabled,
+
+    /// An update of a table that says nothing.
+    #[error(
+        "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
+        SSESpecification or ReplicaUpdates is required"
+    )]
+    NoUpdate,
+
     /// A table without a partition key.
     #[error(
         "One or more parameter values were invalid: No Hash Key specified in schema. All Dynamo DB tables must have exactly one hash key"

@@ -127,7 +127,7 @@ impl<'a, S: Source> BatchGet<'a, S> {
                 let (keys, operations): (Vec<&[u8]>, Vec<usize>) =
                     wanted.iter().map(|(key, &operation)| (&key[..], operation)).unzip();
                 let mut failed = None;
-                reading.get_many(table.id, &keys, |nth, item| {
+                reading.get_many(&table, &keys, |nth, item| {
                     let Some((_, item)) = item else { return };
                     match Projection::default().decode(&table, item, decode) {
                         Ok(item) => found[operations[nth]] = Some(item),

@@ -8,6 +8,7 @@ use dynamite_txn::{Clock, Durability, Stats, Store, WriteTxn};
 use crate::api::housekeeping::{self, Bell, Housekeeper};
 use crate::api::options::Builder;
 use crate::api::table::TableCache;
+use crate::api::writing::{Course, Writing};
 use crate::error::Result;
 
 /// An open database. Clones share it; it closes when the last one, and the last snapshot, is gone. All methods may be called
@@ -63,6 +64,19 @@ impl Engine {
     /// Runs a write and commits it.
     pub(crate) fn write<R>(&self, body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
         self.store.write_with(self.durability, body)
+    }
+
+    /// Runs a write of items and commits it.
+    pub(crate) fn change<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
+        let course = Course::new(&*self.clock);
+        let result = self.write(|txn| body(&mut Writing::new(&self.tables, txn, &course)))?;
+        self.committed(&course);
+        Ok(result)
+    }
+
+    /// Tells the others what a committed transaction means for them.
+    pub(crate) fn committed(&self, course: &Course<'_>) {
+        self.bell.expect(course.due_ms());
     }
 }
 

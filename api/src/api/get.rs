@@ -95,7 +95,7 @@ impl<'a, S: Source> GetItem<'a, S> {
         let GetItem { source, table, key, projection } = self;
         source.read_table(table, |table, reading| {
             let key = key.encode(table)?;
-            let found = reading.get(table.id, &key, |version, item| {
+            let found = reading.get(table, &key, |version, item| {
                 Ok(with(version, projection.decode(table, item, decode)?))
             })?;
             found.transpose()

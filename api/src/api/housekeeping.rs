@@ -4,11 +4,13 @@
 //! it wants to be called again. All that they need to know stands in the database, so whatever a crash interrupts is taken up
 //! after the next open. Without a background the owner calls [`DynaMite::maintain`](crate::api::DynaMite::maintain).
 
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::api::database::Engine;
+use crate::api::ttl;
 use crate::error::{Error, Result};
 
 /// When a chore wants to be called again.
@@ -16,7 +18,6 @@ use crate::error::{Error, Result};
 pub(crate) enum Pace {
     /// At once: there is more to do.
     AtOnce,
-    #[expect(dead_code, reason = "no chore waits for the clock yet")]
     /// When the clock shows this time, in milliseconds since 1970, or before.
     At(u64),
     /// When somebody [rings](Bell::ring).
@@ -27,7 +28,7 @@ pub(crate) enum Pace {
 pub(crate) type Chore = fn(&Engine) -> Result<Pace>;
 
 /// All that there is to do, in this order.
-const CHORES: [Chore; 0] = [];
+const CHORES: [Chore; 1] = [ttl::tend];
 
 /// The longest sleep while something is due at some time: the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -39,6 +40,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub(crate) struct Bell {
     state: Mutex<State>,
     rung: Condvar,
+    /// When the thread looks again by itself, in milliseconds; 0 before it has looked at all, which it does at once.
+    next_ms: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -48,10 +51,29 @@ struct State {
 }
 
 impl Bell {
+    /// Says that there will be something to do when the clock shows this time, in milliseconds (`u64::MAX`: never). Whoever makes
+    /// the work says so when the thread can see it. It rings only if the thread would sleep longer.
+    pub(crate) fn expect(&self, due_ms: u64) {
+        if due_ms == u64::MAX {
+            return;
+        }
+        // Pairs with that of `will_look_at`: either this sees that the thread is looking, or the thread sees the work.
+        fence(Ordering::SeqCst);
+        let would_sleep = due_ms < self.next_ms.load(Ordering::Relaxed);
+        if would_sleep && due_ms < self.next_ms.fetch_min(due_ms, Ordering::Relaxed) {
+            self.ring();
+        }
+    }
+
     /// Says that there may be something to do.
-    #[expect(dead_code, reason = "nothing that is written makes work yet")]
     pub(crate) fn ring(&self) {
         self.set(|state| state.rung = true);
+    }
+
+    /// Says when the thread will look again by itself.
+    fn will_look_at(&self, next_ms: u64) {
+        self.next_ms.store(next_ms, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
@@ -108,10 +130,14 @@ impl Drop for Housekeeper {
 }
 
 fn work(engine: &Engine) {
+    let bell = &engine.bell;
     loop {
+        // Whatever is expected from here on, be it seen by this round or not, rings.
+        bell.will_look_at(u64::MAX);
         let sleep = match round(engine) {
             Ok(Pace::AtOnce) => Some(Duration::ZERO),
             Ok(Pace::At(due)) => {
+                bell.will_look_at(due);
                 Some(Duration::from_millis(due.saturating_sub(engine.clock.now_ms())).min(LONGEST_SLEEP))
             }
             Ok(Pace::WhenRung) => None,
@@ -121,7 +147,7 @@ fn work(engine: &Engine) {
                 (!matches!(error, Error::Poisoned { .. })).then_some(AFTER_FAILURE)
             }
         };
-        if !engine.bell.wait(sleep) {
+        if !bell.wait(sleep) {
             return;
         }
     }

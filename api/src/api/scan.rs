@@ -109,7 +109,7 @@ pub(crate) fn list_partition_keys(
         let mut found = Vec::new();
         while found.len() < limit {
             let mut first = None;
-            reading.scan(table.id, &range.borrow(), Access::Point, |row| {
+            reading.scan(table, &range.borrow(), Access::Point, |row| {
                 first = Some(key::partition_of(row.key).map(<[u8]>::to_vec));
                 ControlFlow::Break(())
             })?;

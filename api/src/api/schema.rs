@@ -1,12 +1,20 @@
 //! What is kept with a table's name: its description, an item, so that what is added later needs no new format.
 //!
 //! ```text
-//! {"partition_key": {"name": "user_id", "type": "S"}, "sort_key": {"name": "at", "type": "N"}}
+//! {
+//!   "partition_key": {"name": "user_id", "type": "S"}, "sort_key": {"name": "at", "type": "N"},
+//!   "ttl": {"attribute": "expires_at", "queue": 17}
+//! }
 //! ```
+//!
+//! All but the partition key may be missing. Trees are named by the ids of their tables.
 //!
 //! Trees that belong to a table are tables of their own, under names that no user can give: the table's name, a NUL, and what
 //! they are for. [`is_of_users`] tells them apart.
 
+use dynamite_txn::TableId;
+
+use crate::api::ttl::{self, Ttl};
 use crate::error::Result;
 use crate::item_codec;
 use crate::types::{KeyAttribute, KeySchema};
@@ -16,18 +24,32 @@ const PARTITION_KEY: &str = "partition_key";
 const SORT_KEY: &str = "sort_key";
 const NAME: &str = "name";
 const TYPE: &str = "type";
+const TTL: &str = "ttl";
+const ATTRIBUTE: &str = "attribute";
+const QUEUE: &str = "queue";
 
 /// A table's description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Schema {
     /// The attributes of its items' keys.
     pub(crate) keys: KeySchema,
+    /// When its items expire.
+    pub(crate) ttl: Option<Ttl>,
 }
 
 impl Schema {
+    /// A table of which only the keys are said.
+    pub(crate) fn of(keys: KeySchema) -> Schema {
+        Schema { keys, ttl: None }
+    }
+
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let names = [PARTITION_KEY, SORT_KEY].map(str::to_owned);
-        let meta = names.into_iter().zip(self.keys.attributes().map(describe)).collect::<Item>();
+        let mut meta = names.into_iter().zip(self.keys.attributes().map(describe)).collect::<Item>();
+        if let Some(ttl) = &self.ttl {
+            let described = map([(ATTRIBUTE, ttl.attribute.as_str().into()), (QUEUE, tree(ttl.queue))]);
+            meta.insert(TTL.to_owned(), described);
+        }
         Ok(item_codec::encode(&meta)?)
     }
 
@@ -39,7 +61,20 @@ impl Schema {
             Some(value) => Some(attribute(value)?),
             None => None,
         };
-        Some(Schema { keys: KeySchema::new(partition_key, sort_key).ok()? })
+        let ttl = match meta.get(TTL) {
+            Some(value) => {
+                let described = value.as_m()?;
+                let attribute = described.get(ATTRIBUTE)?.as_s()?.to_owned();
+                Some(Ttl { attribute, queue: tree_of(described.get(QUEUE)?)? })
+            }
+            None => None,
+        };
+        Some(Schema { keys: KeySchema::new(partition_key, sort_key).ok()?, ttl })
+    }
+
+    /// The names of the trees that belong to the table, besides its own.
+    pub(crate) fn trees(&self, table: &str) -> Vec<Vec<u8>> {
+        self.ttl.iter().map(|_| ttl::queue_name(table)).collect()
     }
 }
 
@@ -49,10 +84,19 @@ pub(crate) fn is_of_users(name: &[u8]) -> bool {
 }
 
 fn describe(attribute: &KeyAttribute) -> AttributeValue {
-    AttributeValue::M(Item::from([
-        (NAME.to_owned(), attribute.name().into()),
-        (TYPE.to_owned(), attribute.key_type().letter().into()),
-    ]))
+    map([(NAME, attribute.name().into()), (TYPE, attribute.key_type().letter().into())])
+}
+
+fn map<const N: usize>(entries: [(&str, AttributeValue); N]) -> AttributeValue {
+    AttributeValue::M(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn tree(id: TableId) -> AttributeValue {
+    u64::from(id.0).into()
+}
+
+fn tree_of(value: &AttributeValue) -> Option<TableId> {
+    u32::try_from(value.as_n()?.to_u64()?).ok().map(TableId)
 }
 
 fn attribute(value: &AttributeValue) -> Option<KeyAttribute> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use dynamite_txn::{Portions, Range, Row, TableId, TxnError};
 
 use crate::api::database::DynaMite;
-use crate::api::source::{ReadFrom, Reading, Source, reads};
+use crate::api::moment::Moment;
+use crate::api::source::{ReadFrom, Reading, Source, Timed, reads};
 use crate::api::table::{Table, TableCache};
 use crate::api::tables::{self, TableDescription};
 use crate::error::Result;
@@ -36,14 +37,17 @@ use crate::error::Result;
 #[derive(Clone)]
 pub struct Snapshot {
     state: dynamite_txn::Snapshot,
+    /// When it was taken.
+    moment_ms: u64,
     /// Names may stand for other tables than today.
     tables: Arc<TableCache>,
 }
 
 impl DynaMite {
-    /// A consistent view of all tables as they are now.
+    /// A consistent view of all tables as they are now. Items that expire later are seen in it as before.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot { state: self.shared.store.snapshot()?, tables: Arc::default() })
+        let (state, moment_ms) = (self.shared.store.snapshot()?, self.shared.clock.now_ms());
+        Ok(Snapshot { state, moment_ms, tables: Arc::default() })
     }
 }
 
@@ -82,12 +86,19 @@ impl Source for Snapshot {
 
 impl ReadFrom for Snapshot {
     fn read<R>(&self, body: impl FnOnce(&TableCache, &mut Reading<'_, '_>) -> Result<R>) -> Result<R> {
-        body(&self.tables, &mut Reading::Read(&mut self.state.read()?))
+        let moment = Moment::at(self.moment_ms);
+        body(&self.tables, &mut Reading::of(&mut self.state.read()?, &moment))
     }
 
     fn stream(&self, table: &str) -> Result<(Arc<Table>, Snapshot)> {
         let table = self.read(|tables, reading| tables.find(reading, table))?;
         Ok((table, self.clone()))
+    }
+}
+
+impl Timed for Snapshot {
+    fn seconds(&self) -> u64 {
+        self.moment_ms / 1000
     }
 }
 
@@ -109,14 +120,16 @@ impl Source for DynaMite {
 impl ReadFrom for DynaMite {
     #[inline]
     fn read<R>(&self, body: impl FnOnce(&TableCache, &mut Reading<'_, '_>) -> Result<R>) -> Result<R> {
-        body(&self.shared.tables, &mut Reading::Read(&mut self.shared.store.read()?))
+        let moment = Moment::now(&*self.shared.clock);
+        body(&self.shared.tables, &mut Reading::of(&mut self.shared.store.read()?, &moment))
     }
 
     fn stream(&self, table: &str) -> Result<(Arc<Table>, Snapshot)> {
         let snapshot = self.snapshot()?;
         // The table as the snapshot sees it: it may have been dropped since.
         let mut read = snapshot.state.read()?;
-        let table = self.shared.tables.find(&mut Reading::Read(&mut read), table)?;
+        let moment = Moment::at(snapshot.moment_ms);
+        let table = self.shared.tables.find(&mut Reading::of(&mut read, &moment), table)?;
         drop(read);
         Ok((table, snapshot))
     }

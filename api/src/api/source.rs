@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dynamite_txn::{Access, Portions, Range, ReadTxn, Row, TableId, TableInfo, TxnId, WriteTxn};
 
+use crate::api::moment::Moment;
 use crate::api::table::{Table, TableCache};
 use crate::api::writing::Writing;
 use crate::error::Result;
@@ -17,9 +18,15 @@ use crate::error::Result;
 #[allow(private_bounds)]
 pub trait Source: ReadFrom {
     /// What a stream of items reads from: a state that stays what it is meanwhile.
-    type State<'a>: Portions
+    type State<'a>: Portions + Timed
     where
         Self: 'a;
+}
+
+/// A state that lasts, and the moment by which it judges what has expired.
+pub(crate) trait Timed {
+    /// The moment, in whole seconds since 1970.
+    fn seconds(&self) -> u64;
 }
 
 /// What a [`Source`] must be able to do.
@@ -74,84 +81,129 @@ macro_rules! reads {
 
 pub(crate) use reads;
 
-/// One read, of one state.
-pub(crate) enum Reading<'a, 's> {
-    /// Of a published one.
+/// One read, of one state. Of items it sees those that have not expired.
+pub(crate) struct Reading<'a, 's> {
+    state: State<'a, 's>,
+    moment: &'a Moment<'a>,
+}
+
+enum State<'a, 's> {
+    /// A published one.
     Read(&'a mut ReadTxn<'s>),
-    /// Of what a transaction has made of it.
+    /// What a transaction has made of it.
     Write(&'a mut WriteTxn<'s>),
 }
 
-impl Reading<'_, '_> {
+impl<'a, 's> Reading<'a, 's> {
+    /// A read of a published state.
+    #[inline]
+    pub(crate) fn of(txn: &'a mut ReadTxn<'s>, moment: &'a Moment<'a>) -> Self {
+        Reading { state: State::Read(txn), moment }
+    }
+
+    /// A read of what a transaction has made of it.
+    #[inline]
+    pub(crate) fn within(txn: &'a mut WriteTxn<'s>, moment: &'a Moment<'a>) -> Self {
+        Reading { state: State::Write(txn), moment }
+    }
+
     /// The transaction that last described a table; `None` if there is no such table.
     #[inline]
     pub(crate) fn described(&mut self, table: TableId) -> Result<Option<TxnId>> {
-        Ok(match self {
-            Reading::Read(txn) => txn.described(table)?,
-            Reading::Write(txn) => txn.described(table)?,
+        Ok(match &mut self.state {
+            State::Read(txn) => txn.described(table)?,
+            State::Write(txn) => txn.described(table)?,
         })
     }
 
     /// The newest transaction that is seen.
     #[inline]
     pub(crate) fn newest(&self) -> TxnId {
-        match self {
-            Reading::Read(txn) => txn.txn(),
-            Reading::Write(txn) => txn.id(),
+        match &self.state {
+            State::Read(txn) => txn.txn(),
+            State::Write(txn) => txn.id(),
         }
     }
 
     pub(crate) fn table(&mut self, name: &str) -> Result<Option<TableInfo>> {
-        Ok(match self {
-            Reading::Read(txn) => txn.table(name.as_bytes())?,
-            Reading::Write(txn) => txn.table(name.as_bytes())?,
+        Ok(match &mut self.state {
+            State::Read(txn) => txn.table(name.as_bytes())?,
+            State::Write(txn) => txn.table(name.as_bytes())?,
         })
     }
 
+    /// Hands an item and its version to `with`.
     #[inline]
     pub(crate) fn get<R>(
         &mut self,
-        table: TableId,
+        table: &Table,
         key: &[u8],
         with: impl FnOnce(TxnId, &[u8]) -> R,
     ) -> Result<Option<R>> {
-        Ok(match self {
-            Reading::Read(txn) => txn.get(table, key, with)?,
-            Reading::Write(txn) => txn.get(table, key, with)?,
-        })
+        let moment = self.moment;
+        let living = |version, item: &[u8]| match table.is_expired(item, moment) {
+            Ok(false) => Ok(Some(with(version, item))),
+            Ok(true) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let found = match &mut self.state {
+            State::Read(txn) => txn.get(table.id, key, living)?,
+            State::Write(txn) => txn.get(table.id, key, living)?,
+        };
+        found.unwrap_or(Ok(None))
     }
 
+    /// Looks up many items; see [`ReadTxn::get_many`].
     pub(crate) fn get_many(
         &mut self,
-        table: TableId,
+        table: &Table,
         keys: &[&[u8]],
         mut visit: impl FnMut(usize, Option<(TxnId, &[u8])>),
     ) -> Result<()> {
-        match self {
-            Reading::Read(txn) => txn.get_many(table, keys, visit)?,
-            Reading::Write(txn) => {
+        let mut failed = None;
+        let mut living = |nth, found: Option<(TxnId, &[u8])>| {
+            let expired = found.map(|(_, item)| table.is_expired(item, self.moment)).transpose();
+            match expired {
+                Ok(expired) => visit(nth, found.filter(|_| expired != Some(true))),
+                Err(error) => failed = Some(error),
+            }
+        };
+        match &mut self.state {
+            State::Read(txn) => txn.get_many(table.id, keys, living)?,
+            State::Write(txn) => {
                 for (nth, key) in keys.iter().enumerate() {
-                    if txn.get(table, key, |version, payload| visit(nth, Some((version, payload))))?.is_none()
-                    {
-                        visit(nth, None);
+                    let found = txn.get(table.id, key, |version, item| living(nth, Some((version, item))))?;
+                    if found.is_none() {
+                        living(nth, None);
                     }
                 }
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
+    /// Visits the items of a range; see [`ReadTxn::scan`].
     pub(crate) fn scan(
         &mut self,
-        table: TableId,
+        table: &Table,
         range: &Range<&[u8]>,
         access: Access,
-        visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
+        mut visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
     ) -> Result<bool> {
-        Ok(match self {
-            Reading::Read(txn) => txn.scan(table, range, access, visit)?,
-            Reading::Write(txn) => txn.scan(table, range, visit)?,
-        })
+        let mut failed = None;
+        let living = |row: Row<'_>| match table.is_expired(row.payload, self.moment) {
+            Ok(false) => visit(row),
+            Ok(true) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        };
+        let broke_off = match &mut self.state {
+            State::Read(txn) => txn.scan(table.id, range, access, living)?,
+            State::Write(txn) => txn.scan(table.id, range, living)?,
+        };
+        failed.map_or(Ok(broke_off), Err)
     }
 }
 

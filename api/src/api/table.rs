@@ -14,8 +14,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use dynamite_txn::{TableId, TableInfo, TxnId};
 
+use crate::api::moment::Moment;
 use crate::api::schema::Schema;
 use crate::api::source::Reading;
+use crate::api::tables;
+use crate::api::ttl::Ttl;
 use crate::error::{Damage, Error, Result};
 use crate::types::KeySchema;
 
@@ -28,19 +31,43 @@ pub(crate) struct Table {
     described: TxnId,
     /// The attributes of its items' keys.
     pub(crate) keys: KeySchema,
+    pub(crate) ttl: Option<Ttl>,
 }
 
 impl Table {
     pub(crate) fn decode(name: &str, info: &TableInfo) -> Result<Table> {
-        let schema = Schema::decode(&info.meta)
-            .ok_or_else(|| Error::DamagedItem { table: name.to_owned(), source: Damage::Schema })?;
-        Ok(Table { id: info.id, name: name.to_owned(), described: info.version, keys: schema.keys })
+        let schema = Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
+        Ok(Table {
+            id: info.id,
+            name: name.to_owned(),
+            described: info.version,
+            keys: schema.keys,
+            ttl: schema.ttl,
+        })
     }
 
     /// Whether this is what `reading` sees under the table's name.
     #[inline]
     fn is_current(&self, reading: &mut Reading<'_, '_>) -> Result<bool> {
         Ok(self.described <= reading.newest() && reading.described(self.id)? == Some(self.described))
+    }
+
+    /// Whether a write of an item is all that there is to do: nothing else belongs to it.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.ttl.is_none()
+    }
+
+    /// Whether an item counts as gone although it is stored.
+    #[inline]
+    pub(crate) fn is_expired(&self, item: &[u8], moment: &Moment<'_>) -> Result<bool> {
+        if self.ttl.is_none() { Ok(false) } else { self.is_expired_at(item, moment.seconds()) }
+    }
+
+    /// Whether an item counts as gone at a second.
+    pub(crate) fn is_expired_at(&self, item: &[u8], seconds: u64) -> Result<bool> {
+        let Some(ttl) = &self.ttl else { return Ok(false) };
+        ttl.is_expired(item, seconds).map_err(|damage| self.damaged(damage))
     }
 
     /// An error of stored bytes, with the table's name.

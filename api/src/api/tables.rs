@@ -1,11 +1,12 @@
 //! Tables: create, drop, list, describe.
 
-use dynamite_txn::{ReadTxn, Retention, TxnError};
+use dynamite_txn::{ReadTxn, Retention, TableInfo, WriteTxn};
 
 use crate::api::database::DynaMite;
 use crate::api::schema::{Schema, is_of_users};
 use crate::api::table::Table;
-use crate::error::{Error, Invalid, Result};
+use crate::api::ttl::{self, Ttl};
+use crate::error::{Damage, Error, Invalid, Result};
 use crate::types::{KeyAttribute, KeySchema, KeyType};
 
 /// A table that is about to be created; [`DynaMite::create_table`] begins, [`execute`](CreateTable::execute) ends.
@@ -16,6 +17,7 @@ pub struct CreateTable<'a> {
     name: &'a str,
     partition_key: Option<(String, KeyType)>,
     sort_key: Option<(String, KeyType)>,
+    ttl: Option<String>,
 }
 
 /// What is known of a table.
@@ -26,7 +28,9 @@ pub struct TableDescription {
     pub name: String,
     /// The attributes of its items' keys.
     pub keys: KeySchema,
-    /// Items in it, exactly, as of now.
+    /// The attribute that says when an item expires, if items do; see [`CreateTable::ttl`].
+    pub ttl: Option<String>,
+    /// Items in it, exactly, as of now. Those that have expired count until they are deleted in the background.
     pub item_count: u64,
     /// Bytes of these items as they are stored, keys included.
     pub size_bytes: u64,
@@ -53,7 +57,7 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn create_table<'a>(&'a self, name: &'a str) -> CreateTable<'a> {
-        CreateTable { db: self, name, partition_key: None, sort_key: None }
+        CreateTable { db: self, name, partition_key: None, sort_key: None, ttl: None }
     }
 
     /// Drops a table and all its items. Returns at once; the pages are freed in the background, in bounded steps, also after a
@@ -63,9 +67,15 @@ impl DynaMite {
     ///
     /// [`Error::TableNotFound`].
     pub fn drop_table(&self, table: &str) -> Result<()> {
-        let dropped = self.shared.write(|txn| Ok(txn.drop_table(table.as_bytes())?))?;
+        self.shared.write(|txn| {
+            let (_, schema) = described(txn, table)?;
+            for tree in schema.trees(table) {
+                txn.drop_table(&tree)?;
+            }
+            Ok(txn.drop_table(table.as_bytes())?)
+        })?;
         self.shared.tables.forget(table);
-        if dropped { Ok(()) } else { Err(not_found(table)) }
+        Ok(())
     }
 
     /// The names of all tables, in order.
@@ -96,6 +106,35 @@ impl CreateTable<'_> {
         self
     }
 
+    /// Lets items expire: those in which this attribute is a number of seconds since 1970 are gone for all reads, conditions and
+    /// writes when the clock, in whole seconds, has passed it. They are deleted in the background, in bounded steps.
+    ///
+    /// As in DynamoDB, items without the attribute never expire, nor do those in which it is no number, or lies more than five years
+    /// in the past. A [`Snapshot`](crate::api::Snapshot) and a [`Transaction`](crate::api::Transaction) judge by one moment: that
+    /// at which the snapshot was taken, or the transaction first asked.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use dynamite_core::api::{DynaMite, ManualClock};
+    /// # use dynamite_core::types::KeyType;
+    /// # use serde_json::json;
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    /// let db = DynaMite::builder().clock(clock.clone()).in_memory()?;
+    /// db.create_table("sessions").partition_key("id", KeyType::String).ttl("expires_at").execute()?;
+    /// db.put_item("sessions", json!({"id": "a", "expires_at": 1_700_000_060}))?;
+    /// assert!(db.get_item("sessions").partition_key("a").execute()?.is_some());
+    ///
+    /// clock.advance(61_000);
+    /// assert!(db.get_item("sessions").partition_key("a").execute()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ttl(mut self, attribute: impl Into<String>) -> Self {
+        self.ttl = Some(attribute.into());
+        self
+    }
+
     /// Creates the table. It is there, durably, when this returns.
     pub fn execute(self) -> Result<()> {
         check_name(self.name)?;
@@ -103,12 +142,32 @@ impl CreateTable<'_> {
         let partition_key = attribute(self.partition_key.ok_or(Invalid::NoPartitionKey)?)?;
         let sort_key = self.sort_key.map(attribute).transpose()?;
         let keys = KeySchema::new(partition_key, sort_key).map_err(Invalid::Schema)?;
-        let meta = Schema { keys }.encode()?;
-        self.db.shared.write(|txn| match txn.create_table(self.name.as_bytes(), &meta, Retention::None) {
-            Err(TxnError::TableExists { .. }) => Err(Error::TableExists { table: self.name.to_owned() }),
-            created => Ok(created.map(drop)?),
+        self.ttl.as_deref().map_or(Ok(()), ttl::check_attribute)?;
+        self.db.shared.write(|txn| {
+            if txn.table(self.name.as_bytes())?.is_some() {
+                return Err(Error::TableExists { table: self.name.to_owned() });
+            }
+            let mut schema = Schema::of(keys);
+            if let Some(attribute) = self.ttl {
+                schema.ttl = Some(Ttl { attribute, queue: ttl::create_queue(txn, self.name, false)? });
+            }
+            txn.create_table(self.name.as_bytes(), &schema.encode()?, Retention::None)?;
+            Ok(())
         })
     }
+}
+
+/// A table and its description, as a transaction has left it.
+pub(crate) fn described(txn: &mut WriteTxn<'_>, table: &str) -> Result<(TableInfo, Schema)> {
+    let info = txn.table(table.as_bytes())?.ok_or_else(|| not_found(table))?;
+    let schema = Schema::decode(&info.meta).ok_or_else(|| malformed(table))?;
+    Ok((info, schema))
+}
+
+/// All tables of the users', in the order of their names.
+pub(crate) fn all(read: &mut ReadTxn<'_>) -> Result<Vec<Table>> {
+    let tables = read.tables()?.into_iter().filter(|(name, _)| is_of_users(name));
+    tables.map(|(name, info)| Table::decode(&String::from_utf8_lossy(&name), &info)).collect()
 }
 
 pub(crate) fn list(read: &mut ReadTxn<'_>) -> Result<Vec<String>> {
@@ -118,9 +177,20 @@ pub(crate) fn list(read: &mut ReadTxn<'_>) -> Result<Vec<String>> {
 
 pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescription> {
     let info = read.table(table.as_bytes())?.ok_or_else(|| not_found(table))?;
-    let keys = Table::decode(table, &info)?.keys;
+    let schema = Schema::decode(&info.meta).ok_or_else(|| malformed(table))?;
     let stats = read.stats(info.id)?;
-    Ok(TableDescription { name: table.to_owned(), keys, item_count: stats.items, size_bytes: stats.bytes })
+    Ok(TableDescription {
+        name: table.to_owned(),
+        keys: schema.keys,
+        ttl: schema.ttl.map(|ttl| ttl.attribute),
+        item_count: stats.items,
+        size_bytes: stats.bytes,
+    })
+}
+
+/// The error for a description that cannot be read.
+pub(crate) fn malformed(table: &str) -> Error {
+    Error::DamagedItem { table: table.to_owned(), source: Damage::Schema }
 }
 
 fn not_found(table: &str) -> Error {

@@ -12,16 +12,17 @@ use crate::api::batch::BatchWrite;
 use crate::api::database::DynaMite;
 use crate::api::delete::DeleteItem;
 use crate::api::put::{self, IntoItem, PutItem};
-use crate::api::source::{ReadFrom, Reading, Source, Target, WriteTo, reads};
+use crate::api::source::{ReadFrom, Reading, Source, Target, Timed, WriteTo, reads};
 use crate::api::table::{Table, TableCache};
 use crate::api::update::UpdateItem;
-use crate::api::writing::Writing;
+use crate::api::writing::{Course, Writing};
 use crate::error::{Error, Result};
 
 /// A transaction under way, inside [`DynaMite::transact`]. It reads what it wrote.
 pub struct Transaction<'s> {
     txn: RefCell<WriteTxn<'s>>,
     tables: &'s TableCache,
+    course: Course<'s>,
     /// Writes that were asked for so far.
     writes: Cell<usize>,
     /// The last of them that met another version than it expected, or another item than its condition did.
@@ -66,6 +67,7 @@ impl DynaMite {
         let transaction = Transaction {
             txn: RefCell::new(self.shared.store.begin()?),
             tables: &self.shared.tables,
+            course: Course::new(&*self.shared.clock),
             writes: Cell::new(0),
             conflict: Cell::new(None),
         };
@@ -74,6 +76,7 @@ impl DynaMite {
         match result {
             Ok(result) => {
                 txn.commit(self.shared.durability)?;
+                self.shared.committed(&transaction.course);
                 Ok(result)
             }
             Err(error) => {
@@ -139,7 +142,7 @@ impl Target for Transaction<'_> {}
 impl WriteTo for Transaction<'_> {
     fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
         let operation = self.writes.replace(self.writes.get() + 1);
-        let result = body(&mut Writing::new(self.tables, &mut self.txn.borrow_mut()));
+        let result = body(&mut Writing::new(self.tables, &mut self.txn.borrow_mut(), &self.course));
         if let Err(Error::VersionConflict { .. } | Error::ConditionFailed { .. }) = result {
             self.conflict.set(Some(operation));
         }
@@ -151,7 +154,7 @@ impl Target for DynaMite {}
 
 impl WriteTo for DynaMite {
     fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
-        self.shared.write(|txn| body(&mut Writing::new(&self.shared.tables, txn)))
+        self.shared.change(body)
     }
 }
 
@@ -164,12 +167,18 @@ impl<'s> Source for Transaction<'s> {
 
 impl<'s> ReadFrom for Transaction<'s> {
     fn read<R>(&self, body: impl FnOnce(&TableCache, &mut Reading<'_, '_>) -> Result<R>) -> Result<R> {
-        body(self.tables, &mut Reading::Write(&mut self.txn.borrow_mut()))
+        body(self.tables, &mut Reading::within(&mut self.txn.borrow_mut(), self.course.moment()))
     }
 
     fn stream(&self, table: &str) -> Result<(Arc<Table>, <Self as Source>::State<'_>)> {
         let table = self.read(|tables, reading| tables.find(reading, table))?;
         Ok((table, self))
+    }
+}
+
+impl Timed for &Transaction<'_> {
+    fn seconds(&self) -> u64 {
+        self.course.moment().seconds()
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::api::key;
 use crate::api::page_meter::PageMeter;
 use crate::api::segment::Segment;
-use crate::api::source::Reading;
+use crate::api::source::{Reading, Timed};
 use crate::api::table::Table;
 use crate::api::terms::Terms;
 use crate::error::{Error, Invalid, Result};
@@ -289,7 +289,7 @@ impl Walk<'_> {
         };
         let (mut items, mut scanned_count, mut meter) = (Vec::new(), 0, PageMeter::default());
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
-        reading.scan(table.id, &self.range.borrow(), access, |row| {
+        reading.scan(table, &self.range.borrow(), access, |row| {
             if !self.segment.holds(row.key) {
                 return ControlFlow::Continue(());
             }
@@ -324,7 +324,7 @@ impl Walk<'_> {
     pub(crate) fn count(&self, reading: &mut Reading<'_, '_>, table: &Table) -> Result<u64> {
         let (mut count, mut scanned_count) = (0, 0);
         let mut failed = None;
-        reading.scan(table.id, &self.range.borrow(), Access::Scan, |row| {
+        reading.scan(table, &self.range.borrow(), Access::Scan, |row| {
             if !self.segment.holds(row.key) {
                 return ControlFlow::Continue(());
             }
@@ -359,11 +359,17 @@ pub struct Iter<S, T> {
     filter: Option<Condition>,
     decode: Decode<T>,
     left: usize,
+    /// The moment by which it judges what has expired.
+    seconds: u64,
 }
 
 impl<S: Portions, T> Iter<S, T> {
-    pub(crate) fn new(state: S, table: Arc<Table>, walk: Walk<'_>, decode: Decode<T>) -> Self {
+    pub(crate) fn new(state: S, table: Arc<Table>, walk: Walk<'_>, decode: Decode<T>) -> Self
+    where
+        S: Timed,
+    {
         Iter {
+            seconds: state.seconds(),
             rows: dynamite_txn::Scan::new(state, table.id, walk.range),
             table,
             segment: walk.segment,
@@ -379,7 +385,10 @@ impl<S: Portions, T> Iter<S, T> {
             return Ok(None);
         }
         while let Some(row) = self.rows.next()? {
-            if self.segment.holds(row.key) && passes(self.filter.as_ref(), &self.table, row.payload)? {
+            if self.segment.holds(row.key)
+                && !self.table.is_expired_at(row.payload, self.seconds)?
+                && passes(self.filter.as_ref(), &self.table, row.payload)?
+            {
                 self.left -= 1;
                 return self.projection.decode(&self.table, row.payload, self.decode).map(Some);
             }

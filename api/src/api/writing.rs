@@ -1,23 +1,62 @@
 //! Writing: a write transaction as the operations see it. Items change here and nowhere else, so that what belongs to an item
 //! changes with it, in the same transaction.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use dynamite_txn::WriteTxn;
+use dynamite_txn::{Clock, WriteTxn};
 
+use crate::api::moment::Moment;
 use crate::api::source::Reading;
 use crate::api::table::{Table, TableCache};
+use crate::api::ttl;
 use crate::error::{Error, Result};
+
+/// What a write transaction keeps beside its items, from its first write to its last.
+#[derive(Debug)]
+pub(crate) struct Course<'c> {
+    /// When it happens.
+    moment: Moment<'c>,
+    /// When there will first be something to do for the thread that looks after what nobody waits for, as far as
+    /// this transaction made it; in milliseconds.
+    due_ms: Cell<u64>,
+}
+
+impl<'c> Course<'c> {
+    pub(crate) fn new(clock: &'c dyn Clock) -> Course<'c> {
+        Course { moment: Moment::now(clock), due_ms: Cell::new(u64::MAX) }
+    }
+
+    /// When the transaction happens: the time at which this is first asked for.
+    pub(crate) fn moment(&self) -> &Moment<'c> {
+        &self.moment
+    }
+
+    /// When there will first be something to do in the background.
+    pub(crate) fn due_ms(&self) -> u64 {
+        self.due_ms.get()
+    }
+
+    /// Says that there will be something to do in the background.
+    pub(crate) fn expect(&self, due_ms: u64) {
+        self.due_ms.set(self.due_ms.get().min(due_ms));
+    }
+}
 
 /// A write transaction, and the tables that are known.
 pub(crate) struct Writing<'a, 's> {
     tables: &'a TableCache,
     txn: &'a mut WriteTxn<'s>,
+    course: &'a Course<'a>,
 }
 
 impl<'a, 's> Writing<'a, 's> {
-    pub(crate) fn new(tables: &'a TableCache, txn: &'a mut WriteTxn<'s>) -> Writing<'a, 's> {
-        Writing { tables, txn }
+    pub(crate) fn new(
+        tables: &'a TableCache,
+        txn: &'a mut WriteTxn<'s>,
+        course: &'a Course<'a>,
+    ) -> Writing<'a, 's> {
+        Writing { tables, txn, course }
     }
 
     /// The version of everything that is written.
@@ -25,19 +64,39 @@ impl<'a, 's> Writing<'a, 's> {
         self.txn.id().0
     }
 
-    /// A table, as the transaction has left it.
-    pub(crate) fn table(&mut self, name: &str) -> Result<Arc<Table>> {
-        self.tables.find(&mut Reading::Write(self.txn), name)
+    /// When the transaction happens.
+    pub(crate) fn moment(&self) -> &Moment<'a> {
+        self.course.moment()
     }
 
-    /// Hands an item and its version, as the transaction has left it, to `with`.
+    /// The transaction below, for what is no item.
+    pub(crate) fn txn(&mut self) -> &mut WriteTxn<'s> {
+        self.txn
+    }
+
+    /// A table, as the transaction has left it.
+    pub(crate) fn table(&mut self, name: &str) -> Result<Arc<Table>> {
+        self.tables.find(&mut Reading::within(self.txn, self.course.moment()), name)
+    }
+
+    /// A table that may not be there any more.
+    pub(crate) fn find_table(&mut self, name: &str) -> Result<Option<Arc<Table>>> {
+        match self.table(name) {
+            Ok(table) => Ok(Some(table)),
+            Err(Error::TableNotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands an item and its version, as the transaction has left it, to `with`. One that has expired is none.
     pub(crate) fn get<R>(
         &mut self,
         table: &Table,
         key: &[u8],
         with: impl FnOnce(u64, &[u8]) -> R,
     ) -> Result<Option<R>> {
-        Ok(self.txn.get(table.id, key, |version, item| with(version.0, item))?)
+        let mut reading = Reading::within(self.txn, self.course.moment());
+        reading.get(table, key, |version, item| with(version.0, item))
     }
 
     /// Refuses a write that expected another version of what stands under the key; 0 stands for nothing, `None` for anything.
@@ -53,11 +112,53 @@ impl<'a, 's> Writing<'a, 's> {
 
     /// Puts an item, in place of what stands under its key.
     pub(crate) fn put(&mut self, table: &Table, key: &[u8], item: &[u8]) -> Result<()> {
-        Ok(self.txn.put(table.id, key, item)?)
+        if table.is_plain() {
+            return Ok(self.txn.put(table.id, key, item)?);
+        }
+        let old = self.stored(table, key)?;
+        self.txn.put(table.id, key, item)?;
+        self.follow(table, key, old.as_deref(), Some(item))
     }
 
     /// Deletes an item. Returns whether there was one.
     pub(crate) fn delete(&mut self, table: &Table, key: &[u8]) -> Result<bool> {
-        Ok(self.txn.delete(table.id, key)?)
+        if table.is_plain() {
+            return Ok(self.txn.delete(table.id, key)?);
+        }
+        let Some(old) = self.stored(table, key)? else { return Ok(false) };
+        if table.is_expired(&old, self.course.moment())? {
+            // It is gone already, and is deleted in the name of the database.
+            return Ok(false);
+        }
+        self.txn.delete(table.id, key)?;
+        self.follow(table, key, Some(&old), None)?;
+        Ok(true)
+    }
+
+    /// Deletes an item that has expired, in the name of the database. Returns how many bytes it had; `None` if there is no
+    /// such item.
+    pub(crate) fn expire(&mut self, table: &Table, key: &[u8]) -> Result<Option<usize>> {
+        let Some(old) = self.stored(table, key)? else { return Ok(None) };
+        if !table.is_expired(&old, self.course.moment())? {
+            return Ok(None);
+        }
+        self.txn.delete(table.id, key)?;
+        self.follow(table, key, Some(&old), None)?;
+        Ok(Some(old.len()))
+    }
+
+    /// What stands under a key, expired or not.
+    fn stored(&mut self, table: &Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.txn.get(table.id, key, |_, item| item.to_vec())?)
+    }
+
+    /// Changes what belongs to an item along with it.
+    fn follow(&mut self, table: &Table, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
+        if let Some(ttl) = &table.ttl
+            && let Some(last) = ttl::follow(self.txn, table, ttl, key, old, new)?
+        {
+            self.course.expect(ttl::due_ms(last));
+        }
+        Ok(())
     }
 }
