@@ -4,6 +4,7 @@
 //! to look at runs: [`search_long`], which reads the page anew whenever it has read a run.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 
 use dynamite_pager::{Access, PagePtr};
 
@@ -141,8 +142,9 @@ fn lower_bound(slots: &[[u8; SLOT_SIZE]], head: u32) -> usize {
     let mut len = slots.len();
     while len > 1 {
         let half = len / 2;
-        // A conditional move: which way it goes is a coin toss that no branch predictor wins.
-        low = if slot_head(&slots[low + half - 1]) < head { low + half } else { low };
+        // A conditional move: which way it goes is a coin toss that no branch predictor wins. Unless told so, the compiler
+        // makes a branch of it.
+        low = select_unpredictable(slot_head(&slots[low + half - 1]) < head, low + half, low);
         len -= half;
     }
     low + usize::from(slots.get(low).is_some_and(|slot| slot_head(slot) < head))
