@@ -60,6 +60,8 @@ mod json;
 
 mod cursor;
 
+mod text_window;
+
 mod check;
 
 mod view;

@@ -43,35 +43,44 @@ impl<'a> Cursor<'a> {
     /// The name of an entry, after the name `before`.
     #[inline]
     pub(super) fn name(&mut self, before: &mut &'a [u8]) -> Result<&'a str, ItemDamage> {
-        let name = self.ascending_name_bytes(before)?;
-        text(name, self.offset())
+        match self.ascending_name_bytes(before) {
+            Some(name) => text(name, self.offset()),
+            None => Err(self.ascending_name_damage(before)),
+        }
     }
 
-    /// The name of an entry, after the name `before`, as bytes.
+    /// The name of an entry, after the name `before`, as bytes; `None` if there is none, for the reason that
+    /// [`ascending_name_damage`](Self::ascending_name_damage) gives.
     #[inline]
-    pub(super) fn ascending_name_bytes(&mut self, before: &mut &'a [u8]) -> Result<&'a [u8], ItemDamage> {
-        let name = self.name_bytes()?;
+    pub(super) fn ascending_name_bytes(&mut self, before: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let (name, rest) = self.split_name()?;
         if !ascends(before, name) {
-            return Err(ItemDamage::NameOrder { offset: self.offset() - name.len() });
+            return None;
         }
+        self.rest = rest;
         *before = name;
-        Ok(name)
+        Some(name)
     }
 
     /// The name of an entry, as bytes.
     #[inline]
     pub(super) fn name_bytes(&mut self) -> Result<&'a [u8], ItemDamage> {
-        // Only short names are read here; what is called for others gets and gives no more than fits into registers.
-        let split = match self.rest {
-            [len @ 1..0x80, rest @ ..] => rest.split_at_checked(usize::from(*len)),
-            _ => long_name(self.rest),
-        };
-        match split {
+        match self.split_name() {
             Some((name, rest)) => {
                 self.rest = rest;
                 Ok(name)
             }
             None => Err(self.name_damage()),
+        }
+    }
+
+    /// The name in front, and what follows it.
+    #[inline]
+    fn split_name(&self) -> Option<(&'a [u8], &'a [u8])> {
+        // Only short names are read here; what is called for others gets and gives no more than fits into registers.
+        match self.rest {
+            [len @ 1..0x80, rest @ ..] => rest.split_at_checked(usize::from(*len)),
+            _ => long_name(self.rest),
         }
     }
 
@@ -85,6 +94,18 @@ impl<'a> Cursor<'a> {
         let (body, rest) = rest.split_at_checked(header.body_len)?;
         self.rest = rest;
         Some(Encoded { tag: header.tag, body, end: self.offset() })
+    }
+
+    /// What is wrong with the name in front, where [`ascending_name_bytes`](Self::ascending_name_bytes) found none after
+    /// the name `before`.
+    #[cold]
+    pub(super) fn ascending_name_damage(&self, before: &[u8]) -> ItemDamage {
+        match self.split_name() {
+            Some((name, rest)) if !ascends(before, name) => {
+                ItemDamage::NameOrder { offset: self.end - rest.len() - name.len() }
+            }
+            _ => self.name_damage(),
+        }
     }
 
     /// What is wrong with the name in front.

@@ -11,6 +11,7 @@ use super::cursor::{Cursor, Encoded};
 use super::de_key::KeyDeserializer;
 use super::de_typed::{TypedAccess, f32_of, visit_bytes_as_sequence};
 use super::layout::tag;
+use super::text_window::TextWindow;
 use crate::number::Number;
 use crate::typed;
 
@@ -54,7 +55,7 @@ pub(super) fn from_encoded<'de, T: Deserialize<'de>>(
     value: Encoded<'de>,
     level: u32,
 ) -> Result<T, DecodeError> {
-    T::deserialize(ValueDeserializer { value, level })
+    T::deserialize(ValueDeserializer { value, level, window: TextWindow::NONE })
 }
 
 /// Why the stored form of an item did not become a value of a user's type.
@@ -79,12 +80,28 @@ impl de::Error for DecodeError {
 pub(super) struct ValueDeserializer<'de> {
     pub(super) value: Encoded<'de>,
     pub(super) level: u32,
+    /// What is known to be text of the map or list that the value is in.
+    pub(super) window: TextWindow<'de>,
 }
 
 impl<'de> ValueDeserializer<'de> {
+    #[inline]
+    fn text(&self) -> Result<&'de str, ItemDamage> {
+        self.window.text(&self.value)
+    }
+
+    /// The window for what is in the value. That of the item itself holds nothing: an item seldom is without numbers.
+    #[inline]
+    fn inner_window(&self) -> TextWindow<'de> {
+        match self.level {
+            0 => TextWindow::NONE,
+            _ => TextWindow::within(&self.value, self.window),
+        }
+    }
+
     fn unexpected(&self) -> Unexpected<'de> {
         match self.value.tag {
-            tag::S => self.value.text().map_or(Unexpected::Str("?"), Unexpected::Str),
+            tag::S => self.text().map_or(Unexpected::Str("?"), Unexpected::Str),
             tag::N => match self.value.number() {
                 Ok(number) => match (number.to_u64(), number.to_i64()) {
                     (Some(value), _) => Unexpected::Unsigned(value),
@@ -158,11 +175,14 @@ impl<'de> ValueDeserializer<'de> {
             tag::B => return visit_bytes_as_sequence(self.value.body, visitor),
             _ => return Err(self.mismatch(&visitor)),
         };
-        let mut access = SeqAccess { cursor: self.value.contents(), set, level: self.level + 1, read: 0 };
+        let (cursor, level, window) = (self.value.contents(), self.level + 1, self.inner_window());
+        let mut access = SeqAccess { cursor, set, level, window, read: 0 };
         let result = visitor.visit_seq(&mut access)?;
-        match access.rest() {
-            0 => Ok(result),
-            rest => Err(de::Error::invalid_length(access.read + rest, &"fewer elements in the sequence")),
+        match access.cursor.is_empty() {
+            true => Ok(result),
+            false => {
+                Err(de::Error::invalid_length(access.read + access.rest(), &"fewer elements in the sequence"))
+            }
         }
     }
 
@@ -171,8 +191,8 @@ impl<'de> ValueDeserializer<'de> {
         if self.value.tag != tag::M {
             return Err(self.mismatch(&visitor));
         }
-        let (cursor, level) = (self.value.contents(), self.level + 1);
-        let mut access = MapAccess { cursor, before: &[], level, fields, value: None };
+        let (cursor, level, window) = (self.value.contents(), self.level + 1, self.inner_window());
+        let mut access = MapAccess { cursor, before: &[], level, window, fields, value: None };
         let result = visitor.visit_map(&mut access)?;
         match access.cursor.is_empty() {
             true => Ok(result),
@@ -195,7 +215,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.value.tag {
-            tag::S => visitor.visit_borrowed_str(self.value.text()?),
+            tag::S => visitor.visit_borrowed_str(self.text()?),
             tag::N => {
                 let number = self.value.number()?;
                 match (number.to_u64(), number.to_i64()) {
@@ -252,7 +272,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.value.tag {
-            tag::S => visitor.visit_borrowed_str(self.value.text()?),
+            tag::S => visitor.visit_borrowed_str(self.text()?),
             _ => Err(self.mismatch(&visitor)),
         }
     }
@@ -360,7 +380,7 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         let (variant, content) = match self.value.tag {
-            tag::S => (self.value.text()?, None),
+            tag::S => (self.text()?, None),
             tag::M => {
                 let mut cursor = self.value.contents();
                 if cursor.is_empty() {
@@ -373,7 +393,8 @@ impl<'de> de::Deserializer<'de> for ValueDeserializer<'de> {
                         "a variant is a map with one entry, and this one has more",
                     ));
                 }
-                (name, Some(ValueDeserializer { value, level: self.level + 1 }.checked()?))
+                let (level, window) = (self.level + 1, self.window);
+                (name, Some(ValueDeserializer { value, level, window }.checked()?))
             }
             _ => return Err(self.mismatch(&"a string or a map")),
         };
@@ -395,6 +416,7 @@ struct MapAccess<'de> {
     cursor: Cursor<'de>,
     before: &'de [u8],
     level: u32,
+    window: TextWindow<'de>,
     /// Whether the keys are names of fields, which their type knows: it compares bytes, so they need not be checked
     /// to be text.
     fields: bool,
@@ -418,7 +440,9 @@ impl<'de> de::MapAccess<'de> for MapAccess<'de> {
             return Ok(None);
         }
         if self.fields {
-            let name = self.cursor.ascending_name_bytes(&mut self.before)?;
+            let Some(name) = self.cursor.ascending_name_bytes(&mut self.before) else {
+                return Err(self.cursor.ascending_name_damage(self.before).into());
+            };
             self.take_value()?;
             return seed.deserialize(BorrowedBytesDeserializer::new(name)).map(Some);
         }
@@ -432,7 +456,13 @@ impl<'de> de::MapAccess<'de> for MapAccess<'de> {
         let Some(value) = self.value.take() else {
             return Err(de::Error::custom("a value was asked for before its key"));
         };
-        seed.deserialize(ValueDeserializer { value, level: self.level }.checked()?)
+        let (level, window) = (self.level, self.window);
+        seed.deserialize(ValueDeserializer { value, level, window }.checked()?)
+    }
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        self.cursor.count_entries().ok()
     }
 }
 
@@ -442,6 +472,7 @@ struct SeqAccess<'de> {
     /// The tag, if it is a set.
     set: Option<u8>,
     level: u32,
+    window: TextWindow<'de>,
     read: usize,
 }
 
@@ -455,11 +486,22 @@ impl<'de> SeqAccess<'de> {
         }
     }
 
-    /// How many elements were not asked for.
+    /// How many elements were not asked for yet.
+    #[inline]
     fn rest(&self) -> usize {
-        let mut rest = SeqAccess { read: 0, ..*self };
-        while !rest.cursor.is_empty() && rest.step().is_ok() {}
-        rest.read
+        let mut cursor = self.cursor;
+        let mut rest = 0;
+        while !cursor.is_empty() {
+            let sound = match self.set {
+                None => cursor.value().is_some(),
+                Some(set) => cursor.member(set).is_ok(),
+            };
+            if !sound {
+                break;
+            }
+            rest += 1;
+        }
+        rest
     }
 }
 
@@ -477,7 +519,14 @@ impl<'de> de::SeqAccess<'de> for SeqAccess<'de> {
         let value = self.step()?;
         // What is in a set is on the level of the set.
         let level = self.level - u32::from(self.set.is_some());
-        seed.deserialize(ValueDeserializer { value, level }.checked()?).map(Some)
+        let window = self.window;
+        seed.deserialize(ValueDeserializer { value, level, window }.checked()?).map(Some)
+    }
+
+    /// Counting takes less time than a vector that grows does, even one of few elements.
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest())
     }
 }
 
