@@ -74,7 +74,7 @@ pub enum Retention {
 }
 
 /// What the catalog says of a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TableRecord {
     pub(crate) tree: Tree,
     /// Live items: tombstones are not counted.
@@ -99,9 +99,22 @@ impl TableRecord {
     const SHORT: usize = 46;
     const LONG: usize = 83;
 
+    /// That of a table that nothing was stored in.
+    pub(crate) const EMPTY: TableRecord = TableRecord {
+        tree: Tree::EMPTY,
+        items: 0,
+        bytes: 0,
+        described: TxnId(0),
+        dropped: false,
+        freeing: false,
+        retention: Retention::None,
+        history: Tree::EMPTY,
+        horizon: TxnId(0),
+    };
+
     /// A table without items, described by this transaction.
     pub(crate) fn empty(described: TxnId, retention: Retention) -> TableRecord {
-        TableRecord { described, retention, ..TableRecord::default() }
+        TableRecord { described, retention, ..TableRecord::EMPTY }
     }
 
     /// Counts a live item, of so many bytes. A damaged count stays wrong, and does no harm.
@@ -158,7 +171,7 @@ impl TableRecord {
             described: TxnId(word(37)?),
             dropped: flags & DROPPED != 0,
             freeing: flags & FREEING != 0,
-            ..TableRecord::default()
+            ..TableRecord::EMPTY
         };
         let kind = flags & !(DROPPED | FREEING);
         let expected = if kind == NO_RETENTION { Self::SHORT } else { Self::LONG };
@@ -218,7 +231,7 @@ impl Catalog {
         let mut record = match self.tree.get(pages, &key(table))? {
             Some(value) => TableRecord::decode_of(table, value.head())
                 .ok_or(TxnError::Damaged { table, source: Damage::TableRecord })?,
-            None if table < FIRST_TABLE => TableRecord::default(),
+            None if table < FIRST_TABLE => TableRecord::EMPTY,
             None => return Ok(None),
         };
         if table == HISTORY {
@@ -326,7 +339,7 @@ mod tests {
             items: 0x1d1c_1b1a_1918_1716,
             bytes: 0x2524_2322_2120_1f1e,
             described: TxnId(0x2d2c_2b2a_2928_2726),
-            ..TableRecord::default()
+            ..TableRecord::EMPTY
         };
         let mut expected: Vec<u8> = (1..=45).collect();
         expected.push(0);

@@ -13,8 +13,9 @@
 //!
 //! # The modules, in reading order
 //!
-//! `txn_id` numbers things; `record`, `payload`, `history`, `catalog` and `names` are what is stored, `recent` what is kept in memory for a moment; `visibility` says which
-//! version a reader sees, and `scan` walks a range of them; [`snapshot`] is the registry of who may still look where.
+//! `txn_id` numbers things; `record`, `payload`, `history`, `catalog` and `names` are what is stored, `recent` what is kept in
+//! memory for a moment, and `known_tables` spares some of the looking up; `visibility` says which version a reader sees, and
+//! `scan` walks a range of them; [`snapshot`] is the registry of who may still look where.
 //! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `reclaim`
 //! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
 //! iterator for users, [`store`] the handle, [`verify`](mod@verify) checks it all.
@@ -34,6 +35,8 @@ mod recent;
 mod catalog;
 
 mod names;
+
+mod known_tables;
 
 mod visibility;
 

@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 
 use dynamite_pager::{Access, Operation};
 
-use crate::catalog::{Catalog, NAMES, Retention};
+use crate::catalog::{Catalog, NAMES, Retention, TableRecord};
 use crate::error::{Result, TxnError, if_exists};
+use crate::known_tables::{FoundAt, StoreId};
 use crate::names::{self, TableInfo};
 use crate::recent::RecentVersions;
 use crate::scan::{Range, Row};
@@ -21,6 +22,8 @@ use crate::visibility::{ItemVersion, View};
 pub struct ReadTxn<'s> {
     pub(crate) operation: Operation<'s>,
     pub(crate) catalog: Catalog,
+    /// The database that is read.
+    store: StoreId,
     recent: &'s RecentVersions,
     /// The newest transaction that the trees hold.
     pub(crate) newest: TxnId,
@@ -48,12 +51,13 @@ impl<'s> ReadTxn<'s> {
     pub(crate) fn new(
         operation: Operation<'s>,
         state: dynamite_pager::State,
+        store: StoreId,
         recent: &'s RecentVersions,
         as_of: Option<TxnId>,
         only: Option<TableId>,
     ) -> ReadTxn<'s> {
         let catalog = Catalog::at(&state.roots);
-        ReadTxn { operation, catalog, recent, newest: state.birth.into(), as_of, only, view: None }
+        ReadTxn { operation, catalog, store, recent, newest: state.birth.into(), as_of, only, view: None }
     }
 
     /// The state that is read: a transaction id.
@@ -157,12 +161,26 @@ impl<'s> ReadTxn<'s> {
         if self.only.is_some_and(|only| only != table) {
             return Err(TxnError::NoRetention { table });
         }
-        let record = self.catalog.table(&mut self.operation, table)?;
+        let found_at =
+            self.catalog.tree().root().map(|catalog| FoundAt { store: self.store, catalog, table });
+        let record = match found_at.and_then(FoundAt::recall) {
+            Some(record) => record,
+            None => self.look_up(table, found_at)?,
+        };
         if record.freeing || (record.dropped && self.as_of.is_none()) {
             return Err(TxnError::NoSuchTable { table });
         }
         let view = View { table, record, catalog: self.catalog, recent: self.recent, as_of: self.as_of };
         self.view = Some(view);
         Ok(view)
+    }
+
+    #[cold]
+    fn look_up(&mut self, table: TableId, found_at: Option<FoundAt>) -> Result<TableRecord> {
+        let record = self.catalog.table(&mut self.operation, table)?;
+        if let Some(found_at) = found_at {
+            found_at.keep(record);
+        }
+        Ok(record)
     }
 }

@@ -37,6 +37,7 @@ use crate::catalog::{Catalog, Retention, TIMES};
 use crate::clock::Clock;
 use crate::error::{Result, TxnError, text};
 use crate::group_commit::GroupCommit;
+use crate::known_tables::StoreId;
 use crate::read_txn::ReadTxn;
 use crate::recent::RecentVersions;
 use crate::reclaim::Sweep;
@@ -138,6 +139,7 @@ impl Options {
     fn start(&self, pager: Pager) -> Result<Store> {
         let state = pager.published();
         let shared = Arc::new(Shared {
+            id: StoreId::new(),
             registry: Registry::new(TxnId(state.roots.horizon)),
             recent: RecentVersions::default(),
             group: GroupCommit::new(state.birth.into(), self.clock.clone()),
@@ -156,6 +158,7 @@ impl Options {
 /// What everything that belongs to an open database shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    id: StoreId,
     pub(crate) registry: Registry,
     pub(crate) recent: RecentVersions,
     pub(crate) group: GroupCommit,
@@ -184,7 +187,7 @@ impl Shared {
     #[inline]
     fn read(&self, as_of: Option<TxnId>, only: Option<TableId>) -> Result<ReadTxn<'_>> {
         let (operation, state) = self.pager.enter()?;
-        Ok(ReadTxn::new(operation, state, &self.recent, as_of, only))
+        Ok(ReadTxn::new(operation, state, self.id, &self.recent, as_of, only))
     }
 
     pub(crate) fn wait_durable(&self, txn: TxnId) -> Result<()> {

@@ -171,3 +171,63 @@ fn keys_and_payloads_that_are_too_long_are_refused_and_the_transaction_goes_on()
     store.maintain().unwrap();
     check_sound(&store, "at the end");
 }
+
+/// Databases that were made alike have the same table ids, pages and transactions, but not the same tables.
+#[test]
+fn databases_that_are_open_side_by_side_are_not_taken_for_one_another() {
+    let stores = [1, 2].map(|items| {
+        let store = options().in_memory(DATABASE_ID).unwrap();
+        let table = fill(&store, b"twin", items);
+        (store, table, items)
+    });
+    assert_eq!(stores[0].1, stores[1].1);
+    for (store, table, items) in stores.iter().cycle().take(6) {
+        assert_eq!(store.read().unwrap().stats(*table).unwrap().items, u64::from(*items));
+    }
+}
+
+/// What one thread looked up is not what holds for ever.
+#[test]
+fn reads_between_commits_see_each_state_of_a_table_and_of_its_end() {
+    let store = options().in_memory(DATABASE_ID).unwrap();
+    let table = fill(&store, b"table", 1);
+    for n in 0..20_u8 {
+        let before = store.snapshot().unwrap();
+        store.write(|txn| txn.put(table, b"n", &[n])).unwrap();
+        let read = |mut txn: ReadTxn<'_>| {
+            let n = txn.get(table, b"n", |_, payload| payload[0]).unwrap();
+            (n, txn.stats(table).unwrap().items)
+        };
+        assert_eq!(read(store.read().unwrap()), (Some(n), 2));
+        assert_eq!(read(before.read().unwrap()).0, n.checked_sub(1));
+    }
+    let last = store.snapshot().unwrap();
+    store.write(|txn| txn.drop_table(b"table")).unwrap();
+    assert!(!store.read().unwrap().described(table).unwrap().is_some());
+    assert!(last.read().unwrap().described(table).unwrap().is_some());
+}
+
+/// Payloads in pages of their own are put together in memory that is used again.
+#[test]
+fn a_large_payload_stays_what_it_is_while_others_are_read() {
+    let store = options().in_memory(DATABASE_ID).unwrap();
+    let payload = |n: u8| vec![n; 5_000 + 4_000 * usize::from(n % 7)];
+    let table = store
+        .write(|txn| -> Result<TableId> {
+            let table = txn.create_table(b"large", b"", Retention::None)?;
+            (0..20).try_for_each(|n| txn.put(table, &[n], &payload(n)))?;
+            Ok(table)
+        })
+        .unwrap();
+    let get = |n: u8, look: &mut dyn FnMut(&[u8])| {
+        let found = store.read().unwrap().get(table, &[n], |_, bytes| look(bytes)).unwrap();
+        assert!(found.is_some(), "{n}");
+    };
+    for n in 0..19 {
+        get(n, &mut |outer| {
+            get(n + 1, &mut |inner| assert_eq!(inner, payload(n + 1)));
+            get(0, &mut |again| assert_eq!(again, payload(0)));
+            assert_eq!(outer, payload(n));
+        });
+    }
+}
