@@ -86,8 +86,8 @@ impl Overflow {
     pub fn read(&self, pages: &mut (impl Pages + ?Sized), into: &mut Vec<u8>) -> Result<()> {
         let start = into.len();
         let ptrs = self.page_ptrs(pages)?;
-        into.resize(start + self.len(), 0);
-        let result = read_bodies(pages, &ptrs, &mut into[start..]);
+        into.reserve_exact(self.len());
+        let result = read_bodies(pages, &ptrs, self.len(), into);
         if result.is_err() {
             into.truncate(start);
         }
@@ -229,12 +229,20 @@ fn list_entries(list: &Page) -> impl Iterator<Item = Extent> {
         .map(move |entry| Extent { first: PageId(word(&entry[..4])), count: word(&entry[4..]) })
 }
 
-fn read_bodies(pages: &mut (impl Pages + ?Sized), ptrs: &[PagePtr], body: &mut [u8]) -> Result<()> {
+/// Appends `len` bytes, which stand in these pages.
+fn read_bodies(
+    pages: &mut (impl Pages + ?Sized),
+    ptrs: &[PagePtr],
+    len: usize,
+    into: &mut Vec<u8>,
+) -> Result<()> {
+    let start = into.len();
     let mut wrong = None;
     pages.read_many(ptrs, Access::Point, &mut |index, page| {
         if page.kind() == OVERFLOW {
-            let part = body.chunks_mut(PAYLOAD_SIZE).nth(index).expect("a part for each page");
-            part.copy_from_slice(&page.payload()[..part.len()]);
+            let at = index * PAYLOAD_SIZE;
+            let part_len = PAYLOAD_SIZE.min(len - at);
+            put_part(into, start + at, &page.payload()[..part_len]);
         } else {
             wrong = Some((ptrs[index].id, page.kind().0));
         }
@@ -243,6 +251,18 @@ fn read_bodies(pages: &mut (impl Pages + ?Sized), ptrs: &[PagePtr], body: &mut [
     match wrong {
         None => Ok(()),
         Some((id, found)) => Err(pages.malformed(id, Malformed::Kind { found, expected: OVERFLOW.0 }).into()),
+    }
+}
+
+/// Puts a part where it belongs. Parts that come in order are appended, and no byte is written twice; those that come early
+/// leave a gap of zeros, for those that are read from disk meanwhile.
+fn put_part(bytes: &mut Vec<u8>, at: usize, part: &[u8]) {
+    if bytes.len() < at {
+        bytes.resize(at, 0);
+    }
+    match bytes.get_mut(at..at + part.len()) {
+        Some(gap) => gap.copy_from_slice(part),
+        None => bytes.extend_from_slice(part),
     }
 }
 
@@ -287,6 +307,22 @@ mod tests {
     use dynamite_pager::Birth;
 
     use super::*;
+
+    #[test]
+    fn parts_may_come_in_any_order() {
+        let expected: Vec<u8> = (0..=99).collect();
+        for first in 0..4 {
+            for step in [1, 3] {
+                let mut bytes = vec![0; 10];
+                for nth in 0..4 {
+                    let at = 10 + (first + nth * step) % 4 * 25;
+                    put_part(&mut bytes, at, &expected[at - 10..at + 15]);
+                }
+                assert_eq!(bytes[..10], [0; 10]);
+                assert_eq!(bytes[10..], expected);
+            }
+        }
+    }
 
     /// The file format is a promise.
     #[test]

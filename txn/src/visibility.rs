@@ -19,7 +19,7 @@ use dynamite_bptree::{Overflow, Pages, Tree, Value};
 use crate::catalog::{Catalog, HISTORY, Retention, TableRecord};
 use crate::error::{Damage, Result, TxnError};
 use crate::history;
-use crate::payload::Payload;
+use crate::payload::{Loaded, Payload};
 use crate::recent::RecentVersions;
 use crate::record::Record;
 use crate::txn_id::{TableId, TxnId};
@@ -91,7 +91,7 @@ impl View<'_> {
         key: &[u8],
         record: Record,
         run: Option<Overflow>,
-    ) -> Result<Option<(TxnId, Vec<u8>)>> {
+    ) -> Result<Option<(TxnId, Loaded)>> {
         if self.sees(record.created) {
             let Some(run) = run.filter(|_| !record.tombstone) else { return Ok(None) };
             return Ok(Some((record.created, Payload::Run(run).load(pages)?)));
@@ -99,7 +99,7 @@ impl View<'_> {
         if let Some(as_of) = self.as_of
             && let Some((_, version)) = self.recent.find(self.table, key, as_of)
         {
-            return Ok(Some((version.record.created, version.payload)));
+            return Ok(Some((version.record.created, Payload::Bytes(version.payload).load(pages)?)));
         }
         let history = self.history(pages)?;
         let mut newer = record;

@@ -39,11 +39,19 @@ impl Operation<'_> {
         mut visit: impl FnMut(usize, &Page) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut rest = Vec::new();
-        for (index, ptr) in ptrs.iter().enumerate() {
+        for (portion, start) in ptrs.chunks(BATCH).zip((0..).step_by(BATCH)) {
             self.renew_frames();
-            match self.find(*ptr, access) {
-                Some(frame) => visit(index, &self.page(frame))?,
-                None => rest.push(index),
+            // All of a portion are looked up before the first is looked at, so that the processor waits for many of their
+            // headers at once.
+            let mut found = [None; BATCH];
+            for (place, ptr) in found.iter_mut().zip(portion) {
+                *place = self.find(*ptr, access);
+            }
+            for (index, frame) in (start..).zip(&found[..portion.len()]) {
+                match frame {
+                    Some(frame) => visit(index, &self.page(*frame))?,
+                    None => rest.push(index),
+                }
             }
         }
         // Neighbours in the file become neighbours in the batch; equal pages too.
