@@ -209,6 +209,7 @@ fn a_text_that_is_no_text_by_itself_is_refused_though_what_surrounds_it_makes_on
         let bytes = [&[1, 1, b'a'], header, body].concat();
         let damage = ItemDamage::NotUtf8 { offset };
         assert_eq!(decode(&bytes), Err(damage));
+        assert_eq!(decode_json(&bytes), Err(damage));
         assert_eq!(from_bytes::<Value>(&bytes), Err(DecodeError::Damage(damage)));
         assert_eq!(from_bytes::<Item>(&bytes), Err(DecodeError::Damage(damage)));
     };

@@ -2,6 +2,7 @@
 
 use super::ItemDamage;
 use super::layout::{self, LENGTH_1, LENGTH_2, LENGTH_3, MAX_SHORT, tag};
+use super::text_window::TextWindow;
 use crate::limits::MAX_NAME_LEN;
 use crate::number::Number;
 
@@ -43,8 +44,18 @@ impl<'a> Cursor<'a> {
     /// The name of an entry, after the name `before`.
     #[inline]
     pub(super) fn name(&mut self, before: &mut &'a [u8]) -> Result<&'a str, ItemDamage> {
+        self.name_within(before, TextWindow::NONE)
+    }
+
+    /// The name of an entry, after the name `before`, seen through a window.
+    #[inline]
+    pub(super) fn name_within(
+        &mut self,
+        before: &mut &'a [u8],
+        window: TextWindow<'a>,
+    ) -> Result<&'a str, ItemDamage> {
         match self.ascending_name_bytes(before) {
-            Some(name) => text(name, self.offset()),
+            Some(name) => window.text(name, self.offset()),
             None => Err(self.ascending_name_damage(before)),
         }
     }
@@ -294,6 +305,6 @@ pub(super) fn ascends(before: &[u8], name: &[u8]) -> bool {
 
 /// Text that ends at offset `end`.
 #[inline]
-fn text(bytes: &[u8], end: usize) -> Result<&str, ItemDamage> {
+pub(super) fn text(bytes: &[u8], end: usize) -> Result<&str, ItemDamage> {
     std::str::from_utf8(bytes).map_err(|_| ItemDamage::NotUtf8 { offset: end - bytes.len() })
 }

@@ -87,16 +87,13 @@ pub(super) struct ValueDeserializer<'de> {
 impl<'de> ValueDeserializer<'de> {
     #[inline]
     fn text(&self) -> Result<&'de str, ItemDamage> {
-        self.window.text(&self.value)
+        self.window.text(self.value.body, self.value.end)
     }
 
-    /// The window for what is in the value. That of the item itself holds nothing: an item seldom is without numbers.
+    /// The window for what is in the value.
     #[inline]
     fn inner_window(&self) -> TextWindow<'de> {
-        match self.level {
-            0 => TextWindow::NONE,
-            _ => TextWindow::within(&self.value, self.window),
-        }
+        TextWindow::within(&self.value, self.level, self.window)
     }
 
     fn unexpected(&self) -> Unexpected<'de> {
@@ -446,7 +443,7 @@ impl<'de> de::MapAccess<'de> for MapAccess<'de> {
             self.take_value()?;
             return seed.deserialize(BorrowedBytesDeserializer::new(name)).map(Some);
         }
-        let name = self.cursor.name(&mut self.before)?;
+        let name = self.cursor.name_within(&mut self.before, self.window)?;
         self.take_value()?;
         seed.deserialize(KeyDeserializer { name }).map(Some)
     }

@@ -10,6 +10,7 @@ use super::cursor::Encoded;
 use super::encoder::{Encoder, encode_with};
 use super::layout::tag;
 use super::model::write_members;
+use super::text_window::TextWindow;
 use crate::json::{Marker, OnlyName, escaped, marked, number_from_json, number_to_json};
 use crate::limits::ValueError;
 
@@ -126,20 +127,26 @@ fn write_marked(
 
 pub(super) fn read(value: &Encoded<'_>, level: u32) -> Result<Value, ItemDamage> {
     let mut json = Value::Null;
-    read_into(value, level, &mut json)?;
+    read_into(value, level, TextWindow::NONE, &mut json)?;
     Ok(json)
 }
 
 /// Reads into a value that is null. (Handing results up through each level, wrapped and unwrapped, takes longer than
 /// all the rest.)
-fn read_into(value: &Encoded<'_>, level: u32, json: &mut Value) -> Result<(), ItemDamage> {
+fn read_into<'a>(
+    value: &Encoded<'a>,
+    level: u32,
+    window: TextWindow<'a>,
+    json: &mut Value,
+) -> Result<(), ItemDamage> {
     check_level(value, level)?;
     match value.tag {
-        tag::S => *json = Value::String(value.text()?.to_owned()),
+        tag::S => *json = Value::String(window.text(value.body, value.end)?.to_owned()),
         tag::N => *json = number_to_json(&value.number()?),
         tag::B => *json = marked(Marker::Binary, base64(value)),
-        tag::M => *json = Value::Object(read_entries(value, level)?),
+        tag::M => *json = Value::Object(read_entries(value, level, window)?),
         tag::L => {
+            let window = TextWindow::within(value, level, window);
             let mut elements = value.contents();
             let mut array = Vec::new();
             array.resize_with(elements.count_values()?, || Value::Null);
@@ -147,7 +154,7 @@ fn read_into(value: &Encoded<'_>, level: u32, json: &mut Value) -> Result<(), It
                 let Some(element) = elements.value() else {
                     return Err(elements.value_damage());
                 };
-                read_into(&element, level + 1, slot)?;
+                read_into(&element, level + 1, window, slot)?;
             }
             *json = Value::Array(array);
         }
@@ -161,19 +168,24 @@ fn read_into(value: &Encoded<'_>, level: u32, json: &mut Value) -> Result<(), It
     Ok(())
 }
 
-fn read_entries(value: &Encoded<'_>, level: u32) -> Result<Map<String, Value>, ItemDamage> {
+fn read_entries<'a>(
+    value: &Encoded<'a>,
+    level: u32,
+    window: TextWindow<'a>,
+) -> Result<Map<String, Value>, ItemDamage> {
+    let window = TextWindow::within(value, level, window);
     let mut cursor = value.contents();
     // A map of sorted entries is built at once from a vector, whose entries are filled where they are.
     let mut entries = Vec::new();
     entries.resize_with(cursor.count_entries()?, || (String::new(), Value::Null));
     let mut before: &[u8] = &[];
     for (name_slot, value_slot) in &mut entries {
-        let name = cursor.name(&mut before)?;
+        let name = cursor.name_within(&mut before, window)?;
         let Some(value) = cursor.value() else {
             return Err(cursor.value_damage());
         };
         *name_slot = name.to_owned();
-        read_into(&value, level + 1, value_slot)?;
+        read_into(&value, level + 1, window, value_slot)?;
     }
     if let [(name, _)] = &mut entries[..] {
         *name = escaped(std::mem::take(name));

@@ -13,7 +13,7 @@
 //! 2. What is checked in vain is little: at most [`WINDOW_MAX`] bytes for each map or list.
 
 use super::ItemDamage;
-use super::cursor::Encoded;
+use super::cursor::{self, Encoded};
 use super::layout::tag;
 
 /// The longest body that is checked at once. That of a larger one nearly always has something in it that is not UTF-8.
@@ -31,13 +31,15 @@ impl<'a> TextWindow<'a> {
     /// Holds nothing.
     pub(super) const NONE: TextWindow<'static> = TextWindow { text: "", end: 0 };
 
-    /// The window for what is in a map, list or set, itself seen through the window `outer`.
+    /// The window for what is in a map, list or set on this level, itself seen through the window `outer`.
     #[inline]
-    pub(super) fn within(container: &Encoded<'a>, outer: TextWindow<'a>) -> TextWindow<'a> {
+    pub(super) fn within(container: &Encoded<'a>, level: u32, outer: TextWindow<'a>) -> TextWindow<'a> {
         if !outer.text.is_empty() {
             return outer;
         }
-        if container.body.len() > WINDOW_MAX || matches!(container.tag, tag::NS | tag::BS) {
+        // An item seldom is without numbers, and a number seldom looks like text.
+        let hopeless = level == 0 || matches!(container.tag, tag::NS | tag::BS);
+        if hopeless || container.body.len() > WINDOW_MAX {
             return TextWindow::NONE;
         }
         match std::str::from_utf8(container.body) {
@@ -46,19 +48,19 @@ impl<'a> TextWindow<'a> {
         }
     }
 
-    /// The body of a value as text.
+    /// Bytes that end at offset `end` as text.
     #[inline]
-    pub(super) fn text(self, value: &Encoded<'a>) -> Result<&'a str, ItemDamage> {
-        match self.part(value) {
+    pub(super) fn text(self, bytes: &'a [u8], end: usize) -> Result<&'a str, ItemDamage> {
+        match self.part(bytes.len(), end) {
             Some(text) => Ok(text),
-            None => value.text(),
+            None => cursor::text(bytes, end),
         }
     }
 
     #[inline]
-    fn part(self, value: &Encoded<'a>) -> Option<&'a str> {
-        let behind = self.end.checked_sub(value.end)?;
+    fn part(self, len: usize, end: usize) -> Option<&'a str> {
+        let behind = self.end.checked_sub(end)?;
         let to = self.text.len().checked_sub(behind)?;
-        self.text.get(to.checked_sub(value.body.len())?..to)
+        self.text.get(to.checked_sub(len)?..to)
     }
 }
