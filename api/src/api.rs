@@ -8,8 +8,9 @@
 //! `options` opens a database, `database` is the handle; `schema`, `table` and `tables` are what is known of tables; `source` is
 //! where a read looks, `writing` where items change; `key` makes keys of arguments. Then the operations: `get`, `put`, `update`, `delete` (with `terms`, what is
 //! said in expressions), `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it), `batch`,
-//! `snapshot`, `transact`; and `housekeeping`, what is done when nobody waits for it.
+//! `snapshot`, `transact`; `backup`; and `housekeeping`, what is done when nobody waits for it.
 
+mod backup;
 mod batch;
 mod belongings;
 mod clock;
@@ -40,6 +41,7 @@ mod writing;
 
 pub use dynamite_txn::{Clock, Durability, IoChoice, ManualClock, Stats};
 
+pub use crate::api::backup::{Backup, BackupProgress};
 pub use crate::api::batch::{BatchGet, BatchWrite};
 pub use crate::api::database::DynaMite;
 pub use crate::api::delete::DeleteItem;

@@ -89,6 +89,10 @@ pub enum Error {
     #[error("the transaction was rolled back: {0}")]
     Aborted(Arc<dyn std::error::Error + Send + Sync>),
 
+    /// A backup was called off by whoever was told of its progress.
+    #[error("the backup was cancelled; nothing is left of it")]
+    Cancelled,
+
     /// A write was called on the database while this thread is inside a transaction: it would wait for itself.
     #[error("this thread is inside a transaction; write through it, or finish it first")]
     NestedTransaction,
@@ -108,7 +112,7 @@ pub enum Error {
     },
 
     /// There is a file where one should be created.
-    #[error("{} already exists; open it instead, or use open_or_create", path.display())]
+    #[error("{} already exists; open it, or use open_or_create, or choose another name", path.display())]
     AlreadyExists {
         /// The file.
         path: Arc<Path>,
@@ -406,6 +410,7 @@ impl From<TxnError> for Error {
     fn from(error: TxnError) -> Error {
         match error {
             TxnError::NestedTransaction => Error::NestedTransaction,
+            TxnError::Cancelled => Error::Cancelled,
             TxnError::Damaged { .. } => Error::Corrupt(error),
             TxnError::Tree(TreeError::Pager(error)) => from_pager(error),
             other => Error::Storage(other),

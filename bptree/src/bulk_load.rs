@@ -29,12 +29,24 @@ use crate::value::NewValue;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Default)]
+///
+/// Each call may be given another batch, if those before it are committed: what is held back is in no page yet. A tree that
+/// is too large for one batch is loaded so, and nothing leads to its pages before it is finished.
+#[derive(Debug)]
 pub struct BulkLoad {
     /// From the leaves upwards.
     levels: Vec<Level>,
     last_key: Vec<u8>,
     entries: u64,
+    /// The value that is added.
+    value: Box<StoredValue>,
+}
+
+impl Default for BulkLoad {
+    fn default() -> BulkLoad {
+        let value = Box::new(StoredValue::empty());
+        BulkLoad { levels: Vec::new(), last_key: Vec::new(), entries: 0, value }
+    }
 }
 
 /// The page that is being filled on a level.
@@ -64,15 +76,15 @@ impl BulkLoad {
             return Err(TreeError::NotAscending { position: self.entries });
         }
         let stored = StoredKey::store(batch, key)?;
-        let value = StoredValue::store(batch, key.len(), &value)?;
-        let mut written = stored.run.is_some() || value.payload().spilled;
+        self.value.replace(batch, key.len(), &value)?;
+        let mut written = stored.run.is_some() || self.value.payload().spilled;
         if self.levels.is_empty() {
             self.levels.push(Level::begin(true, None));
         }
-        if !self.levels[0].push(stored, value.payload()) {
+        if !self.levels[0].push(stored, self.value.payload()) {
             let separator = StoredKey::store(batch, shortest(&self.last_key, key))?.to_owned();
             self.flush(batch, 0, Some(separator))?;
-            let fits = self.levels[0].push(stored, value.payload());
+            let fits = self.levels[0].push(stored, self.value.payload());
             assert!(fits, "any entry fits in an empty page");
             written = true;
         }

@@ -12,6 +12,7 @@ use crate::node::Node;
 use crate::overflow::Overflow;
 use crate::pages::{Pages, with_node};
 use crate::read_ahead::ReadAhead;
+use crate::run_ahead::RunAhead;
 use crate::search::{child_of, search_any};
 use crate::tree::Tree;
 use crate::value::Value;
@@ -41,6 +42,7 @@ pub struct Cursor<'p, P> {
     /// The key sought, or the key of the last entry.
     key: Vec<u8>,
     ahead: ReadAhead,
+    runs_ahead: RunAhead,
 }
 
 /// Where a cursor is.
@@ -73,6 +75,7 @@ impl<'p, P: Pages> Cursor<'p, P> {
             next_path: Vec::new(),
             key: Vec::new(),
             ahead: ReadAhead::default(),
+            runs_ahead: RunAhead::default(),
         }
     }
 
@@ -125,6 +128,18 @@ impl<'p, P: Pages> Cursor<'p, P> {
     /// As [`next_rows`](Cursor::next_rows), backwards.
     pub fn prev_rows(&mut self) -> Result<Option<Rows<'_>>> {
         self.rows(Backward)
+    }
+
+    /// Asks for the pages of long values that stand behind the cursor to be read ahead, if the cursor is one of a scan. For whoever reads all
+    /// values on the way up, and is about to read a long one.
+    pub fn prefetch_runs(&mut self) {
+        let Some(leaf) = self.path.last().filter(|_| self.access == Access::Scan) else { return };
+        // It was read a moment ago; whoever goes on meets the error.
+        let Ok(page) = self.pages.read(leaf.ptr, self.access) else { return };
+        let wanted = self.runs_ahead.wanted(leaf.ptr, Node::of(page), leaf.slot);
+        if !wanted.is_empty() {
+            self.pages.prefetch(&wanted);
+        }
     }
 
     fn step(&mut self, direction: Direction) -> Result<Option<Entry<'_>>> {

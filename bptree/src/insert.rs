@@ -33,6 +33,7 @@ pub(crate) fn check_sizes(key: &[u8], value: &NewValue<'_>) -> Result<()> {
 }
 
 /// What a value becomes in its cell, for which it may need a run.
+#[derive(Debug)]
 pub(crate) struct StoredValue {
     bytes: [u8; CELL_MAX],
     len: usize,
@@ -46,17 +47,34 @@ impl StoredValue {
         key_len: usize,
         value: &NewValue<'_>,
     ) -> Result<StoredValue> {
+        let mut stored = StoredValue::empty();
+        stored.replace(batch, key_len, value)?;
+        Ok(stored)
+    }
+
+    /// No value yet.
+    pub(crate) fn empty() -> StoredValue {
+        StoredValue { bytes: [0; CELL_MAX], len: 0, spilled: false }
+    }
+
+    /// Stores the value of another key in the place of this one: for whoever has many, and need not move a KiB for each.
+    pub(crate) fn replace(
+        &mut self,
+        batch: &mut WriteBatch<'_>,
+        key_len: usize,
+        value: &NewValue<'_>,
+    ) -> Result<()> {
         let key_bytes = if key_len <= KEY_INLINE_MAX { key_len } else { KEY_KEPT + Overflow::SIZE };
-        let mut stored = StoredValue { bytes: [0; CELL_MAX], len: 0, spilled: false };
-        stored.push(value.head);
+        (self.len, self.spilled) = (0, false);
+        self.push(value.head);
         match value.body {
             Body::Bytes(body) if LEAF_HEADER + key_bytes + value.head.len() + body.len() <= CELL_MAX => {
-                stored.push(body);
+                self.push(body);
             }
-            Body::Bytes(body) => stored.push_run(Overflow::write(batch, body)?),
-            Body::Run(run) => stored.push_run(run),
+            Body::Bytes(body) => self.push_run(Overflow::write(batch, body)?),
+            Body::Run(run) => self.push_run(run),
         }
-        Ok(stored)
+        Ok(())
     }
 
     pub(crate) fn payload(&self) -> Payload<'_> {

@@ -73,6 +73,8 @@ mod cursor;
 
 mod read_ahead;
 
+mod run_ahead;
+
 mod multi_get;
 
 mod overflow;

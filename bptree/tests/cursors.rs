@@ -6,7 +6,7 @@ mod common;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use common::*;
-use dynamite_bptree::{Cursor, Malformed, Pages, Result, Tree};
+use dynamite_bptree::{Cursor, Malformed, Pages, Result, Tree, Value};
 use dynamite_pager::{Access, Operation, Page, PageId, PagePtr, Pager, PagerError};
 
 /// A tree of several levels, with keys that are spilled, and some that tie in all that a page keeps of them.
@@ -273,6 +273,42 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
         asked.dedup();
         assert_eq!(asked.len(), recorder.asked.concat().len());
     }
+}
+
+#[test]
+fn a_scan_asks_ahead_for_the_pages_of_long_values() {
+    let pager = in_memory();
+    let tree = commit(&pager, |batch, trees| {
+        for row in 0..300_u32 {
+            put(batch, &mut trees[0], &row.to_be_bytes(), &vec![row as u8; 20_000], 0);
+        }
+        trees[0]
+    });
+    let record = |access| {
+        let operation = pager.enter().unwrap().0;
+        let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new() };
+        let mut cursor = tree.cursor(&mut recorder, access);
+        let mut runs = Vec::new();
+        while let Some(entry) = cursor.next().unwrap() {
+            let Value::Spilled { run, .. } = entry.value else { panic!("it is long") };
+            runs.push(PagePtr::from_bytes(run.to_bytes()[4..].first_chunk().unwrap()));
+            cursor.prefetch_runs();
+        }
+        (runs, recorder.asked)
+    };
+    assert_eq!(record(Access::Point).1, [[]; 0]);
+    let (runs, asked) = record(Access::Scan);
+    assert_eq!(runs.len(), 300);
+    // Each in one piece of five pages, but for the first of each leaf.
+    let found = runs.iter().filter(|run| asked.iter().flatten().any(|ptr| ptr == *run)).count();
+    assert!(found > 280, "{found} of 300 runs were asked for");
+    assert!(asked.iter().skip(4).filter(|pages| pages.len() > 40).count() > 10, "in large requests");
+    let mut pages: Vec<PagePtr> = asked.concat();
+    let count = pages.len();
+    pages.sort_by_key(|ptr| ptr.id);
+    pages.dedup();
+    assert_eq!(pages.len(), count, "none twice");
+    assert!(pages.len() <= 300 * 5 + 20);
 }
 
 #[test]

@@ -113,6 +113,18 @@ impl Writer {
         if sealed { Ok(()) } else { self.write_seal() }
     }
 
+    /// See [`Pager::complete`](crate::pager::Pager::complete).
+    pub(crate) fn complete(&self) -> Result<()> {
+        self.core.check_forked()?;
+        let _turn = self.turn.lock();
+        self.commit_group()?;
+        self.write.lock().durable.unfinished = false;
+        // The first seal makes the database complete, as a whole or not at all; from the second one on both headers say so,
+        // and either may rot.
+        self.write_seal()?;
+        self.write_seal()
+    }
+
     /// Writes a seal. The caller holds the turn, so that the seal's number is behind every birth so far, and has
     /// committed what was finished.
     fn write_seal(&self) -> Result<()> {
@@ -164,6 +176,7 @@ impl Writer {
         let header = Header {
             commit: last.birth,
             trust: if single_flush { Trust::Manifest } else { Trust::Synced },
+            unfinished: write.durable.unfinished,
             database_id: write.durable.database_id,
             page_count: space.page_count,
             space_root: space.root,

@@ -21,13 +21,23 @@ use crate::recovery::{INITIAL_PAGES, write_header};
 use crate::space::Space;
 use crate::space::map::MapStore;
 
+/// What a new database begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    pub(crate) database_id: [u8; 16],
+    /// The first birth; all that follow are above it.
+    pub(crate) first: Birth,
+    /// Whether it is to be filled before anybody may open it.
+    pub(crate) unfinished: bool,
+}
+
 /// Writes an empty database to an empty (or unfinished) file.
-pub(crate) fn initialise(disk: &dyn Disk, context: &ErrorContext, database_id: [u8; 16]) -> Result<()> {
+pub(crate) fn initialise(disk: &dyn Disk, context: &ErrorContext, beginning: Beginning) -> Result<()> {
+    let Beginning { database_id, first, unfinished } = beginning;
     disk.truncate(0).map_err(|error| context.io(IoOperation::Truncate, error))?;
     disk.grow(INITIAL_PAGES).map_err(|error| context.io(IoOperation::Grow, error))?;
 
     let seed = DatabaseSeed::new(database_id);
-    let first = Birth(1);
     let mut root_page = Page::boxed();
     let space = Space::create().close(&mut NoMapPages, first, INITIAL_PAGES, &mut |_, encode| {
         encode(&mut root_page);
@@ -48,6 +58,7 @@ pub(crate) fn initialise(disk: &dyn Disk, context: &ErrorContext, database_id: [
         let header = Header {
             commit,
             trust: Trust::Sealed,
+            unfinished,
             database_id,
             page_count: space.page_count,
             space_root: space.root,

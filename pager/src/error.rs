@@ -81,6 +81,13 @@ pub enum PagerError {
         path: Arc<Path>,
     },
 
+    /// The file was to become a copy of a database, and whoever made it was interrupted, or is at it.
+    #[error("{} is an unfinished copy of a database; delete it, and make the copy again", path.display())]
+    UnfinishedCopy {
+        /// The file.
+        path: Arc<Path>,
+    },
+
     /// The file is shorter than its newest commit says.
     #[error("{} has {found} pages where its header counts {expected}; restore a backup", path.display())]
     Truncated {
@@ -139,7 +146,7 @@ pub enum PagerError {
     },
 
     /// A file that should be created exists.
-    #[error("{} already exists; open it instead, or use open_or_create", path.display())]
+    #[error("{} already exists; open it, or use open_or_create, or choose another name", path.display())]
     AlreadyExists {
         /// The file.
         path: Arc<Path>,
@@ -241,6 +248,8 @@ pub enum IoOperation {
     Grow,
     /// Cutting the file.
     Truncate,
+    /// Giving the file its name.
+    Rename,
     /// Setting up the buffer pool's memory.
     MapMemory,
     /// Starting a background thread.
@@ -260,6 +269,7 @@ impl fmt::Display for IoOperation {
             IoOperation::Flush => f.write_str("flush"),
             IoOperation::Grow => f.write_str("growth"),
             IoOperation::Truncate => f.write_str("truncation"),
+            IoOperation::Rename => f.write_str("renaming"),
             IoOperation::MapMemory => f.write_str("mapping the buffer pool"),
             IoOperation::Spawn => f.write_str("starting a thread"),
         }

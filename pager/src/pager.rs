@@ -29,7 +29,7 @@ use crate::commit::published::{Published, State};
 use crate::commit::write_batch::WriteBatch;
 use crate::commit::write_state::Core;
 use crate::commit::writer::Writer;
-use crate::create::initialise;
+use crate::create::{Beginning, initialise};
 use crate::disk::Disk;
 use crate::disk::file::{self, IoChoice};
 use crate::error::{Corruption, ErrorContext, PagerError, Result, memory_path};
@@ -52,11 +52,20 @@ pub struct Options {
     io: Option<IoChoice>,
     background: bool,
     page_check: PageCheck,
+    first_birth: Birth,
+    unfinished: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cache_bytes: DEFAULT_CACHE_BYTES, io: None, background: true, page_check: |_| Ok(()) }
+        Options {
+            cache_bytes: DEFAULT_CACHE_BYTES,
+            io: None,
+            background: true,
+            page_check: |_| Ok(()),
+            first_birth: Birth(1),
+            unfinished: false,
+        }
     }
 }
 
@@ -93,6 +102,21 @@ impl Options {
         self
     }
 
+    /// The first birth of a database that is created (default: 1): every batch gets a later one. For a copy of a database whose
+    /// contents name births of the original.
+    pub fn first_birth(mut self, birth: Birth) -> Options {
+        self.first_birth = birth;
+        self
+    }
+
+    /// Whether a database that is created is *unfinished* until [`Pager::complete`] is called (default: no): opening it is
+    /// refused until then, whatever has been committed to it, and creating one in the place of another unfinished
+    /// one starts afresh. For files that are worth nothing before they are full.
+    pub fn unfinished(mut self, unfinished: bool) -> Options {
+        self.unfinished = unfinished;
+        self
+    }
+
     /// Creates a database in a new file of 64 KiB. `database_id` should be drawn by chance: it keeps pages of one
     /// database from being taken for pages of another.
     ///
@@ -102,9 +126,21 @@ impl Options {
     /// cannot be written to.
     pub fn create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Pager> {
         let path = path.as_ref();
-        let disk = file::create(path, IoChoice::resolve(self.io)?)?;
         let context = ErrorContext(path.into());
-        let created = initialise(&*disk, &context, database_id).and_then(|()| file::sync_directory(path));
+        let disk = match file::create(path, IoChoice::resolve(self.io)?) {
+            Err(PagerError::AlreadyExists { .. }) if self.unfinished => {
+                let disk = file::open(path, true, IoChoice::resolve(self.io)?)?;
+                match recover(&*disk, &context, true) {
+                    Ok(Recovered { header: Header { unfinished: true, .. }, .. })
+                    | Err(PagerError::UnfinishedCreate { .. }) => disk,
+                    Ok(_) => return Err(PagerError::AlreadyExists { path: context.0 }),
+                    Err(error) => return Err(error),
+                }
+            }
+            created => created?,
+        };
+        let created = initialise(&*disk, &context, self.beginning(database_id))
+            .and_then(|()| file::sync_directory(path));
         if let Err(error) = created {
             // Nothing was stored in it, so leaving it would only stand in the way of the next attempt.
             let _ = std::fs::remove_file(path);
@@ -149,7 +185,7 @@ impl Options {
                 let context = ErrorContext(path.into());
                 // Somebody else may have finished it between the two opens.
                 if let Err(PagerError::UnfinishedCreate { .. }) = recover(&*disk, &context, true) {
-                    initialise(&*disk, &context, database_id)?;
+                    initialise(&*disk, &context, self.beginning(database_id))?;
                     file::sync_directory(path)?;
                 }
                 self.start(disk, context, true)
@@ -166,7 +202,7 @@ impl Options {
     /// Creates a database on a disk of the caller's.
     pub fn create_on(&self, disk: Arc<dyn Disk>, database_id: [u8; 16]) -> Result<Pager> {
         let context = ErrorContext(memory_path().into());
-        initialise(&*disk, &context, database_id)?;
+        initialise(&*disk, &context, self.beginning(database_id))?;
         self.start(disk, context, true)
     }
 
@@ -175,8 +211,15 @@ impl Options {
         self.start(disk, ErrorContext(memory_path().into()), writable)
     }
 
+    fn beginning(&self, database_id: [u8; 16]) -> Beginning {
+        Beginning { database_id, first: self.first_birth, unfinished: self.unfinished }
+    }
+
     fn start(&self, disk: Arc<dyn Disk>, context: ErrorContext, writable: bool) -> Result<Pager> {
         let recovered = recover(&*disk, &context, writable)?;
+        if recovered.header.unfinished && !self.unfinished {
+            return Err(PagerError::UnfinishedCopy { path: context.0 });
+        }
         let Recovered { rejected, file_pages, .. } = recovered;
         if let Some(reason) = rejected {
             tracing::warn!(
@@ -277,6 +320,14 @@ impl Pager {
         self.writer()?.seal()
     }
 
+    /// Makes a database complete that was created [unfinished](Options::unfinished): commits what was finished and, when that is
+    /// durable, lets others open it. It is sealed then.
+    ///
+    /// Cost: two page writes with a flush each.
+    pub fn complete(&self) -> Result<()> {
+        self.writer()?.complete()
+    }
+
     /// Extends the file ahead of need or cuts its free tail, where that is due. For owners who have switched the
     /// [background](Options::background) off.
     pub fn maintain(&self) -> Result<()> {
@@ -351,6 +402,10 @@ impl Drop for Pager {
         }
         if let Some(writer) = &self.writer {
             writer.background.stop();
+            if writer.write.lock().durable.unfinished {
+                // Nobody will ever open it.
+                return;
+            }
             if let Err(error) = writer.seal() {
                 tracing::warn!(path = %self.core.context.0.display(), %error, "closing without a seal");
             }

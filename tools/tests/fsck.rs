@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write, pipe};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
@@ -352,6 +353,22 @@ fn progress_is_shown_on_a_terminal_only() {
         let seen = String::from_utf8_lossy(&seen);
         assert_eq!(seen.contains(" pages, "), shown, "{option:?}: {seen:?}");
     }
+}
+
+#[test]
+fn a_backup_is_clean_and_an_unfinished_one_cannot_be_checked() -> Result<(), TxnError> {
+    let (directory, path) = database();
+    let [copy, kept] = ["copy", "kept"].map(|name| directory.path().join(name));
+    let store = options().open(&path)?;
+    store.backup(&copy, *b"the copy has one", &mut |_| {
+        fs::copy(directory.path().join("copy.partial"), &kept).expect("it is there meanwhile");
+        ControlFlow::Continue(())
+    })?;
+    check(&copy, 0, &["clean"]);
+    let report = fsck(&[&kept]);
+    assert_eq!(report.code, 3);
+    assert!(report.err.contains("unfinished copy"), "{}", report.err);
+    Ok(())
 }
 
 /// A check of what is not a tree of its own does not stand in the way of one that is.

@@ -36,7 +36,7 @@
 
 use std::time::Duration;
 
-use dynamite_bptree::{Body, NewValue, Pages, Tree};
+use dynamite_bptree::{Body, BulkLoad, NewValue, Pages, Tree};
 use dynamite_pager::{Roots, WriteBatch};
 
 use crate::error::{Damage, Result, TxnError};
@@ -263,17 +263,17 @@ impl Catalog {
         Ok(())
     }
 
+    /// The table id that will be given out next.
+    pub(crate) fn next_table_id(&self, pages: &mut impl Pages) -> Result<TableId> {
+        let Some(value) = self.tree.get(pages, &key(NEXT_ID))? else { return Ok(FIRST_TABLE) };
+        let bytes = value.head().try_into().ok();
+        let damaged = TxnError::Damaged { table: NEXT_ID, source: Damage::TableRecord };
+        bytes.map(u32::from_le_bytes).map(TableId).ok_or(damaged)
+    }
+
     /// A table id that was never given out.
     pub(crate) fn new_table_id(&mut self, batch: &mut WriteBatch<'_>) -> Result<TableId> {
-        let next = match self.tree.get(batch, &key(NEXT_ID))? {
-            None => FIRST_TABLE.0,
-            Some(value) => {
-                let bytes = value.head().try_into().ok();
-                bytes
-                    .map(u32::from_le_bytes)
-                    .ok_or(TxnError::Damaged { table: NEXT_ID, source: Damage::TableRecord })?
-            }
-        };
+        let next = self.next_table_id(batch)?.0;
         if next == NEXT_ID.0 {
             return Err(TxnError::TooManyTables);
         }
@@ -314,6 +314,33 @@ impl Catalog {
     fn store(&mut self, batch: &mut WriteBatch<'_>, table: TableId, bytes: &[u8]) -> Result<()> {
         self.tree.insert(batch, &key(table), NewValue { head: &[], body: Body::Bytes(bytes) })?;
         Ok(())
+    }
+}
+
+/// A catalog under construction, for a database that is written from end to end.
+#[derive(Debug, Default)]
+pub(crate) struct CatalogLoad(BulkLoad);
+
+impl CatalogLoad {
+    /// Adds a table. In the order of the ids.
+    pub(crate) fn push(
+        &mut self,
+        batch: &mut WriteBatch<'_>,
+        table: TableId,
+        record: &TableRecord,
+    ) -> Result<()> {
+        let (bytes, len) = record.encode();
+        self.store(batch, table, &bytes[..len])
+    }
+
+    /// The catalog, which is to give out `next` as the next table id.
+    pub(crate) fn finish(mut self, batch: &mut WriteBatch<'_>, next: TableId) -> Result<Catalog> {
+        self.store(batch, NEXT_ID, &next.0.to_le_bytes())?;
+        Ok(Catalog { tree: self.0.finish(batch)? })
+    }
+
+    fn store(&mut self, batch: &mut WriteBatch<'_>, table: TableId, bytes: &[u8]) -> Result<()> {
+        Ok(self.0.push(batch, &key(table), NewValue { head: &[], body: Body::Bytes(bytes) })?)
     }
 }
 

@@ -90,6 +90,17 @@ pub enum TxnError {
         name: String,
     },
 
+    /// The state of one table in the past is no state of the database.
+    #[error("this snapshot sees table {table} only, as it was; back up a snapshot of the whole database")]
+    OneTableOnly {
+        /// The table.
+        table: TableId,
+    },
+
+    /// Whoever was told how far a backup is called it off.
+    #[error("the backup was cancelled; nothing is left of it")]
+    Cancelled,
+
     /// A record that this layer never writes, on a page that is whole.
     #[error("a record of table {table} is damaged: {source}; run dynamite-fsck on the file")]
     Damaged {

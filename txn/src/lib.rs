@@ -18,7 +18,7 @@
 //! `scan` walks a range of them; [`snapshot`] is the registry of who may still look where.
 //! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `reclaim`
 //! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
-//! iterator for users, [`store`] the handle, [`verify`](mod@verify) checks it all.
+//! iterator for users, [`backup`] copies everything to another file, [`store`] is the handle, [`verify`](mod@verify) checks it all.
 
 #![forbid(unsafe_code)]
 
@@ -59,6 +59,8 @@ pub mod group_commit;
 mod tasks;
 
 mod long_scan;
+
+pub mod backup;
 
 pub mod store;
 

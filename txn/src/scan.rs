@@ -94,6 +94,17 @@ impl Range<&[u8]> {
     }
 }
 
+/// What a walk comes to: an item, or what is left of one that was deleted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) key: &'a [u8],
+    /// What is seen under the key; maybe a tombstone.
+    pub(crate) record: Record,
+    pub(crate) payload: &'a [u8],
+    /// Whether that has been superseded since.
+    pub(crate) is_old: bool,
+}
+
 /// What is left to do for a row that is not simply visible and inline.
 struct Slow {
     key: Vec<u8>,
@@ -127,12 +138,29 @@ impl View<'_> {
     /// Visits the items of a range in order, until `visit` breaks off. Returns whether it did.
     ///
     /// Cost: one descent, and one page per leaf; what follows is read ahead if `access` says that it is a scan.
+    #[inline]
     pub(crate) fn scan<P: Pages>(
         &self,
         pages: &mut P,
         range: &Range<&[u8]>,
         access: Access,
         mut visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.walk(pages, range, access, |Seen { key, record, payload, .. }| {
+            if record.tombstone {
+                return ControlFlow::Continue(());
+            }
+            visit(Row { key, version: record.created, payload })
+        })
+    }
+
+    /// As [`scan`](View::scan), with all that the records say, and with what is left of deleted items.
+    pub(crate) fn walk<P: Pages>(
+        &self,
+        pages: &mut P,
+        range: &Range<&[u8]>,
+        access: Access,
+        mut visit: impl FnMut(Seen<'_>) -> ControlFlow<()>,
     ) -> Result<bool> {
         let mut cursor = self.record.tree.cursor(pages, access);
         range.seek(&mut cursor);
@@ -152,12 +180,9 @@ impl View<'_> {
                 }
                 let (record, at) = self.decode(entry.value.head())?;
                 if self.sees(record.created) {
-                    if record.tombstone {
-                        continue;
-                    }
                     if let Value::Inline(bytes) = entry.value {
-                        let row = Row { key: entry.key, version: record.created, payload: &bytes[at..] };
-                        if visit(row).is_break() {
+                        let seen = Seen { key: entry.key, record, payload: &bytes[at..], is_old: false };
+                        if visit(seen).is_break() {
                             return Ok(true);
                         }
                         continue;
@@ -170,9 +195,13 @@ impl View<'_> {
                 break;
             }
             if let Some(Slow { key, record, run }) = slow {
+                if run.is_some() && !range.reverse {
+                    cursor.prefetch_runs();
+                }
                 let pages = cursor.pages();
-                let Some((version, payload)) = self.resolve(pages, &key, record, run)? else { continue };
-                if visit(Row { key: &key, version, payload: &payload }).is_break() {
+                let Some((seen, payload)) = self.resolve_record(pages, &key, record, run)? else { continue };
+                let is_old = seen != record;
+                if visit(Seen { key: &key, record: seen, payload: &payload, is_old }).is_break() {
                     return Ok(true);
                 }
             }

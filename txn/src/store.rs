@@ -147,6 +147,7 @@ impl Options {
             sweep: Mutex::default(),
             dropped: Mutex::default(),
             tasks: Tasks::new(self.eventual_interval),
+            options: self.pager.clone(),
             pager,
         });
         shared.load()?;
@@ -167,6 +168,8 @@ pub(crate) struct Shared {
     /// Tables whose pages are being freed.
     pub(crate) dropped: Mutex<BTreeSet<TableId>>,
     pub(crate) tasks: Tasks,
+    /// How the file was opened.
+    pub(crate) options: dynamite_pager::Options,
     pub(crate) pager: Pager,
 }
 
@@ -268,8 +271,13 @@ impl Store {
 
     /// A snapshot of the newest published state.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        let txn = self.shared.registry.register(|| self.shared.published());
-        Ok(Snapshot { shared: self.shared.clone(), txn, only: None })
+        let mut committed_ms = 0;
+        let txn = self.shared.registry.register(|| {
+            let state = self.shared.pager.published();
+            committed_ms = state.roots.commit_time;
+            state.birth.into()
+        });
+        Ok(Snapshot { shared: self.shared.clone(), txn, committed_ms, only: None })
     }
 
     /// The snapshot that has a name.
@@ -284,7 +292,8 @@ impl Store {
         if !self.shared.registry.hold_again(named.txn) {
             return Err(missing());
         }
-        Ok(Snapshot { shared: self.shared.clone(), txn: named.txn, only: None })
+        let (txn, committed_ms) = (named.txn, named.time_ms);
+        Ok(Snapshot { shared: self.shared.clone(), txn, committed_ms, only: None })
     }
 
     /// One table as it was after some past transaction. The table must keep its versions
@@ -307,7 +316,7 @@ impl Store {
             .registry
             .hold_past(table, record.horizon, txn)
             .map_err(|horizon| TxnError::BelowHorizon { table, asked: txn, horizon })?;
-        Ok(Snapshot { shared: self.shared.clone(), txn, only: Some(table) })
+        Ok(Snapshot { shared: self.shared.clone(), txn, committed_ms: 0, only: Some(table) })
     }
 
     /// The newest transaction that was committed at or before a time, in milliseconds since 1970. At most a second too old. `None` if
@@ -373,9 +382,11 @@ pub(crate) const MAINTENANCE_STEP: usize = 512;
 /// A state that stays readable for as long as this is held. Costs the versions that change meanwhile.
 #[derive(Debug)]
 pub struct Snapshot {
-    shared: Arc<Shared>,
-    txn: TxnId,
-    only: Option<TableId>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) txn: TxnId,
+    /// When that was committed; 0 if it is not known, of a past state of one table.
+    pub(crate) committed_ms: u64,
+    pub(crate) only: Option<TableId>,
 }
 
 impl Snapshot {
@@ -394,7 +405,12 @@ impl Snapshot {
 impl Clone for Snapshot {
     fn clone(&self) -> Snapshot {
         self.shared.registry.hold(self.txn);
-        Snapshot { shared: self.shared.clone(), txn: self.txn, only: self.only }
+        Snapshot {
+            shared: self.shared.clone(),
+            txn: self.txn,
+            committed_ms: self.committed_ms,
+            only: self.only,
+        }
     }
 }
 

@@ -83,7 +83,8 @@ impl View<'_> {
         Ok(seen.map(|(version, payload)| with(version, &payload)))
     }
 
-    /// What is seen of a record that is not simply visible and inline: who wrote it, and its payload.
+    /// What is seen of a record that is not simply visible and inline: who wrote it, and its payload. `None` if the item was
+    /// deleted, or did not exist.
     #[cold]
     pub(crate) fn resolve(
         &self,
@@ -92,14 +93,29 @@ impl View<'_> {
         record: Record,
         run: Option<Overflow>,
     ) -> Result<Option<(TxnId, Loaded)>> {
+        let seen = self.resolve_record(pages, key, record, run)?.filter(|(record, _)| !record.tombstone);
+        Ok(seen.map(|(record, payload)| (record.created, payload)))
+    }
+
+    /// As [`resolve`](View::resolve), with all that the record says; a deletion is seen as a tombstone.
+    pub(crate) fn resolve_record(
+        &self,
+        pages: &mut impl Pages,
+        key: &[u8],
+        record: Record,
+        run: Option<Overflow>,
+    ) -> Result<Option<(Record, Loaded)>> {
         if self.sees(record.created) {
-            let Some(run) = run.filter(|_| !record.tombstone) else { return Ok(None) };
-            return Ok(Some((record.created, Payload::Run(run).load(pages)?)));
+            if record.tombstone {
+                return Ok(Some((record, Payload::Bytes(Vec::new()).load(pages)?)));
+            }
+            let Some(run) = run else { return Ok(None) };
+            return Ok(Some((record, Payload::Run(run).load(pages)?)));
         }
         if let Some(as_of) = self.as_of
             && let Some((_, version)) = self.recent.find(self.table, key, as_of)
         {
-            return Ok(Some((version.record.created, Payload::Bytes(version.payload).load(pages)?)));
+            return Ok(Some((version.record, Payload::Bytes(version.payload).load(pages)?)));
         }
         let history = self.history(pages)?;
         let mut newer = record;
@@ -116,11 +132,8 @@ impl View<'_> {
                 return Err(self.damaged(order));
             }
             if self.sees(version.created) {
-                if version.tombstone {
-                    return Ok(None);
-                }
                 let payload = Payload::from(payload);
-                return Ok(Some((version.created, payload.load(pages)?)));
+                return Ok(Some((version, payload.load(pages)?)));
             }
             newer = version;
         }

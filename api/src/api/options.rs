@@ -153,7 +153,7 @@ impl Builder {
 }
 
 /// Sixteen bytes that tell this database's pages from those of any other.
-fn new_database_id() -> Result<[u8; 16]> {
+pub(crate) fn new_database_id() -> Result<[u8; 16]> {
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| {
         Error::from(Invalid::Setting(format!("the system has no random numbers: {error}")))

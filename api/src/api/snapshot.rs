@@ -36,7 +36,7 @@ use crate::error::Result;
 /// ```
 #[derive(Clone)]
 pub struct Snapshot {
-    state: dynamite_txn::Snapshot,
+    pub(crate) state: dynamite_txn::Snapshot,
     /// When it was taken.
     moment_ms: u64,
     /// Names may stand for other tables than today.

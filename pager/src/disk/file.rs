@@ -6,11 +6,12 @@
 //! a FIFO.
 
 use std::env;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::str::FromStr;
@@ -71,6 +72,49 @@ pub fn sync_directory(path: &Path) -> Result<()> {
         }
     });
     synced.map_err(|error| ErrorContext(path.into()).io(IoOperation::Flush, error))
+}
+
+/// Gives a file another name in the same directory, which must be free, and makes that durable. After an error it does not have
+/// the new name.
+pub fn rename_to_new(from: &Path, to: &Path) -> Result<()> {
+    let context = ErrorContext(to.into());
+    retry_interrupted(|| rename_unless_exists(from, to)).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => PagerError::AlreadyExists { path: context.0.clone() },
+        _ => context.io(IoOperation::Rename, error),
+    })?;
+    sync_directory(to).inspect_err(|_| {
+        // Whether a power cut would undo the renaming is not known, so nobody may rely on the file.
+        let _ = fs::remove_file(to);
+    })
+}
+
+/// Renames, but not over another file; where the file system cannot see to that by itself, another file that comes into being in this
+/// very moment is replaced.
+fn rename_unless_exists(from: &Path, to: &Path) -> io::Result<()> {
+    let [old, new] = [from, to].map(|path| CString::new(path.as_os_str().as_bytes()));
+    let (old, new) = (old?, new?);
+    // SAFETY: both are strings that end with a zero byte, and live until the call returns.
+    let status = unsafe {
+        libc::syscall(
+            libc::SYS_renameat2,
+            libc::AT_FDCWD,
+            old.as_ptr(),
+            libc::AT_FDCWD,
+            new.as_ptr(),
+            libc::RENAME_NOREPLACE,
+        )
+    };
+    if status == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EINVAL | libc::ENOSYS) if fs::symlink_metadata(to).is_ok() => {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
+        Some(libc::EINVAL | libc::ENOSYS) => fs::rename(from, to),
+        _ => Err(error),
+    }
 }
 
 /// A disk of anonymous memory, empty, gone with the handle.

@@ -8,12 +8,18 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use io_uring::{IoUring, opcode, types};
 
 use crate::disk::page_file::retry_interrupted;
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::PageId;
+
+/// Bytes of one request of a copy, and how many threads copy: more of either added nothing where it was tried.
+const COPY_PIECE: usize = 1 << 20;
+const COPY_THREADS: usize = 4;
 
 /// Reads pages by io_uring with `depth` requests in flight, setup included; see [`UringReads`].
 pub fn random_reads_uring(path: &Path, ids: &[PageId], depth: usize) -> io::Result<()> {
@@ -150,6 +156,39 @@ impl WriteAndFlush {
         self.file.write_all_at(self.page.bytes(), 0)?;
         retry_interrupted(|| self.file.sync_data())
     }
+}
+
+/// Copies a file to a new one, whose length must be a multiple of a page: large direct reads and writes by a few threads, then a
+/// flush.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let from = open_direct(OpenOptions::new().read(true), from)?;
+    let to = open_direct(OpenOptions::new().write(true).create_new(true), to)?;
+    let len = from.metadata()?.len();
+    let signed = i64::try_from(len).map_err(io::Error::other)?;
+    // SAFETY: `fallocate` touches no memory, and `to` keeps the descriptor open.
+    if unsafe { libc::fallocate(to.as_raw_fd(), 0, 0, signed) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let next = AtomicU64::new(0);
+    let copy_pieces = || {
+        let mut buffer = vec![0; COPY_PIECE + PAGE_SIZE];
+        let aligned = buffer.as_ptr().align_offset(PAGE_SIZE);
+        loop {
+            let begin = next.fetch_add(COPY_PIECE as u64, Ordering::Relaxed);
+            if begin >= len {
+                return Ok(());
+            }
+            let piece = &mut buffer[aligned..][..COPY_PIECE.min((len - begin) as usize)];
+            from.read_exact_at(piece, begin)?;
+            to.write_all_at(piece, begin)?;
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..COPY_THREADS).map(|_| scope.spawn(copy_pieces)).collect();
+        let died = |_| Err(io::Error::other("a thread has panicked"));
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(died))
+    })?;
+    retry_interrupted(|| to.sync_all())
 }
 
 fn open_direct(options: &mut OpenOptions, path: &Path) -> io::Result<File> {

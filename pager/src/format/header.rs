@@ -18,7 +18,7 @@
 //!     44     4  flags              1: sealed, 2: synced
 //!     48     8  features           flags that an unaware build may ignore
 //!     56     8  features (write)   flags that an unaware build may ignore when it only reads
-//!     64     8  features (all)     flags that an unaware build must refuse
+//!     64     8  features (all)     flags that an unaware build must refuse; 1: unfinished
 //!     72    16  database id        drawn at creation, seeds the checksums of all other pages
 //!     88     8  page count         pages that the file has
 //!     96    12  catalog root       pointer to the root of the layer above; all zero: none yet
@@ -82,7 +82,12 @@ const FLAG_SYNCED: u32 = 2;
 /// a higher one is damage; and what is added to a number that was read does not overflow.
 const COMMIT_MAX: Birth = Birth(u64::MAX / 2);
 
-/// Feature flags that this build knows: none yet.
+/// The database is being filled by whoever created it, and means nothing to others before that is done.
+const FEATURE_UNFINISHED: u64 = 1;
+
+/// Feature flags that this build knows, of those that an unaware build must refuse.
+const KNOWN_INCOMPATIBLE: u64 = FEATURE_UNFINISHED;
+/// The same of the others: none yet.
 const KNOWN_FEATURES: u64 = 0;
 
 /// One of the two pages that hold a header.
@@ -136,6 +141,8 @@ pub struct Roots {
 pub(crate) struct Header {
     pub(crate) commit: Birth,
     pub(crate) trust: Trust,
+    /// See [`Options::unfinished`](crate::pager::Options::unfinished).
+    pub(crate) unfinished: bool,
     pub(crate) database_id: [u8; 16],
     pub(crate) page_count: u64,
     pub(crate) space_root: PagePtr,
@@ -171,9 +178,11 @@ impl Header {
             Trust::Sealed => FLAG_SEALED,
         };
         page.put(FLAGS, flags.to_le_bytes());
-        for features in [FEATURES_COMPATIBLE, FEATURES_READ_ONLY, FEATURES_INCOMPATIBLE] {
+        for features in [FEATURES_COMPATIBLE, FEATURES_READ_ONLY] {
             page.put(features, KNOWN_FEATURES.to_le_bytes());
         }
+        let incompatible = if self.unfinished { FEATURE_UNFINISHED } else { 0 };
+        page.put(FEATURES_INCOMPATIBLE, incompatible.to_le_bytes());
         page.put(DATABASE_ID, self.database_id);
         page.put(PAGE_COUNT, self.page_count.to_le_bytes());
         page.put(CATALOG_ROOT, self.roots.catalog.map_or(NO_PAGE, PagePtr::to_bytes));
@@ -211,8 +220,10 @@ impl Header {
         if u32_at(PAGE_SIZE_AT) != PAGE_SIZE as u32 {
             return Err(HeaderError::PageSize(u32_at(PAGE_SIZE_AT)));
         }
-        for (features, writing) in [(FEATURES_INCOMPATIBLE, false), (FEATURES_READ_ONLY, true)] {
-            let bits = u64_at(features) & !KNOWN_FEATURES;
+        for (features, known, writing) in
+            [(FEATURES_INCOMPATIBLE, KNOWN_INCOMPATIBLE, false), (FEATURES_READ_ONLY, KNOWN_FEATURES, true)]
+        {
+            let bits = u64_at(features) & !known;
             if bits != 0 && (writable || !writing) {
                 return Err(HeaderError::UnknownFeatures { bits, writing });
             }
@@ -253,6 +264,7 @@ impl Header {
         Ok(Header {
             commit,
             trust,
+            unfinished: u64_at(FEATURES_INCOMPATIBLE) & FEATURE_UNFINISHED != 0,
             database_id: page.get(DATABASE_ID),
             page_count,
             space_root: root("space root", SPACE_ROOT)?,
@@ -295,6 +307,7 @@ mod tests {
         Header {
             commit: Birth(77),
             trust: Trust::Manifest,
+            unfinished: false,
             database_id: *b"0123456789abcdef",
             page_count: 100,
             space_root: PagePtr { id: PageId(21), birth: Birth(77) },
@@ -400,6 +413,12 @@ mod tests {
         assert_eq!(forged(|page| page.put(FEATURES_INCOMPATIBLE, [4])), unknown(4, false));
         assert_eq!(forged(|page| page.put(FEATURES_READ_ONLY, [8])), unknown(8, true));
         assert_eq!(forged(|page| page.put(FEATURES_COMPATIBLE, [16])), Ok(sample()));
+        let unfinished = Header { unfinished: true, ..sample() };
+        assert_eq!(
+            encoded(&unfinished, Place::First).get::<8>(FEATURES_INCOMPATIBLE),
+            [1, 0, 0, 0, 0, 0, 0, 0]
+        );
+        assert_eq!(forged(|page| page.put(FEATURES_INCOMPATIBLE, [1])), Ok(unfinished));
     }
 
     #[test]
