@@ -367,7 +367,7 @@ fn a_backup_is_clean_and_an_unfinished_one_cannot_be_checked() -> Result<(), Txn
     check(&copy, 0, &["clean"]);
     let report = fsck(&[&kept]);
     assert_eq!(report.code, 3);
-    assert!(report.err.contains("unfinished copy"), "{}", report.err);
+    assert!(report.out.contains("unfinished copy"), "{report:?}");
     Ok(())
 }
 
