@@ -203,7 +203,7 @@ fn reads_between_commits_see_each_state_of_a_table_and_of_its_end() {
     }
     let last = store.snapshot().unwrap();
     store.write(|txn| txn.drop_table(b"table")).unwrap();
-    assert!(!store.read().unwrap().described(table).unwrap().is_some());
+    assert!(store.read().unwrap().described(table).unwrap().is_none());
     assert!(last.read().unwrap().described(table).unwrap().is_some());
 }
 
