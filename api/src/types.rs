@@ -91,7 +91,11 @@ impl KeyAttribute {
     }
 }
 
-/// A table's key: the partition key, and the sort key if there is one.
+/// Attributes that each of the two parts of an index's key may have. A table's key has one in each.
+pub const MAX_KEY_ATTRIBUTES: usize = 4;
+
+/// A key: the attributes that items are grouped by, and those that the items of a group are ordered by. A table's key has one
+/// partition key and perhaps a sort key; the key of a global index may have up to [`MAX_KEY_ATTRIBUTES`] of each.
 ///
 /// ```
 /// use dynamite_core::types::{KeyAttribute, KeySchema, KeyType};
@@ -104,8 +108,9 @@ impl KeyAttribute {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeySchema {
-    partition_key: KeyAttribute,
-    sort_key: Option<KeyAttribute>,
+    /// The partition attributes, of which there is one at least, and the sort attributes behind them.
+    attributes: Vec<KeyAttribute>,
+    partition_len: usize,
 }
 
 impl KeySchema {
@@ -121,22 +126,64 @@ impl KeySchema {
         if sort_key.as_ref().is_some_and(|sort_key| sort_key.name == partition_key.name) {
             return Err(SchemaError::SameName);
         }
-        Ok(KeySchema { partition_key, sort_key })
+        Ok(KeySchema {
+            attributes: std::iter::once(partition_key).chain(sort_key).collect(),
+            partition_len: 1,
+        })
     }
 
-    /// The attribute that items are grouped by.
+    /// A key of several attributes in each of its parts, all of them different.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPartitionKey`](SchemaError::NoPartitionKey), [`TooManyAttributes`](SchemaError::TooManyAttributes),
+    /// [`SameName`](SchemaError::SameName) and [`RepeatedName`](SchemaError::RepeatedName).
+    pub fn of_several(
+        partition: Vec<KeyAttribute>,
+        sort: Vec<KeyAttribute>,
+    ) -> Result<KeySchema, SchemaError> {
+        for (attributes, role) in [(&partition, "HASH"), (&sort, "RANGE")] {
+            if attributes.len() > MAX_KEY_ATTRIBUTES {
+                return Err(SchemaError::TooManyAttributes { role });
+            }
+        }
+        let partition_len = partition.len();
+        let mut attributes = partition;
+        attributes.extend(sort);
+        let repeats = |(nth, attribute): (usize, &KeyAttribute)| {
+            attributes[..nth].iter().any(|other| other.name == attribute.name)
+        };
+        match (partition_len, attributes.len()) {
+            (0, _) => Err(SchemaError::NoPartitionKey),
+            (1, 2) if attributes[0].name == attributes[1].name => Err(SchemaError::SameName),
+            _ if attributes.iter().enumerate().any(repeats) => Err(SchemaError::RepeatedName),
+            _ => Ok(KeySchema { attributes, partition_len }),
+        }
+    }
+
+    /// The attribute that items are grouped by: the first, if there are several.
     pub fn partition_key(&self) -> &KeyAttribute {
-        &self.partition_key
+        &self.attributes[0]
     }
 
-    /// The attribute that the items of a partition are ordered by.
+    /// The attribute that the items of a partition are ordered by: the first, if there are several.
     pub fn sort_key(&self) -> Option<&KeyAttribute> {
-        self.sort_key.as_ref()
+        self.attributes.get(self.partition_len)
     }
 
-    /// Both attributes, the partition key first.
+    /// All attributes that items are grouped by.
+    pub fn partition_attributes(&self) -> &[KeyAttribute] {
+        &self.attributes[..self.partition_len]
+    }
+
+    /// All attributes that the items of a partition are ordered by.
+    pub fn sort_attributes(&self) -> &[KeyAttribute] {
+        &self.attributes[self.partition_len..]
+    }
+
+    /// All attributes, those of the partition first.
     pub fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
-        std::iter::once(&self.partition_key).chain(&self.sort_key)
+        self.attributes.iter()
     }
 }
 
@@ -172,4 +219,23 @@ pub enum SchemaError {
     /// One attribute cannot be both keys.
     #[error("Both the Hash Key and the Range Key element in the KeySchema have the same name")]
     SameName,
+
+    /// An attribute stands twice in a key of several.
+    #[error("The KeySchema contains multiple key attributes with the same name")]
+    RepeatedName,
+
+    /// A key without a partition key.
+    #[error(
+        "One or more parameter values were invalid: No Hash Key specified in schema. All Dynamo DB tables must have exactly one hash key"
+    )]
+    NoPartitionKey,
+
+    /// More than [`MAX_KEY_ATTRIBUTES`] attributes in one part of a key.
+    #[error(
+        "One or more parameter values were invalid: The KeySchema exceeds the maximum allowed number of {role} key attributes"
+    )]
+    TooManyAttributes {
+        /// `HASH` or `RANGE`.
+        role: &'static str,
+    },
 }

@@ -415,14 +415,59 @@ fn key_conditions_give_the_partition_and_a_range() {
     ] {
         let key = build(&request(text)).unwrap().key_condition.unwrap();
         let query = key.resolve(&schema(true)).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!((query.partition, query.sort), (AttributeValue::from("a"), sort), "{text}");
+        let expected = (vec![AttributeValue::from("a")], Vec::from_iter(sort));
+        assert_eq!((query.partition, query.sort), expected, "{text}");
     }
     let key = build(&request("begins_with(seen, :b) AND id = :a")).unwrap().key_condition.unwrap();
     let schema = KeySchema::new(
         KeyAttribute::new("id", KeyType::String).unwrap(),
         Some(KeyAttribute::new("seen", KeyType::String).unwrap()),
     );
-    assert_eq!(key.resolve(&schema.unwrap()).unwrap().sort, Some(SortKeyTest::BeginsWith("b".into())));
+    assert_eq!(key.resolve(&schema.unwrap()).unwrap().sort, [SortKeyTest::BeginsWith("b".into())]);
+}
+
+/// The key of an index: two partition attributes, three sort attributes.
+fn schema_of_several() -> KeySchema {
+    let attribute = |name, key_type| KeyAttribute::new(name, key_type).unwrap();
+    let partition = vec![attribute("p", KeyType::String), attribute("q", KeyType::Number)];
+    let sort = ["x", "y", "z"].map(|name| attribute(name, KeyType::Number));
+    KeySchema::of_several(partition, sort.to_vec()).unwrap()
+}
+
+#[test]
+fn conditions_on_a_key_of_several_attributes_go_from_left_to_right() {
+    let n = |n: i32| AttributeValue::from(n);
+    let (eq, lt) = (SortKeyTest::Eq(n(1)), SortKeyTest::Lt(n(2)));
+    for (text, sort) in [
+        ("p = :a AND q = :n", vec![]),
+        ("q = :n AND x = :n AND p = :a", vec![eq.clone()]),
+        ("q = :n AND x < :m AND p = :a", vec![lt.clone()]),
+        ("y < :m AND q = :n AND x = :n AND p = :a", vec![eq.clone(), lt.clone()]),
+        ("p = :a AND q = :n AND x = :n AND y = :n AND z < :m", vec![eq.clone(), eq, lt]),
+    ] {
+        let key = build(&request(text)).unwrap().key_condition.unwrap();
+        let query = key.resolve(&schema_of_several()).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!((query.partition, query.sort), (vec![AttributeValue::from("a"), n(1)], sort), "{text}");
+    }
+    let missed = |name| format!("Query condition missed key schema element: {name}");
+    let not_supported = "Query key condition not supported".to_owned();
+    let wrong_type =
+        "One or more parameter values were invalid: Condition parameter type does not match schema type"
+            .to_owned();
+    for (text, expected) in [
+        ("p = :a", missed("q")),
+        ("q = :n", missed("p")),
+        ("p = :a AND q > :n", not_supported.clone()),
+        ("p = :a AND q = :n AND y = :n", missed("x")),
+        ("p = :a AND q = :n AND x = :n AND z = :n", missed("y")),
+        ("p = :a AND q = :n AND another = :n", missed("x")),
+        ("p = :a AND q = :n AND x < :n AND y = :m", not_supported.clone()),
+        ("p = :a AND q = :n AND x = :b", wrong_type),
+        ("p = :a AND q = :n AND x = :n AND y = :n AND z = :n AND o = :n", not_supported),
+    ] {
+        let key = build(&request(text)).unwrap().key_condition.unwrap();
+        assert_eq!(key.resolve(&schema_of_several()).expect_err(text).to_string(), expected, "{text}");
+    }
 }
 
 /// A key condition with only the placeholders that it mentions.

@@ -28,8 +28,8 @@ use crate::value::{AttributeType, AttributeValue};
 /// let device = KeyAttribute::new("device_id", KeyType::String)?;
 /// let schema = KeySchema::new(device, Some(KeyAttribute::new("seen_at", KeyType::Number)?))?;
 /// let query = expressions.key_condition.unwrap().resolve(&schema)?;
-/// assert_eq!(query.partition, AttributeValue::from("device_123"));
-/// assert_eq!(query.sort, Some(SortKeyTest::Ge(AttributeValue::from(100))));
+/// assert_eq!(query.partition, [AttributeValue::from("device_123")]);
+/// assert_eq!(query.sort, [SortKeyTest::Ge(AttributeValue::from(100))]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -59,10 +59,10 @@ pub enum SortKeyTest {
 /// A key condition held against a key schema.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyQuery {
-    /// The value of the partition key.
-    pub partition: AttributeValue,
-    /// The condition on the sort key, if there is one.
-    pub sort: Option<SortKeyTest>,
+    /// The values of the partition attributes: of a table, one.
+    pub partition: Vec<AttributeValue>,
+    /// The conditions on the first of the sort attributes, of which all but the last are `=`: none, or on a table one.
+    pub sort: Vec<SortKeyTest>,
 }
 
 /// Why a condition is not one on keys. The texts are DynamoDB's.
@@ -215,32 +215,39 @@ impl KeyCondition {
     ///
     /// # Errors
     ///
-    /// [`KeyConditionProblem`]: the partition key must be compared by `=`, and nothing but the sort key may be mentioned beside
-    /// it. That the values are not empty and not too long is not checked here.
+    /// [`KeyConditionProblem`]: the partition attributes must all be compared by `=`, and nothing but sort attributes may be
+    /// mentioned beside them: from the first on, without a gap, and by `=` but for the last. That the values are not empty and
+    /// not too long is not checked here.
     pub fn resolve(&self, schema: &KeySchema) -> Result<KeyQuery, KeyConditionProblem> {
-        if self.conditions.len() > 2 {
+        let has_several = schema.attributes().count() > 2;
+        if self.conditions.len() > 2 && !has_several {
             return Err(KeyConditionProblem::TooMany);
         }
-        let both = self.conditions.len() == 2;
-        if both && schema.sort_key().is_none() {
+        if self.conditions.len() > schema.attributes().count() {
             return Err(KeyConditionProblem::NotSupported);
         }
-        let partition = self.test_of(schema.partition_key())?;
         let missing =
             |attribute: &KeyAttribute| KeyConditionProblem::Missing { name: attribute.name().to_owned() };
-        let partition = match partition {
-            None => return Err(missing(schema.partition_key())),
-            Some(SortKeyTest::Eq(value)) => value.clone(),
-            Some(_) => return Err(KeyConditionProblem::NotSupported),
-        };
-        let sort = match schema.sort_key() {
-            None => None,
-            Some(attribute) => match self.test_of(attribute)? {
-                None if both => return Err(missing(attribute)),
-                test => test.cloned(),
-            },
-        };
-        Ok(KeyQuery { partition, sort })
+        let mut query = KeyQuery { partition: Vec::new(), sort: Vec::new() };
+        for attribute in schema.partition_attributes() {
+            match self.test_of(attribute)? {
+                None => return Err(missing(attribute)),
+                Some(SortKeyTest::Eq(value)) => query.partition.push(value.clone()),
+                Some(_) => return Err(KeyConditionProblem::NotSupported),
+            }
+        }
+        for attribute in schema.sort_attributes() {
+            if query.partition.len() + query.sort.len() == self.conditions.len() {
+                break;
+            }
+            // What is left is on this attribute, or skips it.
+            let test = self.test_of(attribute)?.ok_or_else(|| missing(attribute))?;
+            if query.sort.last().is_some_and(|before| !matches!(before, SortKeyTest::Eq(_))) {
+                return Err(KeyConditionProblem::NotSupported);
+            }
+            query.sort.push(test.clone());
+        }
+        Ok(query)
     }
 
     /// The condition on an attribute of a key, with values of its type.
