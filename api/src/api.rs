@@ -18,7 +18,15 @@ mod database;
 mod delete;
 mod get;
 mod housekeeping;
+mod index;
+mod index_build;
+mod index_entry;
+mod index_read;
+mod index_schema;
+mod index_update;
+mod index_verify;
 mod key;
+mod layout;
 mod moment;
 mod options;
 mod page_meter;
@@ -46,6 +54,11 @@ pub use crate::api::batch::{BatchGet, BatchWrite};
 pub use crate::api::database::DynaMite;
 pub use crate::api::delete::DeleteItem;
 pub use crate::api::get::{GetItem, GetItemVersioned, VersionedItem};
+pub use crate::api::index::{
+    GlobalIndex, IndexDescription, IndexKind, IndexState, LocalIndex, MAX_GLOBAL_INDEXES, MAX_INCLUDED,
+    MAX_INCLUDED_IN_ALL, MAX_LOCAL_INDEXES, Projection,
+};
+pub use crate::api::index_verify::{IndexFault, IndexFinding, IndexProgress};
 pub use crate::api::key::IntoAttribute;
 pub use crate::api::options::Builder;
 pub use crate::api::put::{IntoItem, PutItem};

@@ -2,6 +2,8 @@
 //!
 //! Where DynamoDB has a text for a mistake, it is DynamoDB's text: programs that look at it find what they look for.
 
+mod index;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 use dynamite_txn::{PagerError, TreeError, TxnError};
 use thiserror::Error;
 
+pub use crate::error::index::IndexError;
 use crate::expression::{ExpressionError, UpdateError};
 use crate::item_codec::ItemDamage;
 use crate::key_codec::{KeyDamage, KeyError};
@@ -31,6 +34,15 @@ pub enum Error {
     TableNotFound {
         /// The name asked for.
         table: String,
+    },
+
+    /// A table has no such index, which was to be dropped or waited for.
+    #[error("Requested resource not found: Index: {index} not found")]
+    IndexNotFound {
+        /// The table's name.
+        table: String,
+        /// The name asked for.
+        index: String,
     },
 
     /// A table of that name exists.
@@ -184,9 +196,12 @@ pub enum Damage {
     /// A key's bytes.
     #[error(transparent)]
     Key(#[from] KeyDamage),
-    /// What is kept with a table's name.
+    /// What is kept with a table's name, or with an index.
     #[error("the table's description is malformed")]
     Schema,
+    /// An entry of an index leads to no item.
+    #[error("an entry of the index leads to no item")]
+    LostItem,
 }
 
 /// What is wrong with a request.
@@ -235,6 +250,10 @@ pub enum Invalid {
         actual: &'static str,
     },
 
+    /// Something about an index.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+
     /// A key that lacks a part, has one too many, or has one of another type.
     #[error("The provided key element does not match the schema")]
     KeySchema,
@@ -246,7 +265,7 @@ pub enum Invalid {
         name: String,
     },
 
-    /// A condition on the sort key of a table that has none.
+    /// A condition on the sort key of a table that has none, or on a sort attribute behind one that is not compared by `=`.
     #[error("Query key condition not supported")]
     NoSortKey,
 
@@ -366,12 +385,6 @@ pub enum Invalid {
     )]
     NoUpdate,
 
-    /// A table without a partition key.
-    #[error(
-        "One or more parameter values were invalid: No Hash Key specified in schema. All Dynamo DB tables must have exactly one hash key"
-    )]
-    NoPartitionKey,
-
     /// A setting that makes no sense here.
     #[error("{0}")]
     Setting(String),
@@ -386,6 +399,20 @@ impl Error {
     /// The error of an operation of a batch or a transaction, counted from 0.
     pub(crate) fn of_operation(self, operation: usize) -> Error {
         Error::Operation { operation, source: Box::new(self) }
+    }
+
+    /// What an update is told of a new item that does not fit an index.
+    pub(crate) fn of_update(self) -> Error {
+        match self {
+            Error::Validation(Invalid::Index(IndexError::KeyType { .. })) => IndexError::UpdateOfType.into(),
+            Error::Validation(Invalid::Key(KeyError::EmptyInIndex { kind, .. })) => {
+                IndexError::UpdateToEmpty { kind }.into()
+            }
+            Error::Validation(Invalid::Key(KeyError::IndexKeyTooLong { .. })) => {
+                IndexError::UpdateToTooLong.into()
+            }
+            other => other,
+        }
     }
 
     /// What made it fail: looks through [`Error::Operation`].
@@ -432,6 +459,13 @@ fn from_pager(error: PagerError) -> Error {
         | PagerError::NoValidHeader { .. }
         | PagerError::Truncated { .. } => Error::Corrupt(error.into()),
         other => Error::Storage(other.into()),
+    }
+}
+
+/// So that one `?` makes an error of it.
+impl From<IndexError> for Error {
+    fn from(error: IndexError) -> Error {
+        Error::Validation(error.into())
     }
 }
 

@@ -68,6 +68,8 @@ mod view;
 
 mod writer;
 
+mod pick;
+
 mod ser;
 
 mod ser_scalar;
@@ -86,6 +88,7 @@ pub use damage::ItemDamage;
 pub use de::{DecodeError, from_bytes};
 pub use json::{decode_json, encode_json, encode_json_into};
 pub use model::{decode, encode, encode_into};
+pub(crate) use pick::{Picked, join, pick};
 pub use ser::{to_bytes, to_bytes_into};
 pub use view::{Elements, Entries, ItemView, ValueView};
 pub use writer::{ItemError, ItemWriter};

@@ -6,7 +6,7 @@ use common::{create_things, directory, things};
 use dynamite_core::Error;
 use dynamite_core::api::{Durability, DynaMite};
 use dynamite_core::error::Invalid;
-use dynamite_core::types::KeyType;
+use dynamite_core::types::{KeyType, SchemaError};
 use serde_json::json;
 
 #[test]
@@ -47,9 +47,15 @@ fn names_and_keys_that_dynamodb_refuses_are_refused() {
     create(&"x".repeat(255)).unwrap();
     assert!(matches!(create("things"), Err(Error::TableExists { table }) if table == "things"));
     let keyless = db.create_table("keyless").execute();
-    assert!(matches!(keyless, Err(Error::Validation(Invalid::NoPartitionKey))), "{keyless:?}");
+    assert!(
+        matches!(keyless, Err(Error::Validation(Invalid::Schema(SchemaError::NoPartitionKey)))),
+        "{keyless:?}"
+    );
     let keyless = db.create_table("keyless").sort_key("at", KeyType::Number).execute();
-    assert!(matches!(keyless, Err(Error::Validation(Invalid::NoPartitionKey))), "{keyless:?}");
+    assert!(
+        matches!(keyless, Err(Error::Validation(Invalid::Schema(SchemaError::NoPartitionKey)))),
+        "{keyless:?}"
+    );
     let twice = db
         .create_table("twice")
         .partition_key("id", KeyType::String)

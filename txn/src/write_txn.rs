@@ -100,6 +100,11 @@ impl<'s> WriteTxn<'s> {
         self.batch.birth().into()
     }
 
+    /// The transaction that this one builds upon: the newest that was committed before it.
+    pub fn base(&self) -> TxnId {
+        self.batch.base().into()
+    }
+
     /// Hands the payload of an item, as this transaction has left it, to `with`.
     pub fn get<R>(
         &mut self,

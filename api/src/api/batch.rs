@@ -193,6 +193,7 @@ impl<'a, T: Target> BatchWrite<'a, T> {
                 let (key, item) = match write {
                     Write::Put(item) => {
                         let item = item.map_err(failed)?;
+                        writing.check_put(&table, &item).map_err(failed)?;
                         (key::of_item(&table, &item).map_err(failed)?, Some(item))
                     }
                     Write::Delete(key) => (key.encode(&table).map_err(failed)?, None),

@@ -1,9 +1,7 @@
 //! Checking what belongs to a table against its items.
 
 use crate::api::database::DynaMite;
-use crate::api::schema::is_of_users;
-use crate::api::table::Table;
-use crate::api::ttl;
+use crate::api::{tables, ttl};
 use crate::error::Result;
 
 impl DynaMite {
@@ -15,11 +13,7 @@ impl DynaMite {
     pub fn check_belongings(&self) -> Result<Vec<String>> {
         let state = self.shared.store.snapshot()?;
         let mut wrong = Vec::new();
-        for (name, info) in state.read()?.tables()? {
-            if !is_of_users(&name) {
-                continue;
-            }
-            let table = Table::decode(&String::from_utf8_lossy(&name), &info)?;
+        for table in tables::all(&mut state.read()?)? {
             let mut report = |what: String| wrong.push(format!("table {}: {what}", table.name));
             if let Some(ttl) = &table.ttl {
                 ttl::verify(&state, &table, ttl, &mut report)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dynamite_txn::{Clock, Durability, Stats, Store, WriteTxn};
 
 use crate::api::housekeeping::{self, Bell, Housekeeper};
+use crate::api::index_build::Builds;
 use crate::api::options::Builder;
 use crate::api::table::TableCache;
 use crate::api::writing::{Course, Writing};
@@ -58,6 +59,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     /// Rings for the thread that looks after what nobody waits for.
     pub(crate) bell: Bell,
+    pub(crate) builds: Builds,
 }
 
 impl Engine {
@@ -87,8 +89,8 @@ impl DynaMite {
         clock: Arc<dyn Clock>,
         background: bool,
     ) -> DynaMite {
-        let (tables, bell) = (TableCache::default(), Bell::default());
-        let engine = Arc::new(Engine { store, tables, durability, clock, bell });
+        let (tables, bell, builds) = (TableCache::default(), Bell::default(), Builds::default());
+        let engine = Arc::new(Engine { store, tables, durability, clock, bell, builds });
         let housekeeper = background.then(|| Housekeeper::start(&engine)).flatten();
         DynaMite { shared: Arc::new(Shared { _housekeeper: housekeeper, engine }) }
     }

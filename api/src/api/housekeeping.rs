@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::api::database::Engine;
+use crate::api::index_build;
 use crate::api::ttl;
 use crate::error::{Error, Result};
 
@@ -28,7 +29,7 @@ pub(crate) enum Pace {
 pub(crate) type Chore = fn(&Engine) -> Result<Pace>;
 
 /// All that there is to do, in this order.
-const CHORES: [Chore; 1] = [ttl::tend];
+const CHORES: [Chore; 2] = [ttl::tend, index_build::chore];
 
 /// The longest sleep while something is due at some time: the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use dynamite_txn::Range;
 use serde_json::Value;
 
+use crate::api::layout::Layout;
 use crate::api::table::Table;
 use crate::error::{Error, Invalid, Result};
 use crate::expression::{SortKeyTest, describe};
@@ -126,6 +127,8 @@ pub(crate) struct KeyArguments {
     /// The encoded partition key, and the encoded sort key behind it.
     bytes: Vec<u8>,
     partition: Option<Part>,
+    /// Further attributes of the partition key of an index. Then there is no sort key.
+    more: Vec<Part>,
     sort: Option<Part>,
     /// What could not be converted. In a box, since it is large and seldom there.
     error: Option<Box<Error>>,
@@ -200,6 +203,19 @@ impl KeyArguments {
         self.bytes.extend(sort);
     }
 
+    /// One more value of a partition key, which may have several attributes: for a query, which has no sort key among its
+    /// arguments.
+    pub(crate) fn add_partition(&mut self, value: impl IntoAttribute) {
+        if self.partition.is_none() {
+            return self.partition(value);
+        }
+        let KeyArguments { bytes, .. } = self;
+        match value.with_key_value(|value| Part::encode(value, KeyRole::Partition, bytes)) {
+            Ok(part) => self.more.push(part),
+            Err(error) => self.error = Some(Box::new(error)),
+        }
+    }
+
     pub(crate) fn sort(&mut self, value: impl IntoAttribute) {
         let partition = self.partition.map_or(0, |part| part.encoded_len);
         self.bytes.truncate(partition);
@@ -234,18 +250,27 @@ impl KeyArguments {
     }
 
     /// All keys that begin with the partition key, which is the only part that there may be.
-    fn prefix(self, table: &Table) -> Result<KeyPrefix> {
+    fn prefix(self, layout: &Layout) -> Result<KeyPrefix> {
         if let Some(error) = self.error {
             return Err(*error);
         }
-        let attribute = table.keys.partition_key();
-        let missing = || Invalid::MissingPartitionKey { name: attribute.name().to_owned() };
-        let part = self.partition.ok_or_else(missing)?;
-        if part.key_type != Some(attribute.key_type()) {
-            return Err(Invalid::ConditionType.into());
+        let attributes = layout.keys.partition_attributes();
+        let parts = || self.partition.iter().chain(&self.more);
+        let mut at = 0;
+        for (attribute, part) in attributes.iter().zip(parts()) {
+            if part.key_type != Some(attribute.key_type()) {
+                return Err(Invalid::ConditionType.into());
+            }
+            check_part(attribute, *part, KeyRole::Partition, &self.bytes[at..])?;
+            at += part.encoded_len;
         }
-        check_part(attribute, part, KeyRole::Partition, &self.bytes)?;
-        Ok(KeyPrefix::of_encoded(self.bytes))
+        match (attributes.get(parts().count()), parts().nth(attributes.len())) {
+            (Some(missing), _) => {
+                Err(Invalid::MissingPartitionKey { name: missing.name().to_owned() }.into())
+            }
+            (None, Some(_)) => Err(Invalid::ConditionTwice.into()),
+            (None, None) => Ok(KeyPrefix::of_encoded(self.bytes)),
+        }
     }
 }
 
@@ -259,13 +284,13 @@ fn check_part(attribute: &KeyAttribute, part: Part, role: KeyRole, encoded: &[u8
 }
 
 /// The stored key of an item, from the item's own attributes.
-pub(crate) fn of_item(table: &Table, item: &[u8]) -> Result<Vec<u8>> {
-    let view = ItemView::new(item).map_err(|damage| table.damaged(damage))?;
+pub(crate) fn of_item(layout: &Layout, item: &[u8]) -> Result<Vec<u8>> {
+    let view = ItemView::new(item).map_err(|damage| layout.damaged(damage))?;
     let mut key = Vec::new();
-    for (attribute, role) in table.keys.attributes().zip([KeyRole::Partition, KeyRole::Sort]) {
-        let found = view.get(attribute.name()).map_err(|damage| table.damaged(damage))?;
+    for (attribute, role) in layout.attributes() {
+        let found = view.get(attribute.name()).map_err(|damage| layout.damaged(damage))?;
         let found = found.ok_or_else(|| Invalid::MissingKey { name: attribute.name().to_owned() })?;
-        let value = viewed(table, found, attribute.key_type())?.ok_or_else(|| Invalid::KeyTypeMismatch {
+        let value = viewed(layout, found, attribute.key_type())?.ok_or_else(|| Invalid::KeyTypeMismatch {
             name: attribute.name().to_owned(),
             expected: attribute.key_type(),
             actual: found.attribute_type().as_str(),
@@ -277,13 +302,17 @@ pub(crate) fn of_item(table: &Table, item: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A stored value as a key's, if it has this type.
-fn viewed<'a>(table: &Table, value: ValueView<'a>, key_type: KeyType) -> Result<Option<KeyValue<'a>>> {
+pub(crate) fn viewed<'a>(
+    layout: &Layout,
+    value: ValueView<'a>,
+    key_type: KeyType,
+) -> Result<Option<KeyValue<'a>>> {
     match key_type {
         KeyType::String => value.as_str().map(|text| text.map(KeyValue::S)),
         KeyType::Number => value.as_number().map(|number| number.map(KeyValue::N)),
         KeyType::Binary => Ok(value.as_bytes().map(KeyValue::B)),
     }
-    .map_err(|damage| table.damaged(damage))
+    .map_err(|damage| layout.damaged(damage))
 }
 
 /// A value as a key's, if it is of a type that keys have.
@@ -301,21 +330,27 @@ fn key_value_of(value: &AttributeValue, key_type: KeyType) -> Option<KeyValue<'_
     key_value(value).filter(|value| value.key_type() == key_type)
 }
 
-/// The stored keys of a partition, as far as they meet a condition.
+/// The stored keys of a partition, as far as they meet conditions on its sort attributes, in their order.
 pub(crate) fn partition_range(
-    table: &Table,
+    layout: &Layout,
     partition: KeyArguments,
-    condition: Option<SortKeyTest>,
+    mut conditions: Vec<SortKeyTest>,
 ) -> Result<Range> {
-    let prefix = partition.prefix(table)?;
-    let Some(condition) = condition else { return Ok(prefix.all().into()) };
-
-    let attribute = table.keys.sort_key().ok_or(Invalid::NoSortKey)?;
-    let typed = |value| -> Result<KeyValue<'_>> {
-        let value = key_value_of(value, attribute.key_type()).ok_or(Invalid::ConditionType)?;
-        value.check_limits(KeyRole::Sort, attribute.name(), None).map_err(Invalid::Key)?;
-        Ok(value)
+    let mut prefix = partition.prefix(layout)?;
+    let attributes = layout.keys.sort_attributes();
+    let Some(condition) = conditions.pop() else { return Ok(prefix.all().into()) };
+    let Some(attribute) = attributes.get(conditions.len()) else {
+        return Err(if attributes.is_empty() { Invalid::NoSortKey } else { Invalid::ConditionTwice }.into());
     };
+    for (attribute, condition) in attributes.iter().zip(&conditions) {
+        let SortKeyTest::Eq(value) = condition else {
+            let several = attributes.len() > 1;
+            return Err(if several { Invalid::NoSortKey } else { Invalid::ConditionTwice }.into());
+        };
+        prefix = prefix.with(sort_value(attribute, value)?);
+    }
+
+    let typed = |value| sort_value(attribute, value);
     let range = match &condition {
         SortKeyTest::Eq(value) => prefix.sort_eq(typed(value)?),
         SortKeyTest::Lt(value) => prefix.sort_lt(typed(value)?),
@@ -341,14 +376,21 @@ pub(crate) fn partition_range(
     Ok(range.into())
 }
 
+/// A value as that of a sort attribute.
+fn sort_value<'v>(attribute: &KeyAttribute, value: &'v AttributeValue) -> Result<KeyValue<'v>> {
+    let value = key_value_of(value, attribute.key_type()).ok_or(Invalid::ConditionType)?;
+    value.check_limits(KeyRole::Sort, attribute.name(), None).map_err(Invalid::Key)?;
+    Ok(value)
+}
+
 /// Makes a range begin behind a key, in its direction: the key where the page before ended, as an encoded item. Returns the
 /// stored key.
-pub(crate) fn start_behind(table: &Table, range: &mut Range, start: &[u8]) -> Result<Vec<u8>> {
-    let view = ItemView::new(start).map_err(|damage| table.damaged(damage))?;
-    if view.iter().count() != table.keys.attributes().count() {
+pub(crate) fn start_behind(layout: &Layout, range: &mut Range, start: &[u8]) -> Result<Vec<u8>> {
+    let view = ItemView::new(start).map_err(|damage| layout.damaged(damage))?;
+    if view.iter().count() != layout.count_names() {
         return Err(Invalid::StartKey.into());
     }
-    let key = of_item(table, start).map_err(|_| Invalid::StartKey)?;
+    let key = of_item(layout, start).map_err(|_| Invalid::StartKey)?;
     let inside = |bound: &Bound<Vec<u8>>, beyond: fn(&[u8], &[u8]) -> bool| match bound {
         Bound::Unbounded => true,
         Bound::Included(end) => key == *end || !beyond(&key, end),
@@ -363,15 +405,15 @@ pub(crate) fn start_behind(table: &Table, range: &mut Range, start: &[u8]) -> Re
 }
 
 /// The key's attributes as JSON, from a stored key.
-pub(crate) fn to_value(table: &Table, key: &[u8]) -> Result<Value> {
-    Ok(json::item_to_json(to_item(table, key)?))
+pub(crate) fn to_value(layout: &Layout, key: &[u8]) -> Result<Value> {
+    Ok(json::item_to_json(to_item(layout, key)?))
 }
 
 /// The key's attributes, from a stored key.
-pub(crate) fn to_item(table: &Table, key: &[u8]) -> Result<Item> {
-    let types = table.keys.attributes().map(KeyAttribute::key_type);
-    let values = key_codec::decode_all(key, types).map_err(|damage| table.damaged(damage))?;
-    let names = table.keys.attributes().map(|attribute| attribute.name().to_owned());
+pub(crate) fn to_item(layout: &Layout, key: &[u8]) -> Result<Item> {
+    let types = layout.attributes().map(|(attribute, _)| attribute.key_type());
+    let values = key_codec::decode_all(key, types).map_err(|damage| layout.damaged(damage))?;
+    let names = layout.attributes().map(|(attribute, _)| attribute.name().to_owned());
     Ok(names.zip(values.into_iter().map(owned)).collect())
 }
 
@@ -384,9 +426,19 @@ fn owned(value: OwnedKeyValue) -> AttributeValue {
 }
 
 /// The partition key within a stored key.
-pub(crate) fn partition_of(key: &[u8]) -> Result<&[u8], KeyDamage> {
-    let rest = key_codec::skip(key)?;
+pub(crate) fn partition_of<'k>(layout: &Layout, key: &'k [u8]) -> Result<&'k [u8], KeyDamage> {
+    let rest = skip(key, layout.keys.partition_attributes().len())?;
     Ok(&key[..key.len() - rest.len()])
+}
+
+/// The key of the item within the stored key of an entry of an index.
+pub(crate) fn table_key_of<'k>(index: &Layout, key: &'k [u8]) -> Result<&'k [u8], KeyDamage> {
+    skip(key, index.keys.attributes().count())
+}
+
+/// What follows so many values.
+fn skip(key: &[u8], values: usize) -> Result<&[u8], KeyDamage> {
+    (0..values).try_fold(key, |rest, _| key_codec::skip(rest))
 }
 
 /// The value of a stored partition key.

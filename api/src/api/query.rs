@@ -4,9 +4,9 @@ use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
 use crate::api::segment::Segment;
 use crate::api::source::Source;
-use crate::api::table::Table;
+use crate::api::table::Place;
 use crate::api::walk::{AS_VALUE, Page, Selection, Walk, selections};
-use crate::error::{Invalid, Result};
+use crate::error::Result;
 use crate::expression::SortKeyTest;
 
 /// A query that is about to be made; [`DynaMite::query`] begins, [`execute`](Query::execute), [`iter`](Query::iter) and
@@ -70,13 +70,14 @@ impl<'a, S: Source> Query<'a, S> {
         }
     }
 
-    /// The partition.
+    /// The partition. For an index whose partition key has several attributes it is called once for each, in their order.
     pub fn partition_key(mut self, value: impl IntoAttribute) -> Self {
-        self.key.partition(value);
+        self.key.add_partition(value);
         self
     }
 
-    /// Only items whose sort key is this.
+    /// Only items whose sort key is this. For an index whose sort key has several attributes there may be a condition on each
+    /// of the first of them, in their order; all but the last must be of this kind.
     pub fn sort_key_eq(self, value: impl IntoAttribute) -> Self {
         self.condition(value.into_attribute().map(SortKeyTest::Eq))
     }
@@ -137,15 +138,11 @@ impl<'a, S: Source> Query<'a, S> {
         self.page(AS_VALUE)
     }
 
-    fn walk(self, table: &Table) -> Result<Walk<'a>> {
+    fn walk(self, place: Place<'_>) -> Result<Walk<'a>> {
         self.selection.check_limit()?;
-        let mut conditions = self.conditions.into_iter();
-        let condition = conditions.next().transpose()?;
-        if conditions.next().is_some() {
-            return Err(Invalid::ConditionTwice.into());
-        }
-        let mut range = key::partition_range(table, self.key, condition)?;
+        let conditions = self.conditions.into_iter().collect::<Result<_>>()?;
+        let mut range = key::partition_range(place.layout(), self.key, conditions)?;
         range.reverse = self.descending;
-        self.selection.walk(table, range, Segment::ALL)
+        self.selection.walk(place, range, Segment::ALL)
     }
 }

@@ -9,7 +9,7 @@ use crate::api::database::DynaMite;
 use crate::api::key;
 use crate::api::segment::Segment;
 use crate::api::source::Source;
-use crate::api::table::Table;
+use crate::api::table::Place;
 use crate::api::walk::{AS_VALUE, Page, Selection, Walk, selections};
 use crate::error::Result;
 
@@ -90,10 +90,10 @@ impl<'a, S: Source> Scan<'a, S> {
         self.page(AS_VALUE)
     }
 
-    fn walk(self, table: &Table) -> Result<Walk<'a>> {
+    fn walk(self, place: Place<'_>) -> Result<Walk<'a>> {
         self.selection.check_limit()?;
         self.segment.check()?;
-        self.selection.walk(table, Range::all(), self.segment)
+        self.selection.walk(place, Range::all(), self.segment)
     }
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn list_partition_keys(
         while found.len() < limit {
             let mut first = None;
             reading.scan(table, &range.borrow(), Access::Point, |row| {
-                first = Some(key::partition_of(row.key).map(<[u8]>::to_vec));
+                first = Some(key::partition_of(table, row.key).map(<[u8]>::to_vec));
                 ControlFlow::Break(())
             })?;
             let Some(partition) = first.transpose().map_err(|damage| table.damaged(damage))? else { break };

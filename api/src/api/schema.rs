@@ -3,17 +3,19 @@
 //! ```text
 //! {
 //!   "partition_key": {"name": "user_id", "type": "S"}, "sort_key": {"name": "at", "type": "N"},
-//!   "ttl": {"attribute": "expires_at", "queue": 17}
+//!   "ttl": {"attribute": "expires_at", "queue": 17}, "indexes": […]
 //! }
 //! ```
 //!
-//! All but the partition key may be missing. Trees are named by the ids of their tables.
+//! All but the partition key may be missing. Trees are named by the ids of their tables. What stands in the list of indexes is in
+//! [`index_schema`](crate::api::index_schema).
 //!
 //! Trees that belong to a table are tables of their own, under names that no user can give: the table's name, a NUL, and what
 //! they are for. [`is_of_users`] tells them apart.
 
 use dynamite_txn::TableId;
 
+use crate::api::index_schema::{IndexSchema, tree_name};
 use crate::api::ttl::{self, Ttl};
 use crate::error::Result;
 use crate::item_codec;
@@ -22,6 +24,7 @@ use crate::value::{AttributeValue, Item};
 
 const PARTITION_KEY: &str = "partition_key";
 const SORT_KEY: &str = "sort_key";
+const INDEXES: &str = "indexes";
 const NAME: &str = "name";
 const TYPE: &str = "type";
 const TTL: &str = "ttl";
@@ -35,12 +38,14 @@ pub(crate) struct Schema {
     pub(crate) keys: KeySchema,
     /// When its items expire.
     pub(crate) ttl: Option<Ttl>,
+    /// Its indexes, in the order in which they were added.
+    pub(crate) indexes: Vec<IndexSchema>,
 }
 
 impl Schema {
     /// A table of which only the keys are said.
     pub(crate) fn of(keys: KeySchema) -> Schema {
-        Schema { keys, ttl: None }
+        Schema { keys, ttl: None, indexes: Vec::new() }
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
@@ -49,6 +54,10 @@ impl Schema {
         if let Some(ttl) = &self.ttl {
             let described = map([(ATTRIBUTE, ttl.attribute.as_str().into()), (QUEUE, tree(ttl.queue))]);
             meta.insert(TTL.to_owned(), described);
+        }
+        if !self.indexes.is_empty() {
+            let indexes = self.indexes.iter().map(IndexSchema::to_value).collect();
+            meta.insert(INDEXES.to_owned(), AttributeValue::L(indexes));
         }
         Ok(item_codec::encode(&meta)?)
     }
@@ -69,12 +78,17 @@ impl Schema {
             }
             None => None,
         };
-        Some(Schema { keys: KeySchema::new(partition_key, sort_key).ok()?, ttl })
+        let indexes = match meta.get(INDEXES) {
+            Some(indexes) => indexes.as_l()?.iter().map(IndexSchema::of_value).collect::<Option<_>>()?,
+            None => Vec::new(),
+        };
+        Some(Schema { keys: KeySchema::new(partition_key, sort_key).ok()?, ttl, indexes })
     }
 
     /// The names of the trees that belong to the table, besides its own.
     pub(crate) fn trees(&self, table: &str) -> Vec<Vec<u8>> {
-        self.ttl.iter().map(|_| ttl::queue_name(table)).collect()
+        let queue = self.ttl.iter().map(|_| ttl::queue_name(table));
+        queue.chain(self.indexes.iter().map(|index| tree_name(table, &index.definition.name))).collect()
     }
 }
 
@@ -83,7 +97,8 @@ pub(crate) fn is_of_users(name: &[u8]) -> bool {
     !name.contains(&0)
 }
 
-fn describe(attribute: &KeyAttribute) -> AttributeValue {
+/// A key attribute, as it is described.
+pub(crate) fn describe(attribute: &KeyAttribute) -> AttributeValue {
     map([(NAME, attribute.name().into()), (TYPE, attribute.key_type().letter().into())])
 }
 
@@ -91,15 +106,18 @@ fn map<const N: usize>(entries: [(&str, AttributeValue); N]) -> AttributeValue {
     AttributeValue::M(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn tree(id: TableId) -> AttributeValue {
+/// The id of a tree.
+pub(crate) fn tree(id: TableId) -> AttributeValue {
     u64::from(id.0).into()
 }
 
-fn tree_of(value: &AttributeValue) -> Option<TableId> {
+/// Reads what `tree` wrote; `None` if it is malformed.
+pub(crate) fn tree_of(value: &AttributeValue) -> Option<TableId> {
     u32::try_from(value.as_n()?.to_u64()?).ok().map(TableId)
 }
 
-fn attribute(value: &AttributeValue) -> Option<KeyAttribute> {
+/// Reads what `describe` wrote; `None` if it is malformed.
+pub(crate) fn attribute(value: &AttributeValue) -> Option<KeyAttribute> {
     let described = value.as_m()?;
     let key_type = described.get(TYPE)?.as_s()?.parse().ok()?;
     KeyAttribute::new(described.get(NAME)?.as_s()?, key_type).ok()

@@ -1,9 +1,10 @@
 //! Segments: how workers share a table.
 
 use crate::api::key;
+use crate::api::layout::Layout;
 use crate::error::{Invalid, Result};
 
-/// One of several parts of a table: those partitions whose key's hash falls to it.
+/// One of several parts of a table or of an index: those partitions whose key's hash falls to it.
 ///
 /// A pure function of the partition key and the number of segments, so that it holds through all changes of the
 /// table, and workers never meet.
@@ -29,12 +30,12 @@ impl Segment {
     }
 
     /// Whether an item with this key, as it is stored, belongs to the segment.
-    pub(crate) fn holds(self, key: &[u8]) -> bool {
+    pub(crate) fn holds(self, layout: &Layout, key: &[u8]) -> bool {
         if self.total == 1 {
             return true;
         }
         // A damaged key, which decoding its item will report, falls somewhere.
-        let partition = key::partition_of(key).unwrap_or(key);
+        let partition = key::partition_of(layout, key).unwrap_or(key);
         let hash = xxhash_rust::xxh64::xxh64(partition, 0);
         let falls_to = (u128::from(hash) * u128::from(self.total)) >> 64;
         falls_to == u128::from(self.number)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use dynamite_txn::{Access, Portions, Range, ReadTxn, Row, TableId, TableInfo, TxnId, WriteTxn};
 
 use crate::api::moment::Moment;
+use crate::api::schema::is_of_users;
 use crate::api::table::{Table, TableCache};
 use crate::api::writing::Writing;
 use crate::error::Result;
@@ -18,7 +19,7 @@ use crate::error::Result;
 #[allow(private_bounds)]
 pub trait Source: ReadFrom {
     /// What a stream of items reads from: a state that stays what it is meanwhile.
-    type State<'a>: Portions + Timed
+    type State<'a>: Portions + Timed + Clone
     where
         Self: 'a;
 }
@@ -125,7 +126,11 @@ impl<'a, 's> Reading<'a, 's> {
         }
     }
 
+    /// What a name stands for. Trees that belong to a table have names too, but not for users.
     pub(crate) fn table(&mut self, name: &str) -> Result<Option<TableInfo>> {
+        if !is_of_users(name.as_bytes()) {
+            return Ok(None);
+        }
         Ok(match &mut self.state {
             State::Read(txn) => txn.table(name.as_bytes())?,
             State::Write(txn) => txn.table(name.as_bytes())?,
@@ -188,6 +193,19 @@ impl<'a, 's> Reading<'a, 's> {
         table: &Table,
         range: &Range<&[u8]>,
         access: Access,
+        visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
+    ) -> Result<bool> {
+        self.scan_tree(table.id, table, range, access, visit)
+    }
+
+    /// Visits what stands in a range of a table's items, or of the entries of an index of the table. Of entries that do not hold
+    /// what says when they expire, all are seen.
+    pub(crate) fn scan_tree(
+        &mut self,
+        tree: TableId,
+        table: &Table,
+        range: &Range<&[u8]>,
+        access: Access,
         mut visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
     ) -> Result<bool> {
         let mut failed = None;
@@ -200,8 +218,8 @@ impl<'a, 's> Reading<'a, 's> {
             }
         };
         let broke_off = match &mut self.state {
-            State::Read(txn) => txn.scan(table.id, range, access, living)?,
-            State::Write(txn) => txn.scan(table.id, range, living)?,
+            State::Read(txn) => txn.scan(tree, range, access, living)?,
+            State::Write(txn) => txn.scan(tree, range, living)?,
         };
         failed.map_or(Ok(broke_off), Err)
     }

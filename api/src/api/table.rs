@@ -9,41 +9,78 @@
 //! it sees. If it is not so, the name is read anew from the very state that is read.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use dynamite_txn::{TableId, TableInfo, TxnId};
+use dynamite_txn::{TableInfo, TxnId};
 
+use crate::api::index_entry::{Index, Indexes};
+use crate::api::layout::Layout;
 use crate::api::moment::Moment;
 use crate::api::schema::Schema;
 use crate::api::source::Reading;
 use crate::api::tables;
 use crate::api::ttl::Ttl;
-use crate::error::{Damage, Error, Result};
-use crate::types::KeySchema;
+use crate::error::{Error, IndexError, Result};
 
 /// What is known of a table.
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) id: TableId,
-    pub(crate) name: String,
+    layout: Arc<Layout>,
     /// The transaction that wrote the description.
     described: TxnId,
-    /// The attributes of its items' keys.
-    pub(crate) keys: KeySchema,
     pub(crate) ttl: Option<Ttl>,
+    pub(crate) indexes: Indexes,
+}
+
+/// A table is first of all its own items.
+impl Deref for Table {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+/// Where a read looks: in a table, or in one of its indexes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'t> {
+    pub(crate) table: &'t Table,
+    pub(crate) index: Option<&'t Index>,
+}
+
+impl<'t> Place<'t> {
+    /// The tree, and what its keys are made of.
+    pub(crate) fn layout(&self) -> &'t Arc<Layout> {
+        self.index.map_or(&self.table.layout, |index| &index.layout)
+    }
 }
 
 impl Table {
     pub(crate) fn decode(name: &str, info: &TableInfo) -> Result<Table> {
-        let schema = Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
-        Ok(Table {
-            id: info.id,
-            name: name.to_owned(),
-            described: info.version,
-            keys: schema.keys,
-            ttl: schema.ttl,
-        })
+        let Schema { keys, ttl, indexes } =
+            Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
+        let indexes = Indexes::new(name, &keys, indexes);
+        let layout = Layout { id: info.id, name: name.to_owned(), index: None, keys, table_keys: None };
+        Ok(Table { layout: Arc::new(layout), described: info.version, ttl, indexes })
+    }
+
+    /// The table's items, or those of an index that can be read.
+    pub(crate) fn place(&self, index: Option<&str>) -> Result<Place<'_>> {
+        let index = match index {
+            None => None,
+            Some(name) => {
+                let index = self.indexes.find(name);
+                Some(index.ok_or_else(|| IndexError::NotFound { index: name.to_owned() })?)
+            }
+        };
+        match index {
+            Some(index) if index.building.is_some() => {
+                Err(IndexError::IsBuilding { index: index.name.clone() }.into())
+            }
+            index => Ok(Place { table: self, index }),
+        }
     }
 
     /// Whether this is what `reading` sees under the table's name.
@@ -55,7 +92,7 @@ impl Table {
     /// Whether a write of an item is all that there is to do: nothing else belongs to it.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.ttl.is_none()
+        self.ttl.is_none() && self.indexes.is_empty()
     }
 
     /// Whether an item counts as gone although it is stored.
@@ -68,11 +105,6 @@ impl Table {
     pub(crate) fn is_expired_at(&self, item: &[u8], seconds: u64) -> Result<bool> {
         let Some(ttl) = &self.ttl else { return Ok(false) };
         ttl.is_expired(item, seconds).map_err(|damage| self.damaged(damage))
-    }
-
-    /// An error of stored bytes, with the table's name.
-    pub(crate) fn damaged(&self, source: impl Into<Damage>) -> Error {
-        Error::DamagedItem { table: self.name.clone(), source: source.into() }
     }
 }
 

@@ -3,11 +3,13 @@
 use dynamite_txn::{ReadTxn, Retention, TableInfo, WriteTxn};
 
 use crate::api::database::DynaMite;
+use crate::api::index::{Definition, GlobalIndex, IndexDescription, LocalIndex, check_together};
+use crate::api::index_schema::IndexSchema;
 use crate::api::schema::{Schema, is_of_users};
 use crate::api::table::Table;
 use crate::api::ttl::{self, Ttl};
 use crate::error::{Damage, Error, Invalid, Result};
-use crate::types::{KeyAttribute, KeySchema, KeyType};
+use crate::types::{KeyAttribute, KeySchema, KeyType, SchemaError};
 
 /// A table that is about to be created; [`DynaMite::create_table`] begins, [`execute`](CreateTable::execute) ends.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct CreateTable<'a> {
     partition_key: Option<(String, KeyType)>,
     sort_key: Option<(String, KeyType)>,
     ttl: Option<String>,
+    global: Vec<GlobalIndex>,
+    local: Vec<LocalIndex>,
 }
 
 /// What is known of a table.
@@ -34,6 +38,8 @@ pub struct TableDescription {
     pub item_count: u64,
     /// Bytes of these items as they are stored, keys included.
     pub size_bytes: u64,
+    /// Its indexes, in the order in which they were added.
+    pub indexes: Vec<IndexDescription>,
 }
 
 impl DynaMite {
@@ -57,10 +63,18 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn create_table<'a>(&'a self, name: &'a str) -> CreateTable<'a> {
-        CreateTable { db: self, name, partition_key: None, sort_key: None, ttl: None }
+        CreateTable {
+            db: self,
+            name,
+            partition_key: None,
+            sort_key: None,
+            ttl: None,
+            global: Vec::new(),
+            local: Vec::new(),
+        }
     }
 
-    /// Drops a table and all its items. Returns at once; the pages are freed in the background, in bounded steps, also after a
+    /// Drops a table, all its items and its indexes. Returns at once; the pages are freed in the background, in bounded steps, also after a
     /// crash. Snapshots that were taken before see the table as before.
     ///
     /// # Errors
@@ -135,14 +149,31 @@ impl CreateTable<'_> {
         self
     }
 
+    /// One more index, with a partition key of its own.
+    pub fn global_index(mut self, index: GlobalIndex) -> Self {
+        self.global.push(index);
+        self
+    }
+
+    /// One more index, with the table's partition key and another sort key.
+    pub fn local_index(mut self, index: LocalIndex) -> Self {
+        self.local.push(index);
+        self
+    }
+
     /// Creates the table. It is there, durably, when this returns.
     pub fn execute(self) -> Result<()> {
         check_name(self.name)?;
         let attribute = |(name, key_type)| KeyAttribute::new(name, key_type).map_err(Invalid::Schema);
-        let partition_key = attribute(self.partition_key.ok_or(Invalid::NoPartitionKey)?)?;
+        let partition_key =
+            attribute(self.partition_key.ok_or(Invalid::Schema(SchemaError::NoPartitionKey))?)?;
         let sort_key = self.sort_key.map(attribute).transpose()?;
         let keys = KeySchema::new(partition_key, sort_key).map_err(Invalid::Schema)?;
         self.ttl.as_deref().map_or(Ok(()), ttl::check_attribute)?;
+        let global = self.global.into_iter().map(GlobalIndex::define);
+        let local = self.local.into_iter().map(|index| index.define(&keys));
+        let definitions = global.chain(local).collect::<Result<Vec<Definition>>>()?;
+        check_together(&keys, definitions.iter())?;
         self.db.shared.write(|txn| {
             if txn.table(self.name.as_bytes())?.is_some() {
                 return Err(Error::TableExists { table: self.name.to_owned() });
@@ -151,6 +182,9 @@ impl CreateTable<'_> {
             if let Some(attribute) = self.ttl {
                 schema.ttl = Some(Ttl { attribute, queue: ttl::create_queue(txn, self.name, false)? });
             }
+            let indexes =
+                definitions.into_iter().map(|index| IndexSchema::create(txn, self.name, index, None));
+            schema.indexes = indexes.collect::<Result<_>>()?;
             txn.create_table(self.name.as_bytes(), &schema.encode()?, Retention::None)?;
             Ok(())
         })
@@ -159,14 +193,16 @@ impl CreateTable<'_> {
 
 /// A table and its description, as a transaction has left it.
 pub(crate) fn described(txn: &mut WriteTxn<'_>, table: &str) -> Result<(TableInfo, Schema)> {
-    let info = txn.table(table.as_bytes())?.ok_or_else(|| not_found(table))?;
+    let found = if is_of_users(table.as_bytes()) { txn.table(table.as_bytes())? } else { None };
+    let info = found.ok_or_else(|| not_found(table))?;
     let schema = Schema::decode(&info.meta).ok_or_else(|| malformed(table))?;
     Ok((info, schema))
 }
 
-/// All tables of the users', in the order of their names.
+/// All tables of the users', in the order of their names. What has no description at all was made by the layer below, and is none
+/// of ours.
 pub(crate) fn all(read: &mut ReadTxn<'_>) -> Result<Vec<Table>> {
-    let tables = read.tables()?.into_iter().filter(|(name, _)| is_of_users(name));
+    let tables = read.tables()?.into_iter().filter(|(name, info)| is_of_users(name) && !info.meta.is_empty());
     tables.map(|(name, info)| Table::decode(&String::from_utf8_lossy(&name), &info)).collect()
 }
 
@@ -176,15 +212,18 @@ pub(crate) fn list(read: &mut ReadTxn<'_>) -> Result<Vec<String>> {
 }
 
 pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescription> {
-    let info = read.table(table.as_bytes())?.ok_or_else(|| not_found(table))?;
-    let schema = Schema::decode(&info.meta).ok_or_else(|| malformed(table))?;
+    let found = if is_of_users(table.as_bytes()) { read.table(table.as_bytes())? } else { None };
+    let info = found.ok_or_else(|| not_found(table))?;
+    let decoded = Table::decode(table, &info)?;
     let stats = read.stats(info.id)?;
+    let indexes = decoded.indexes.iter().map(|index| index.describe(read, stats.items));
     Ok(TableDescription {
         name: table.to_owned(),
-        keys: schema.keys,
-        ttl: schema.ttl.map(|ttl| ttl.attribute),
+        keys: decoded.keys.clone(),
+        ttl: decoded.ttl.as_ref().map(|ttl| ttl.attribute.clone()),
         item_count: stats.items,
         size_bytes: stats.bytes,
+        indexes: indexes.collect::<Result<_>>()?,
     })
 }
 
@@ -197,7 +236,8 @@ fn not_found(table: &str) -> Error {
     Error::TableNotFound { table: table.to_owned() }
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Refuses what cannot be the name of a table or of an index.
+pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     match (3..=255).contains(&name.len()) && name.bytes().all(allowed) {
         true => Ok(()),

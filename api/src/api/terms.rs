@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::key::IntoAttribute;
+use crate::api::layout::Layout;
 use crate::api::table::Table;
 use crate::api::writing::Writing;
 use crate::error::{Error, Result};
@@ -54,7 +55,7 @@ impl Terms<'_> {
     }
 
     /// Reads the filter of a read, and holds it against the table's key.
-    pub(crate) fn compile_filter(self, table: &Table) -> Result<Option<Condition>> {
+    pub(crate) fn compile_filter(self, table: &Layout) -> Result<Option<Condition>> {
         let Some(expressions) = self.compile()? else { return Ok(None) };
         expressions.check_schema(&table.keys)?;
         Ok(expressions.filter)

@@ -152,7 +152,7 @@ impl<'a, T: Target> UpdateItem<'a, T> {
                     })?
                 }
             };
-            writing.put(&table, &key, &new)?;
+            writing.put(&table, &key, &new).map_err(Error::of_update)?;
             let attributes = match return_values {
                 ReturnValues::None => None,
                 ReturnValues::AllOld => old,

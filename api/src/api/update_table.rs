@@ -1,11 +1,12 @@
-//! Changing a table: what belongs to its items, and for how long. Its items and its keys stay what they are.
+//! Changing a table while it is in use: what belongs to its items, and for how long. Its items and its keys stay what they are.
 
 use dynamite_txn::WriteTxn;
 
 use crate::api::database::DynaMite;
+use crate::api::index::GlobalIndex;
 use crate::api::schema::Schema;
-use crate::api::tables;
 use crate::api::ttl::{self, Ttl};
+use crate::api::{index_build, index_update, tables};
 use crate::error::{Invalid, Result};
 
 /// A table that is about to be changed; [`DynaMite::update_table`] begins, [`execute`](UpdateTable::execute) ends.
@@ -16,6 +17,8 @@ pub struct UpdateTable<'a> {
     name: &'a str,
     /// The attribute, or none for no TTL any more.
     ttl: Option<Option<String>>,
+    added: Vec<GlobalIndex>,
+    dropped: Vec<&'a str>,
 }
 
 impl DynaMite {
@@ -33,11 +36,21 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn update_table<'a>(&'a self, name: &'a str) -> UpdateTable<'a> {
-        UpdateTable { db: self, name, ttl: None }
+        UpdateTable { db: self, name, ttl: None, added: Vec::new(), dropped: Vec::new() }
+    }
+
+    /// Waits until an index can be read. This thread helps to build it, so it works without a background too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TableNotFound`](crate::Error::TableNotFound); [`Error::IndexNotFound`](crate::Error::IndexNotFound), also when it is
+    /// dropped meanwhile; what made the build fail.
+    pub fn wait_for_index(&self, table: &str, index: &str) -> Result<()> {
+        index_build::run(&self.shared, table, index)
     }
 }
 
-impl UpdateTable<'_> {
+impl<'a> UpdateTable<'a> {
     /// Lets items expire by this attribute; see [`CreateTable::ttl`](crate::api::CreateTable::ttl). Holds at once for all
     /// items, also for those that are there; these are gone through in the background before they are deleted.
     pub fn ttl(mut self, attribute: impl Into<String>) -> Self {
@@ -51,29 +64,70 @@ impl UpdateTable<'_> {
         self
     }
 
+    /// Adds an index. What the table holds already is taken into it in the background; until that is done the index cannot be read.
+    /// Items that do not fit, since an attribute of its key is of the wrong type, empty or too long, are left out.
+    ///
+    /// ```
+    /// use dynamite_core::api::{DynaMite, GlobalIndex, IndexState};
+    /// use dynamite_core::types::KeyType;
+    /// use serde_json::json;
+    ///
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+    /// db.put_item("users", json!({"user_id": "alice", "email": "a@example.org"}))?;
+    /// let by_email = GlobalIndex::new("by_email").partition_key("email", KeyType::String);
+    /// db.update_table("users").add_index(by_email).execute()?;
+    /// // The table is in use meanwhile.
+    /// db.wait_for_index("users", "by_email")?;
+    ///
+    /// assert_eq!(db.describe_table("users")?.indexes[0].state, IndexState::Active);
+    /// let found = db.query("users").index("by_email").partition_key("a@example.org").execute()?;
+    /// assert_eq!(found.items[0]["user_id"], "alice");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn add_index(mut self, index: GlobalIndex) -> Self {
+        self.added.push(index);
+        self
+    }
+
+    /// Drops a global index, built or not. It is gone at once; its pages are freed in the background.
+    pub fn drop_index(mut self, index: &'a str) -> Self {
+        self.dropped.push(index);
+        self
+    }
+
     /// Changes the table. It is so, durably, when this returns.
     ///
     /// # Errors
     ///
-    /// [`Error::TableNotFound`](crate::Error::TableNotFound); [`Error::Validation`](crate::Error::Validation) for what is so already,
-    /// or cannot be.
+    /// [`Error::TableNotFound`](crate::Error::TableNotFound); [`Error::IndexNotFound`](crate::Error::IndexNotFound) for an index to be
+    /// dropped; [`Error::Validation`](crate::Error::Validation) for what is so already, or cannot be.
+    ///
+    /// Cost: a commit, whatever the size of the table.
     pub fn execute(self) -> Result<()> {
-        let UpdateTable { db, name, ttl } = self;
+        let UpdateTable { db, name, ttl, added, dropped } = self;
         if let Some(Some(attribute)) = &ttl {
             ttl::check_attribute(attribute)?;
         }
-        if ttl.is_none() {
+        let added = added.into_iter().map(GlobalIndex::define).collect::<Result<Vec<_>>>()?;
+        if ttl.is_none() && added.is_empty() && dropped.is_empty() {
             return Err(Invalid::NoUpdate.into());
         }
-        db.shared.write(|txn| {
+        index_update::check_apart(&added, &dropped)?;
+        let built = db.shared.write(|txn| {
             let (_, mut schema) = tables::described(txn, name)?;
             if let Some(attribute) = ttl {
                 set_ttl(txn, name, &mut schema, attribute)?;
             }
+            index_update::drop_indexes(txn, name, &mut schema, &dropped)?;
+            let built = index_update::add_indexes(txn, name, &mut schema, added)?;
             txn.set_table_meta(name.as_bytes(), &schema.encode()?)?;
-            Ok(())
+            Ok(built)
         })?;
-        // There may be a queue to fill.
+        built.into_iter().for_each(|tree| db.shared.builds.add(name, tree));
+        // There may be a queue to fill, or an index to build.
         db.shared.bell.expect(0);
         Ok(())
     }

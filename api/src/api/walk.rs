@@ -12,11 +12,13 @@ use dynamite_txn::{Access, Portions, Range};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::api::index_read::{self, Items, Look};
 use crate::api::key;
+use crate::api::layout::Layout;
 use crate::api::page_meter::PageMeter;
 use crate::api::segment::Segment;
 use crate::api::source::{Reading, Timed};
-use crate::api::table::Table;
+use crate::api::table::{Place, Table};
 use crate::api::terms::Terms;
 use crate::error::{Error, Invalid, Result};
 use crate::expression::Condition;
@@ -127,7 +129,7 @@ pub(crate) const fn as_type<T: DeserializeOwned>() -> Decode<T> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Projection<'a> {
     /// Each once.
-    names: Option<Vec<Cow<'a, str>>>,
+    pub(crate) names: Option<Vec<Cow<'a, str>>>,
 }
 
 impl<'a> Projection<'a> {
@@ -145,7 +147,7 @@ impl<'a> Projection<'a> {
 
     /// Decodes what is wanted of an item.
     #[inline]
-    pub(crate) fn decode<T>(&self, table: &Table, item: &[u8], decode: Decode<T>) -> Result<T> {
+    pub(crate) fn decode<T>(&self, layout: &Layout, item: &[u8], decode: Decode<T>) -> Result<T> {
         let decoded = match &self.names {
             None => (decode.whole)(item),
             Some(names) => {
@@ -153,7 +155,7 @@ impl<'a> Projection<'a> {
             }
         };
         decoded.map_err(|error| match error {
-            DecodeError::Damage(damage) => table.damaged(damage),
+            DecodeError::Damage(damage) => layout.damaged(damage),
             DecodeError::Mismatch(reason) => Error::Decode(reason),
         })
     }
@@ -167,6 +169,10 @@ pub(crate) struct Selection<'a> {
     pub(crate) limit: Option<usize>,
     /// The key behind which to begin, as an encoded item.
     pub(crate) start: Option<Result<Vec<u8>>>,
+    /// The index to be read.
+    pub(crate) index: Option<&'a str>,
+    /// All attributes of the items, also those that the index does not hold.
+    pub(crate) all_attributes: bool,
 }
 
 impl<'a> Selection<'a> {
@@ -175,14 +181,16 @@ impl<'a> Selection<'a> {
     }
 
     /// The walk over a range, from where it is to begin.
-    pub(crate) fn walk(self, table: &Table, mut range: Range, segment: Segment) -> Result<Walk<'a>> {
+    pub(crate) fn walk(self, place: Place<'_>, mut range: Range, segment: Segment) -> Result<Walk<'a>> {
+        let layout = place.layout();
         if let Some(start) = self.start
-            && !segment.holds(&key::start_behind(table, &mut range, &start?)?)
+            && !segment.holds(layout, &key::start_behind(layout, &mut range, &start?)?)
         {
             return Err(Invalid::StartKeySegment { segment: segment.number, total: segment.total }.into());
         }
-        let filter = self.terms.compile_filter(table)?;
-        Ok(Walk { range, segment, limit: self.limit, projection: self.projection, filter })
+        let filter = self.terms.compile_filter(layout)?;
+        let look = Look::of(place, self.all_attributes, &self.projection, filter.as_ref())?;
+        Ok(Walk { range, segment, limit: self.limit, projection: self.projection, filter, look })
     }
 }
 
@@ -206,6 +214,19 @@ macro_rules! selections {
         }
 
         crate::api::terms::placeholders!(selection.terms);
+
+        /// Reads an index of the table, in the order of the index's keys.
+        pub fn index(mut self, name: &'a str) -> Self {
+            self.selection.index = Some(name);
+            self
+        }
+
+        /// All attributes of the items, also those that the index does not hold: a local index gets them from the table, one
+        /// item at a time. Without it a read of an index gives what the index holds.
+        pub fn all_attributes(mut self) -> Self {
+            self.selection.all_attributes = true;
+            self
+        }
 
         /// At most so many items: in a page, or in all from an iterator.
         pub fn limit(mut self, limit: usize) -> Self {
@@ -232,7 +253,10 @@ macro_rules! selections {
         /// Counts the items, all of them unless a limit is set, without decoding any.
         pub fn count(self) -> Result<u64> {
             let source = self.source;
-            source.read_table(self.table, |table, reading| self.walk(table)?.count(reading, table))
+            source.read_table(self.table, |table, reading| {
+                let place = table.place(self.selection.index)?;
+                self.walk(place)?.count(reading, place)
+            })
         }
 
         /// Streams all items as JSON, from one snapshot.
@@ -252,13 +276,18 @@ macro_rules! selections {
 
         fn page<T>(self, decode: crate::api::walk::Decode<T>) -> Result<Page<T>> {
             let source = self.source;
-            source.read_table(self.table, |table, reading| self.walk(table)?.page(reading, table, decode))
+            source.read_table(self.table, |table, reading| {
+                let place = table.place(self.selection.index)?;
+                self.walk(place)?.page(reading, place, decode)
+            })
         }
 
         fn stream<T>(self, decode: crate::api::walk::Decode<T>) -> Result<crate::api::Iter<S::State<'a>, T>> {
             let (table, state) = self.source.stream(self.table)?;
-            let walk = self.walk(&table)?;
-            Ok(crate::api::Iter::new(state, table, walk, decode))
+            let place = table.place(self.selection.index)?;
+            let walk = self.walk(place)?;
+            let layout = place.layout().clone();
+            Ok(crate::api::Iter::new(state, table, layout, walk, decode))
         }
     };
 }
@@ -273,6 +302,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) limit: Option<usize>,
     pub(crate) projection: Projection<'a>,
     pub(crate) filter: Option<Condition>,
+    /// Where the items are.
+    pub(crate) look: Look,
 }
 
 impl Walk<'_> {
@@ -280,26 +311,27 @@ impl Walk<'_> {
     pub(crate) fn page<T>(
         &self,
         reading: &mut Reading<'_, '_>,
-        table: &Table,
+        place: Place<'_>,
         decode: Decode<T>,
     ) -> Result<Page<T>> {
+        let layout = place.layout();
         let access = match self.limit {
             Some(limit) if limit <= SHORT => Access::Point,
             _ => Access::Scan,
         };
         let (mut items, mut scanned_count, mut meter) = (Vec::new(), 0, PageMeter::default());
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
-        reading.scan(table, &self.range.borrow(), access, |row| {
-            if !self.segment.holds(row.key) {
+        index_read::scan(reading, place, self, access, |key, item| {
+            if !self.segment.holds(layout, key) {
                 return ControlFlow::Continue(());
             }
             scanned_count += 1;
-            let item = match passes(self.filter.as_ref(), table, row.payload) {
-                Ok(true) => self.projection.decode(table, row.payload, decode).map(Some),
+            let metered = meter.add(item).map_err(|damage| layout.damaged(damage));
+            let item = match passes(self.filter.as_ref(), layout, item) {
+                Ok(true) => self.projection.decode(layout, item, decode).map(Some),
                 Ok(false) => Ok(None),
                 Err(error) => Err(error),
             };
-            let metered = meter.add(row.payload).map_err(|damage| table.damaged(damage));
             let is_full = match item.and_then(|item| Ok((item, metered?))) {
                 Ok((item, is_full)) => {
                     items.extend(item);
@@ -311,25 +343,26 @@ impl Walk<'_> {
                 }
             };
             if Some(scanned_count) == self.limit || is_full {
-                end = Ok(Some(row.key.to_vec()));
+                end = Ok(Some(key.to_vec()));
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         })?;
-        let last_evaluated_key = end?.map(|key| key::to_value(table, &key)).transpose()?;
+        let last_evaluated_key = end?.map(|key| key::to_value(layout, &key)).transpose()?;
         Ok(Page { items, scanned_count, last_evaluated_key })
     }
 
     /// Counts items, without a limit on their size.
-    pub(crate) fn count(&self, reading: &mut Reading<'_, '_>, table: &Table) -> Result<u64> {
+    pub(crate) fn count(&self, reading: &mut Reading<'_, '_>, place: Place<'_>) -> Result<u64> {
+        let layout = place.layout();
         let (mut count, mut scanned_count) = (0, 0);
         let mut failed = None;
-        reading.scan(table, &self.range.borrow(), Access::Scan, |row| {
-            if !self.segment.holds(row.key) {
+        index_read::scan(reading, place, self, Access::Scan, |key, item| {
+            if !self.segment.holds(layout, key) {
                 return ControlFlow::Continue(());
             }
             scanned_count += 1;
-            match passes(self.filter.as_ref(), table, row.payload) {
+            match passes(self.filter.as_ref(), layout, item) {
                 Ok(passes) => count += u64::from(passes),
                 Err(error) => failed = Some(error),
             }
@@ -343,9 +376,9 @@ impl Walk<'_> {
 }
 
 /// Whether an item passes a filter.
-fn passes(filter: Option<&Condition>, table: &Table, item: &[u8]) -> Result<bool> {
+fn passes(filter: Option<&Condition>, layout: &Layout, item: &[u8]) -> Result<bool> {
     let Some(filter) = filter else { return Ok(true) };
-    ItemView::new(item).and_then(|item| filter.matches(item)).map_err(|damage| table.damaged(damage))
+    ItemView::new(item).and_then(|item| filter.matches(item)).map_err(|damage| layout.damaged(damage))
 }
 
 /// The items of a query or a scan, one after the other, all from one state: a [`Snapshot`](crate::api::Snapshot) that it
@@ -353,7 +386,11 @@ fn passes(filter: Option<&Condition>, table: &Table, item: &[u8]) -> Result<bool
 /// hands of its user for hours.
 pub struct Iter<S, T> {
     rows: dynamite_txn::Scan<S>,
+    /// Where the items of rows are got that are entries of an index, if that must be.
+    items: Option<Items<S>>,
+    look: Look,
     table: Arc<Table>,
+    layout: Arc<Layout>,
     segment: Segment,
     projection: Projection<'static>,
     filter: Option<Condition>,
@@ -364,14 +401,23 @@ pub struct Iter<S, T> {
 }
 
 impl<S: Portions, T> Iter<S, T> {
-    pub(crate) fn new(state: S, table: Arc<Table>, walk: Walk<'_>, decode: Decode<T>) -> Self
+    pub(crate) fn new(
+        state: S,
+        table: Arc<Table>,
+        layout: Arc<Layout>,
+        walk: Walk<'_>,
+        decode: Decode<T>,
+    ) -> Self
     where
-        S: Timed,
+        S: Timed + Clone,
     {
         Iter {
             seconds: state.seconds(),
-            rows: dynamite_txn::Scan::new(state, table.id, walk.range),
+            items: (walk.look != Look::There).then(|| Items::of(state.clone())),
+            look: walk.look,
+            rows: dynamite_txn::Scan::new(state, layout.id, walk.range),
             table,
+            layout,
             segment: walk.segment,
             projection: walk.projection.into_owned(),
             filter: walk.filter,
@@ -385,12 +431,22 @@ impl<S: Portions, T> Iter<S, T> {
             return Ok(None);
         }
         while let Some(row) = self.rows.next()? {
-            if self.segment.holds(row.key)
-                && !self.table.is_expired_at(row.payload, self.seconds)?
-                && passes(self.filter.as_ref(), &self.table, row.payload)?
+            if !self.segment.holds(&self.layout, row.key)
+                || self.table.is_expired_at(row.payload, self.seconds)?
             {
+                continue;
+            }
+            let mut item = row.payload;
+            if let Some(items) = &mut self.items {
+                match items.get(&self.table, &self.layout, row.key, self.seconds)? {
+                    None => continue,
+                    Some(found) if self.look == Look::InTable => item = found,
+                    Some(_) => {}
+                }
+            }
+            if passes(self.filter.as_ref(), &self.layout, item)? {
                 self.left -= 1;
-                return self.projection.decode(&self.table, row.payload, self.decode).map(Some);
+                return self.projection.decode(&self.layout, item, self.decode).map(Some);
             }
         }
         self.left = 0;
@@ -411,6 +467,6 @@ impl<S: Portions, T> FusedIterator for Iter<S, T> {}
 
 impl<S, T> std::fmt::Debug for Iter<S, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Iter").field("table", &self.table.name).finish_non_exhaustive()
+        f.debug_struct("Iter").field("table", &self.layout.name).finish_non_exhaustive()
     }
 }

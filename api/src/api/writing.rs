@@ -4,8 +4,9 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use dynamite_txn::{Clock, WriteTxn};
+use dynamite_txn::{Clock, TxnId, WriteTxn};
 
+use crate::api::index_entry::Changes;
 use crate::api::moment::Moment;
 use crate::api::source::Reading;
 use crate::api::table::{Table, TableCache};
@@ -110,14 +111,25 @@ impl<'a, 's> Writing<'a, 's> {
         }
     }
 
+    /// Refuses an item that [`put`](Self::put) would refuse because of the table's indexes: for those who must know before they
+    /// write others.
+    pub(crate) fn check_put(&self, table: &Table, item: &[u8]) -> Result<()> {
+        if table.indexes.is_empty() {
+            return Ok(());
+        }
+        let seen = table.indexes.look(item).map_err(|damage| table.damaged(damage))?;
+        table.indexes.iter().try_for_each(|index| index.admits(&seen).map(drop))
+    }
+
     /// Puts an item, in place of what stands under its key.
     pub(crate) fn put(&mut self, table: &Table, key: &[u8], item: &[u8]) -> Result<()> {
         if table.is_plain() {
             return Ok(self.txn.put(table.id, key, item)?);
         }
         let old = self.stored(table, key)?;
+        let changes = Changes::of(table, old.as_ref().map(borrowed), key, Some(item))?;
         self.txn.put(table.id, key, item)?;
-        self.follow(table, key, old.as_deref(), Some(item))
+        self.follow(table, key, old.as_ref().map(|(_, old)| &old[..]), Some(item), changes)
     }
 
     /// Deletes an item. Returns whether there was one.
@@ -126,12 +138,11 @@ impl<'a, 's> Writing<'a, 's> {
             return Ok(self.txn.delete(table.id, key)?);
         }
         let Some(old) = self.stored(table, key)? else { return Ok(false) };
-        if table.is_expired(&old, self.course.moment())? {
+        if table.is_expired(&old.1, self.course.moment())? {
             // It is gone already, and is deleted in the name of the database.
             return Ok(false);
         }
-        self.txn.delete(table.id, key)?;
-        self.follow(table, key, Some(&old), None)?;
+        self.remove(table, key, &old)?;
         Ok(true)
     }
 
@@ -139,21 +150,35 @@ impl<'a, 's> Writing<'a, 's> {
     /// such item.
     pub(crate) fn expire(&mut self, table: &Table, key: &[u8]) -> Result<Option<usize>> {
         let Some(old) = self.stored(table, key)? else { return Ok(None) };
-        if !table.is_expired(&old, self.course.moment())? {
+        if !table.is_expired(&old.1, self.course.moment())? {
             return Ok(None);
         }
+        self.remove(table, key, &old)?;
+        Ok(Some(old.1.len()))
+    }
+
+    /// Deletes an item that is there.
+    fn remove(&mut self, table: &Table, key: &[u8], old: &(TxnId, Vec<u8>)) -> Result<()> {
+        let changes = Changes::of(table, Some(borrowed(old)), key, None)?;
         self.txn.delete(table.id, key)?;
-        self.follow(table, key, Some(&old), None)?;
-        Ok(Some(old.len()))
+        self.follow(table, key, Some(&old.1), None, changes)
     }
 
     /// What stands under a key, expired or not.
-    fn stored(&mut self, table: &Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.txn.get(table.id, key, |_, item| item.to_vec())?)
+    fn stored(&mut self, table: &Table, key: &[u8]) -> Result<Option<(TxnId, Vec<u8>)>> {
+        Ok(self.txn.get(table.id, key, |version, item| (version, item.to_vec()))?)
     }
 
     /// Changes what belongs to an item along with it.
-    fn follow(&mut self, table: &Table, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
+    fn follow(
+        &mut self,
+        table: &Table,
+        key: &[u8],
+        old: Option<&[u8]>,
+        new: Option<&[u8]>,
+        changes: Changes,
+    ) -> Result<()> {
+        changes.apply(self.txn)?;
         if let Some(ttl) = &table.ttl
             && let Some(last) = ttl::follow(self.txn, table, ttl, key, old, new)?
         {
@@ -161,4 +186,8 @@ impl<'a, 's> Writing<'a, 's> {
         }
         Ok(())
     }
+}
+
+fn borrowed(stored: &(TxnId, Vec<u8>)) -> (TxnId, &[u8]) {
+    (stored.0, &stored.1)
 }

@@ -35,6 +35,12 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    /// What is in front of it.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Where it is in the item.
     #[inline]
     pub(super) fn offset(&self) -> usize {

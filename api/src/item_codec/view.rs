@@ -203,6 +203,10 @@ impl<'a> ValueView<'a> {
         Ok(measure)
     }
 
+    pub(super) fn of(encoded: Encoded<'a>) -> Self {
+        ValueView(encoded)
+    }
+
     pub(super) fn encoded(&self) -> &Encoded<'a> {
         &self.0
     }

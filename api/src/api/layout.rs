@@ -1,0 +1,51 @@
+//! How items are laid out: in which tree they stand, and by which attributes. A table has such a layout, and so has each of its
+//! indexes, whose entries are items too; reads of ranges need to know no more.
+
+use dynamite_txn::TableId;
+
+use crate::error::{Damage, Error};
+use crate::key_codec::KeyRole;
+use crate::types::{KeyAttribute, KeySchema};
+
+/// A tree of items, and what their keys are made of.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) id: TableId,
+    /// The table's name.
+    pub(crate) name: String,
+    /// The index's name, if this is one.
+    pub(crate) index: Option<String>,
+    /// What queries may ask for.
+    pub(crate) keys: KeySchema,
+    /// What stands behind that in the keys of an index, so that no two entries have one: the key of the table.
+    pub(crate) table_keys: Option<KeySchema>,
+}
+
+impl Layout {
+    /// The attributes that a stored key is made of, in its order, and what each is in its key.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&KeyAttribute, KeyRole)> {
+        [Some(&self.keys), self.table_keys.as_ref()].into_iter().flatten().flat_map(|keys| {
+            let roles =
+                [(keys.partition_attributes(), KeyRole::Partition), (keys.sort_attributes(), KeyRole::Sort)];
+            roles.into_iter().flat_map(|(attributes, role)| attributes.iter().map(move |each| (each, role)))
+        })
+    }
+
+    /// How many attributes a stored key names: those that it has twice count once.
+    pub(crate) fn count_names(&self) -> usize {
+        let behind = self.table_keys.iter().flat_map(KeySchema::attributes);
+        let is_new =
+            |attribute: &&KeyAttribute| self.keys.attributes().all(|key| key.name() != attribute.name());
+        self.keys.attributes().count() + behind.filter(is_new).count()
+    }
+
+    /// An error of stored bytes, with the name of what they are in.
+    #[cold]
+    pub(crate) fn damaged(&self, source: impl Into<Damage>) -> Error {
+        let table = match &self.index {
+            None => self.name.clone(),
+            Some(index) => format!("{}/index/{index}", self.name),
+        };
+        Error::DamagedItem { table, source: source.into() }
+    }
+}
