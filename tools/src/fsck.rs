@@ -1,8 +1,8 @@
 //! `dynamite-fsck`: checks a database file from the headers up, and changes nothing.
 //!
 //! What is checked is in the layers that own it: [`dynamite_txn::verify`] for everything from the catalog down, which calls
-//! [`dynamite_bptree::verify`] for each tree and the pager's census for headers, free space and the books. Here findings are
-//! counted and printed.
+//! [`dynamite_bptree::verify`] for each tree and the pager's census for headers, free space and the books; and if all that is whole,
+//! [`DynaMite::verify_indexes`] and its like, for what belongs to the items of tables. Here findings are counted and printed.
 //!
 //! # Exit codes
 //!
@@ -34,9 +34,11 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Parser;
-use dynamite_pager::{Finding, Options, PagerError, Severity};
+use dynamite_core::api::{DynaMite, IndexProgress};
+use dynamite_pager::{Finding, Malformation, Options, PagerError, Problem, Severity};
 use dynamite_txn::TxnError;
 use dynamite_txn::verify::{Progress, verify_pager};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -163,19 +165,45 @@ pub fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<Verdict> {
 fn check(file: &Path, show_progress: bool) -> Result<Report, TxnError> {
     let pager =
         Options::new().background(false).page_check(dynamite_bptree::check_page).open_read_only(file)?;
-    let bar = if show_progress { progress_bar() } else { ProgressBar::hidden() };
-    let findings = verify_pager(&pager, &mut |Progress { pages, of_pages }| {
+    let bar = if show_progress { progress_bar("pages") } else { ProgressBar::hidden() };
+    let mut findings = verify_pager(&pager, &mut |Progress { pages, of_pages }| {
         bar.set_length(of_pages);
         bar.set_position(pages);
     })?;
     bar.finish_and_clear();
-    Ok(Report { pages: pager.stats().page_count, commit: pager.published().birth.0, findings })
+    let (pages, commit) = (pager.stats().page_count, pager.published().birth.0);
+    drop(pager);
+    // What stands on damaged pages was reported, and cannot be read.
+    if Verdict::of_findings(&findings) != Verdict::Damage {
+        let bar = if show_progress { progress_bar("items") } else { ProgressBar::hidden() };
+        let wrong = belongings(file, &bar).unwrap_or_else(|error| vec![Arc::new(error)]);
+        bar.finish_and_clear();
+        findings.extend(
+            wrong.into_iter().map(|wrong| Finding { pages: None, problem: Problem::Malformed(wrong) }),
+        );
+    }
+    Ok(Report { pages, commit, findings })
+}
+
+/// Checks what belongs to the items of tables: their indexes, and what else is kept with them.
+fn belongings(file: &Path, bar: &ProgressBar) -> Result<Vec<Malformation>, dynamite_core::Error> {
+    let db = DynaMite::builder().background(false).read_only(true).open(file)?;
+    let indexes = db.verify_indexes(&mut |IndexProgress { done, of }| {
+        bar.set_length(of);
+        bar.set_position(done);
+    })?;
+    let others =
+        db.check_belongings()?.into_iter().map(|what| Box::<dyn std::error::Error + Send + Sync>::from(what));
+    let indexes = indexes.into_iter().map(|finding| Arc::new(finding) as Malformation);
+    Ok(indexes.chain(others.map(Arc::from)).collect())
 }
 
 /// Shown on a terminal only, by itself.
-fn progress_bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pages, {per_sec}, {eta} left")
-        .expect("the template is a constant");
+fn progress_bar(what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!(
+        "{{bar:40}} {{pos}}/{{len}} {what}, {{per_sec}}, {{eta}} left"
+    ))
+    .expect("the template is a constant");
     ProgressBar::no_length().with_style(style)
 }
 

@@ -10,9 +10,11 @@ use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
 use common::*;
-use dynamite_pager::{Extent, PAGE_SIZE, PageId, PageKind};
-use dynamite_txn::TxnError;
-use serde_json::Value;
+use dynamite_core::api::{DynaMite, GlobalIndex};
+use dynamite_core::types::KeyType;
+use dynamite_pager::{Access, Extent, PAGE_SIZE, PageId, PageKind};
+use dynamite_txn::{Range, TxnError};
+use serde_json::{Value, json};
 
 /// The exit code is the documented one, the report says this, and the file stays as it is.
 #[track_caller]
@@ -380,4 +382,35 @@ fn a_file_is_checked_while_others_read_it() -> Result<(), TxnError> {
     check(&path, 0, &["clean"]);
     assert!(!snapshot.read()?.tables()?.is_empty());
     Ok(())
+}
+
+/// The trees are whole; what one of them holds is not what another one says.
+#[test]
+fn an_index_that_is_not_the_projection_of_its_table_is_damage() {
+    let (_directory, path) = scratch_file();
+    let db = DynaMite::create(&path).expect("the file is created");
+    let index = GlobalIndex::new("by_x").partition_key("x", KeyType::Number);
+    let table = db.create_table("things").partition_key("id", KeyType::String);
+    table.global_index(index).execute().expect("the device has room");
+    for id in ["a", "b"] {
+        db.put_item("things", json!({"id": id, "x": 1})).expect("the device has room");
+    }
+    db.close().expect("the file is sealed");
+    check(&path, 0, &["clean"]);
+
+    let store = options().open(&path).expect("nobody else has it");
+    let tables = store.read().and_then(|mut read| read.tables()).expect("it can be read");
+    let (_, index) = tables.iter().find(|(name, _)| name.contains(&0)).expect("the index has a tree");
+    let mut first = Vec::new();
+    let mut read = store.read().expect("it can be read");
+    read.scan(index.id, &Range::all().borrow(), Access::Point, |row| {
+        first = row.key.to_vec();
+        ControlFlow::Break(())
+    })
+    .expect("it can be read");
+    drop(read);
+    store.write(|txn| txn.delete(index.id, &first)).expect("the device has room");
+    store.close().expect("the file is sealed");
+    let says = "damage: index by_x of table things: there is no entry for the item {\"id\":\"a\"}";
+    check(&path, 2, &[says, "findings: 1)"]);
 }
