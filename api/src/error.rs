@@ -277,6 +277,18 @@ pub enum Invalid {
     #[error("KeyConditionExpressions must only contain one condition per key")]
     ConditionTwice,
 
+    /// A condition or a projection both by methods and as an expression.
+    #[error(
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+        {{{method}}} Expression parameters: {{{expression}}}"
+    )]
+    Mixed {
+        /// DynamoDB's name for what was said by methods: `KeyConditions` for the key, `AttributesToGet` for attributes.
+        method: &'static str,
+        /// DynamoDB's name of the expression.
+        expression: &'static str,
+    },
+
     /// A limit of 0.
     #[error(
         "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater \

@@ -187,6 +187,11 @@ impl KeyArguments {
         key
     }
 
+    /// Whether nothing was given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.partition.is_none() && self.sort.is_none() && self.error.is_none()
+    }
+
     pub(crate) fn partition(&mut self, value: impl IntoAttribute) {
         // A sort key that was given before it moves behind it; a partition key that was, is forgotten.
         let old = self.partition.map_or(0, |part| part.encoded_len);

@@ -2,12 +2,13 @@
 
 use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
+use crate::api::projection::AS_VALUE;
 use crate::api::segment::Segment;
 use crate::api::source::Source;
 use crate::api::table::Table;
-use crate::api::walk::{AS_VALUE, Page, Selection, Walk, selections};
+use crate::api::walk::{Page, Selection, Walk, selections};
 use crate::error::{Invalid, Result};
-use crate::expression::SortKeyTest;
+use crate::expression::{ExpressionError, Expressions, KeyQuery, SortKeyTest};
 
 /// A query that is about to be made; [`DynaMite::query`] begins, [`execute`](Query::execute), [`iter`](Query::iter) and
 /// their like end.
@@ -117,6 +118,12 @@ impl<'a, S: Source> Query<'a, S> {
         self
     }
 
+    /// The partition and the condition on the sort key at once, in DynamoDB's language: `device_id = :d AND seen_at > :t`.
+    pub fn key_condition(mut self, expression: &'a str) -> Self {
+        self.selection.wanted.terms.say().key_condition = Some(expression);
+        self
+    }
+
     /// Whether the least sort key comes first (default), or the greatest.
     pub fn scan_forward(mut self, forward: bool) -> Self {
         self.descending = !forward;
@@ -130,22 +137,39 @@ impl<'a, S: Source> Query<'a, S> {
     /// # Errors
     ///
     /// [`Error::TableNotFound`](crate::Error::TableNotFound); [`Error::Validation`](crate::Error::Validation) for a
-    /// partition key that is missing, conditions that the table's sort key cannot meet, a start key from elsewhere.
+    /// partition key that is missing, conditions that the table's sort key cannot meet, a start key from elsewhere;
+    /// [`Error::Expression`](crate::Error::Expression), also for a filter that mentions an attribute of the key.
     ///
     /// Cost: one descent, and the pages that the items stand on.
     pub fn execute(self) -> Result<Page> {
         self.page(AS_VALUE)
     }
 
-    fn walk(self, table: &Table) -> Result<Walk<'a>> {
-        self.selection.check_limit()?;
-        let mut conditions = self.conditions.into_iter();
-        let condition = conditions.next().transpose()?;
-        if conditions.next().is_some() {
+    fn compile(&self) -> Result<Option<Expressions>> {
+        let by_methods = !self.key.is_empty() || !self.conditions.is_empty();
+        if by_methods && self.selection.wanted.terms.key_condition().is_some() {
+            return Err(
+                Invalid::Mixed { method: "KeyConditions", expression: "KeyConditionExpression" }.into()
+            );
+        }
+        if self.conditions.len() > 1 {
             return Err(Invalid::ConditionTwice.into());
         }
-        let mut range = key::partition_range(table, self.key, condition)?;
+        self.selection.compile()
+    }
+
+    fn walk(self, table: &Table, expressions: Option<Expressions>) -> Result<Walk<'a>> {
+        let (mut key, mut condition) = (self.key, self.conditions.into_iter().next().transpose()?);
+        if let Some(expressions) = &expressions {
+            expressions.check_query(&table.keys)?;
+            if let Some(text) = &expressions.key_condition {
+                let KeyQuery { partition, sort } =
+                    text.resolve(&table.keys).map_err(ExpressionError::KeyCondition)?;
+                (key, condition) = (KeyArguments::of(partition), sort);
+            }
+        }
+        let mut range = key::partition_range(table, key, condition)?;
         range.reverse = self.descending;
-        self.selection.walk(table, range, Segment::ALL)
+        self.selection.walk(table, range, Segment::ALL, expressions)
     }
 }
