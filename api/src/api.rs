@@ -9,7 +9,8 @@
 //! where a read looks, `writing` where items change; `key` makes keys of arguments, `terms` are what is said in expressions,
 //! `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
 //! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
-//! `batch`, `snapshot`, `transact`; `backup`; and `housekeeping`, what is done when nobody waits for it.
+//! `batch`, `snapshot`, `transact`; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`; and
+//! `housekeeping`, what is done when nobody waits for it.
 
 mod backup;
 mod batch;
@@ -36,7 +37,11 @@ mod source;
 mod table;
 mod tables;
 mod terms;
+mod token;
 mod transact;
+mod transact_action;
+mod transact_get;
+mod transact_write;
 mod ttl;
 mod update;
 mod update_table;
@@ -60,6 +65,9 @@ pub use crate::api::snapshot::Snapshot;
 pub use crate::api::source::Source;
 pub use crate::api::tables::{CreateTable, TableDescription};
 pub use crate::api::transact::Transaction;
+pub use crate::api::transact_action::{Check, Delete, Put, Update};
+pub use crate::api::transact_get::{Get, TransactGet};
+pub use crate::api::transact_write::TransactWrite;
 pub use crate::api::update::{ReturnValues, UpdateItem, Updated};
 pub use crate::api::update_table::UpdateTable;
 pub use crate::api::walk::{Iter, Page, PageCount};

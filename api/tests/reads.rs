@@ -185,7 +185,7 @@ fn every_read_takes_a_projection() {
     assert_eq!(query().limit(1).execute_as::<Part>().unwrap().items, [typed()]);
     assert_eq!(query().iter().unwrap().map(Result::unwrap).next(), Some(part.clone()));
     let scan = || db.scan("events").projection(text).name("#a", "address").limit(1);
-    assert_eq!(scan().execute().unwrap().items, [part.clone()]);
+    assert_eq!(scan().execute().unwrap().items, std::slice::from_ref(&part));
     assert_eq!(scan().iter_items().unwrap().next().unwrap().unwrap(), exact);
     assert_eq!(scan().iter_as::<Part>().unwrap().next().unwrap().unwrap(), typed());
 
@@ -200,7 +200,8 @@ fn a_projection_that_is_none_is_refused() {
     let get = |text| db.get_item("events").partition_key("d").sort_key(1).projection(text);
     says(
         get("a.b, a").execute(),
-        "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [a, b], path two: [a]",
+        "Invalid ProjectionExpression: Two document paths overlap with each other; must remove or rewrite one of these \
+         paths; path one: [a, b], path two: [a]",
     );
     says(get("").execute(), "Invalid ProjectionExpression: The expression can not be empty;");
     says(

@@ -1,4 +1,5 @@
-//! A change of one item: what a put, an update and a delete do.
+//! A change of one item: what a put, an update, a delete and a check do, whether they stand alone or are actions of a
+//! transaction.
 
 use crate::api::consumed;
 use crate::api::key;
@@ -55,6 +56,12 @@ impl Change<'_> {
         let old = self.check_conditions(writing, self.wants.old || self.wants.bytes)?;
         let was_there = writing.delete(self.table, self.key)?;
         Ok((was_there, self.changed(old, None, None)?))
+    }
+
+    /// Changes nothing.
+    pub(crate) fn check(self, writing: &mut Writing<'_, '_>) -> Result<Changed> {
+        let old = self.check_conditions(writing, self.wants.bytes)?;
+        self.changed(old, None, None)
     }
 
     /// Updates the item by the update among the expressions; without one, an item is only made if there is none.

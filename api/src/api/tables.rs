@@ -159,7 +159,8 @@ impl CreateTable<'_> {
 
 /// A table and its description, as a transaction has left it.
 pub(crate) fn described(txn: &mut WriteTxn<'_>, table: &str) -> Result<(TableInfo, Schema)> {
-    let info = txn.table(table.as_bytes())?.ok_or_else(|| not_found(table))?;
+    let info = txn.table(table.as_bytes())?.filter(|_| is_of_users(table.as_bytes()));
+    let info = info.ok_or_else(|| not_found(table))?;
     let schema = Schema::decode(&info.meta).ok_or_else(|| malformed(table))?;
     Ok((info, schema))
 }
@@ -176,7 +177,8 @@ pub(crate) fn list(read: &mut ReadTxn<'_>) -> Result<Vec<String>> {
 }
 
 pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescription> {
-    let info = read.table(table.as_bytes())?.ok_or_else(|| not_found(table))?;
+    let info = read.table(table.as_bytes())?.filter(|_| is_of_users(table.as_bytes()));
+    let info = info.ok_or_else(|| not_found(table))?;
     let schema = Schema::decode(&info.meta).ok_or_else(|| malformed(table))?;
     let stats = read.stats(info.id)?;
     Ok(TableDescription {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::key::IntoAttribute;
 use crate::error::{Error, Result};
 use crate::expression::Expressions;
+use crate::item_codec;
 use crate::value::Item;
 
 /// The method of a builder with `terms` that says what placeholders of names stand for.
@@ -82,6 +83,30 @@ impl<'a> Terms<'a> {
 
     pub(crate) fn key_condition(&self) -> Option<&'a str> {
         self.0.as_ref()?.key_condition
+    }
+
+    /// Hands all that was said to `field`, piece by piece, so that other words give other pieces.
+    pub(crate) fn describe(&self, field: &mut impl FnMut(&[u8])) -> Result<()> {
+        let Some(said) = &self.0 else {
+            field(&[0]);
+            return Ok(());
+        };
+        field(&[1]);
+        let Said { condition, update, filter, key_condition, projection, names, values, error: _ } = &**said;
+        for text in [condition, update, filter, key_condition, projection] {
+            // An empty expression is none: it was refused.
+            field(text.unwrap_or("").as_bytes());
+        }
+        field(&(names.len() as u64).to_le_bytes());
+        for (placeholder, name) in names {
+            field(placeholder.as_bytes());
+            field(name.as_bytes());
+        }
+        for (placeholder, value) in values {
+            field(placeholder.as_bytes());
+            field(&item_codec::encode(&Item::from([("value".to_owned(), value.clone())]))?);
+        }
+        Ok(())
     }
 
     /// Reads the expressions. `None` if there is nothing at all to be read.
