@@ -6,14 +6,18 @@
 //! # The modules, in reading order
 //!
 //! `options` opens a database, `database` is the handle; `schema`, `table` and `tables` are what is known of tables; `source` is
-//! where a read looks, `writing` where items change; `key` makes keys of arguments. Then the operations: `get`, `put`, `update`, `delete` (with `terms`, what is
-//! said in expressions), `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it), `batch`,
-//! `snapshot`, `transact`; `backup`; and `housekeeping`, what is done when nobody waits for it.
+//! where a read looks, `writing` where items change; `key` makes keys of arguments, `terms` are what is said in expressions,
+//! `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
+//! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
+//! `batch`, `snapshot`, `transact`; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`; and
+//! `housekeeping`, what is done when nobody waits for it.
 
 mod backup;
 mod batch;
 mod belongings;
+mod change;
 mod clock;
+mod consumed;
 mod database;
 mod delete;
 mod get;
@@ -30,6 +34,7 @@ mod layout;
 mod moment;
 mod options;
 mod page_meter;
+mod projection;
 mod put;
 mod query;
 mod scan;
@@ -40,7 +45,11 @@ mod source;
 mod table;
 mod tables;
 mod terms;
+mod token;
 mod transact;
+mod transact_action;
+mod transact_get;
+mod transact_write;
 mod ttl;
 mod update;
 mod update_table;
@@ -51,6 +60,7 @@ pub use dynamite_txn::{Clock, Durability, IoChoice, ManualClock, Stats};
 
 pub use crate::api::backup::{Backup, BackupProgress};
 pub use crate::api::batch::{BatchGet, BatchWrite};
+pub use crate::api::consumed::{Consumed, ConsumedEntry, ConsumedKind};
 pub use crate::api::database::DynaMite;
 pub use crate::api::delete::DeleteItem;
 pub use crate::api::get::{GetItem, GetItemVersioned, VersionedItem};
@@ -61,13 +71,16 @@ pub use crate::api::index::{
 pub use crate::api::index_verify::{IndexFault, IndexFinding, IndexProgress};
 pub use crate::api::key::IntoAttribute;
 pub use crate::api::options::Builder;
-pub use crate::api::put::{IntoItem, PutItem};
+pub use crate::api::put::{IntoItem, PutItem, Replaced};
 pub use crate::api::query::Query;
 pub use crate::api::scan::Scan;
 pub use crate::api::snapshot::Snapshot;
 pub use crate::api::source::Source;
 pub use crate::api::tables::{CreateTable, TableDescription};
 pub use crate::api::transact::Transaction;
+pub use crate::api::transact_action::{Check, Delete, Put, Update};
+pub use crate::api::transact_get::{Get, TransactGet};
+pub use crate::api::transact_write::TransactWrite;
 pub use crate::api::update::{ReturnValues, UpdateItem, Updated};
 pub use crate::api::update_table::UpdateTable;
-pub use crate::api::walk::{Iter, Page};
+pub use crate::api::walk::{Iter, Page, PageCount};

@@ -97,6 +97,24 @@ pub enum Error {
         source: Box<Error>,
     },
 
+    /// A transaction of actions was not done, since not all of them could be. Each has a reason, in the order of the actions;
+    /// that of those that could have been done is [`CancellationCode::None`].
+    #[error(
+        "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+        reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>().join(", ")
+    )]
+    TransactionCanceled {
+        /// The reasons.
+        reasons: Vec<CancellationReason>,
+    },
+
+    /// The token of a transaction was given to another one within the last ten minutes. Use another token.
+    #[error(
+        "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent token \
+        that was already used."
+    )]
+    IdempotentParameterMismatch,
+
     /// The caller's own reason to roll a transaction back; see [`Error::abort`].
     #[error("the transaction was rolled back: {0}")]
     Aborted(Arc<dyn std::error::Error + Send + Sync>),
@@ -186,6 +204,41 @@ pub enum Error {
     Storage(TxnError),
 }
 
+/// Why an action of a transaction could not be done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CancellationReason {
+    /// The kind of reason.
+    pub code: CancellationCode,
+    /// What the action alone would have failed with; `None` if it would not have failed.
+    pub message: Option<String>,
+    /// The item for which a condition did not hold, if it was asked for and there is one.
+    pub item: Option<Box<Item>>,
+}
+
+/// The kinds of [`CancellationReason`], by DynamoDB's codes. (Its others, for conflicts and throughput, cannot occur.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancellationCode {
+    /// The action could have been done.
+    #[default]
+    None,
+    /// Its condition does not hold, or the item has another version than was expected.
+    ConditionalCheckFailed,
+    /// It does not fit its table, or the item that there is.
+    ValidationError,
+}
+
+impl CancellationCode {
+    /// DynamoDB's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CancellationCode::None => "None",
+            CancellationCode::ConditionalCheckFailed => "ConditionalCheckFailed",
+            CancellationCode::ValidationError => "ValidationError",
+        }
+    }
+}
+
 /// The check that stored bytes failed.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
@@ -202,6 +255,9 @@ pub enum Damage {
     /// An entry of an index leads to no item.
     #[error("an entry of the index leads to no item")]
     LostItem,
+    /// What is kept of an idempotency token.
+    #[error("the record of an idempotency token is malformed")]
+    Token,
 }
 
 /// What is wrong with a request.
@@ -296,6 +352,18 @@ pub enum Invalid {
     #[error("KeyConditionExpressions must only contain one condition per key")]
     ConditionTwice,
 
+    /// A condition or a projection both by methods and as an expression.
+    #[error(
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+        {{{method}}} Expression parameters: {{{expression}}}"
+    )]
+    Mixed {
+        /// DynamoDB's name for what was said by methods: `KeyConditions` for the key, `AttributesToGet` for attributes.
+        method: &'static str,
+        /// DynamoDB's name of the expression.
+        expression: &'static str,
+    },
+
     /// A limit of 0.
     #[error(
         "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater \
@@ -348,6 +416,49 @@ pub enum Invalid {
     /// A batch names an item twice.
     #[error("Provided list of item keys contains duplicates")]
     Duplicates,
+
+    /// A transaction without actions.
+    #[error(
+        "1 validation error detected: Value at 'TransactItems' failed to satisfy constraint: Member must have length \
+        greater than or equal to 1"
+    )]
+    NoActions,
+
+    /// A transaction of more than 100 actions.
+    #[error(
+        "1 validation error detected: Value at 'TransactItems' failed to satisfy constraint: Member must have length less \
+        than or equal to 100"
+    )]
+    TooManyActions,
+
+    /// A transaction of more than 4 MB.
+    #[error("Transaction payload size cannot exceed 4MB. Payload Size: {size}")]
+    TransactionTooLarge {
+        /// Bytes of its items and keys, as DynamoDB counts them.
+        size: usize,
+    },
+
+    /// Two actions of a transaction on one item.
+    #[error("Transaction request cannot include multiple operations on one item")]
+    SameItem,
+
+    /// An idempotency token without characters.
+    #[error(
+        "1 validation error detected: Value at 'ClientRequestToken' failed to satisfy constraint: Member must have length \
+        greater than or equal to 1"
+    )]
+    EmptyToken,
+
+    /// An idempotency token of more than 36 characters.
+    #[error(
+        "1 validation error detected: Value at 'ClientRequestToken' failed to satisfy constraint: Member must have length \
+        less than or equal to 36"
+    )]
+    LongToken,
+
+    /// A check of a transaction without anything to check.
+    #[error("a check needs a condition, or a version")]
+    NoCondition,
 
     /// A put without an item.
     #[error("a put needs an item")]

@@ -217,6 +217,20 @@ impl Expressions {
     /// [`InsideKey`](ExpressionError::InsideKey), [`FilterOnKey`](ExpressionError::FilterOnKey) where there is a key condition too,
     /// [`UpdateOfKey`](ExpressionError::UpdateOfKey). Whether the key condition fits is for [`KeyCondition::resolve`] to say.
     pub fn check_schema(&self, schema: &KeySchema) -> Result<(), ExpressionError> {
+        self.check(schema, self.key_condition.is_some())
+    }
+
+    /// Holds the expressions of a query against the key of the table or index: as [`check_schema`](Self::check_schema) does where
+    /// there is a key condition, also if the keys were not given as an expression.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check_schema`](Self::check_schema).
+    pub fn check_query(&self, schema: &KeySchema) -> Result<(), ExpressionError> {
+        self.check(schema, true)
+    }
+
+    fn check(&self, schema: &KeySchema, is_query: bool) -> Result<(), ExpressionError> {
         let is_key =
             |path: &&Path| schema.attributes().map(KeyAttribute::name).any(|name| name == path.attribute());
         let name = |path: &Path| path.attribute().to_owned();
@@ -225,9 +239,7 @@ impl Expressions {
         if let Some(path) = projection.filter(is_key).find(|path| !path.is_top_level()) {
             return Err(ExpressionError::InsideKey { name: name(path) });
         }
-        if self.key_condition.is_some()
-            && let Some(path) = self.filter.iter().flat_map(Condition::paths).find(is_key)
-        {
+        if is_query && let Some(path) = self.filter.iter().flat_map(Condition::paths).find(is_key) {
             return Err(ExpressionError::FilterOnKey { name: name(path) });
         }
         let conditions = self.condition.iter().chain(&self.filter).flat_map(Condition::paths);

@@ -104,6 +104,46 @@ fn an_update_returns_what_was_asked_for() {
 }
 
 #[test]
+fn what_a_write_takes_the_place_of_is_returned() {
+    let db = things();
+    // A number that JSON cannot hold, so that the two forms differ.
+    let exact = "0.30000000000000000000000000000000000001".parse::<dynamite_core::Number>().unwrap();
+    let old = json!({"id": "a", "n": {"$number": exact.to_string()}});
+    let put = |n: u32| db.put("things").item(json!({"id": "a", "n": n}));
+    let first = db.put("things").item(&old).execute_returning_old().unwrap();
+    assert_eq!(first.old, None);
+    let second = put(2).if_version(first.version).execute_returning_old_item().unwrap();
+    assert!(second.version > first.version);
+    assert_eq!(second.old.unwrap()["n"], exact.into());
+    assert_eq!(
+        put(3).condition("n = :two").value(":two", 2).execute_returning_old().unwrap().old,
+        Some(json!({"id": "a", "n": 2}))
+    );
+    assert_eq!(
+        failed(put(4).condition("n = :two").value(":two", 2).execute_returning_old()),
+        Some(json!({"id": "a", "n": 3}))
+    );
+
+    let update = || db.update_item("things").partition_key("a").update("SET n = :n").value(":n", exact);
+    let updated = update().return_values(ReturnValues::AllOld).execute_item().unwrap();
+    assert_eq!(updated.attributes.unwrap()["n"], 3.into());
+    let updated = update().return_values(ReturnValues::UpdatedNew).execute_item().unwrap();
+    assert_eq!(updated.attributes.unwrap(), dynamite_core::Item::from([("n".to_owned(), exact.into())]));
+    assert!(matches!(update().if_version(first.version).execute(), Err(Error::VersionConflict { .. })));
+    update().if_version(updated.version).execute().unwrap();
+
+    let delete = || db.delete_item("things").partition_key("a");
+    assert_eq!(
+        failed(delete().condition("n < :z").value(":z", 0).execute_returning_old()),
+        Some(old.clone())
+    );
+    assert_eq!(delete().execute_returning_old().unwrap(), Some(old));
+    assert_eq!(delete().execute_returning_old_item().unwrap(), None);
+    update().execute().unwrap();
+    assert_eq!(delete().execute_returning_old_item().unwrap().unwrap()["n"], exact.into());
+}
+
+#[test]
 fn an_update_of_an_item_that_is_not_there_makes_one_of_its_key() {
     let db = events(KeyType::Number);
     let update = |at: i64| db.update_item("events").partition_key("d").sort_key(at);

@@ -192,8 +192,7 @@ fn belongings(file: &Path, bar: &ProgressBar) -> Result<Vec<Malformation>, dynam
         bar.set_length(of);
         bar.set_position(done);
     })?;
-    let others =
-        db.check_belongings()?.into_iter().map(|what| Box::<dyn std::error::Error + Send + Sync>::from(what));
+    let others = db.check_belongings()?.into_iter().map(Box::<dyn std::error::Error + Send + Sync>::from);
     let indexes = indexes.into_iter().map(|finding| Arc::new(finding) as Malformation);
     Ok(indexes.chain(others.map(Arc::from)).collect())
 }

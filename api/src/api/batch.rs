@@ -1,5 +1,6 @@
 //! Batches: many gets from one state, many writes in one commit.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,12 +9,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::api::change::{Change, Wants};
+use crate::api::consumed::{self, Consumed, consumes};
 use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
+use crate::api::projection::{AS_ITEM, AS_VALUE, Compiled, Decode, Projection, Wanted, as_type};
 use crate::api::put::IntoItem;
-use crate::api::source::{Source, Target};
+use crate::api::source::{Reading, Source, Target};
 use crate::api::table::Table;
-use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Projection, as_type};
 use crate::error::{Error, Invalid, Result};
 use crate::item_codec;
 use crate::value::Item;
@@ -24,6 +27,9 @@ use crate::value::Item;
 pub struct BatchGet<'a, S> {
     source: &'a S,
     gets: Vec<(String, KeyArguments)>,
+    /// What is wanted of the items of a table, if not all of it.
+    wanted: BTreeMap<String, Wanted<'a>>,
+    consumed: Option<&'a Consumed>,
 }
 
 /// Writes that are about to be made; [`DynaMite::batch_write`] begins, [`execute`](BatchWrite::execute) ends.
@@ -32,6 +38,7 @@ pub struct BatchGet<'a, S> {
 pub struct BatchWrite<'a, T> {
     target: &'a T,
     writes: Vec<(String, Write)>,
+    consumed: Option<&'a Consumed>,
 }
 
 #[derive(Debug)]
@@ -73,7 +80,7 @@ impl DynaMite {
 
 impl<'a, S: Source> BatchGet<'a, S> {
     pub(crate) fn new(source: &'a S) -> Self {
-        BatchGet { source, gets: Vec::new() }
+        BatchGet { source, gets: Vec::new(), wanted: BTreeMap::new(), consumed: None }
     }
 
     /// Asks for one more item, of a table without sort key.
@@ -92,6 +99,34 @@ impl<'a, S: Source> BatchGet<'a, S> {
         self.gets.push((table.to_owned(), KeyArguments::of_both(partition_key, sort_key)));
         self
     }
+
+    /// Of the items of this table only these attributes: the others are not decoded.
+    pub fn attributes<N: Into<Cow<'a, str>>>(
+        mut self,
+        table: &str,
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
+        self.wanted(table).projection = Projection::of(names);
+        self
+    }
+
+    /// Of the items of this table only what is at these paths, in DynamoDB's language: `age, address.city, tags[0]`.
+    pub fn projection(mut self, table: &str, expression: &'a str) -> Self {
+        self.wanted(table).terms.say().projection = Some(expression);
+        self
+    }
+
+    /// What a placeholder like `#name` in the projection of this table stands for.
+    pub fn name(mut self, table: &str, placeholder: &str, name: &str) -> Self {
+        self.wanted(table).terms.name(placeholder, name);
+        self
+    }
+
+    fn wanted(&mut self, table: &str) -> &mut Wanted<'a> {
+        self.wanted.entry(table.to_owned()).or_default()
+    }
+
+    consumes!(consumed);
 
     /// Gets the items as JSON, in the order in which they were asked for; `None` stands for one that is not there.
     ///
@@ -113,39 +148,50 @@ impl<'a, S: Source> BatchGet<'a, S> {
     }
 
     fn run<T>(self, decode: Decode<T>) -> Result<Vec<Option<T>>> {
-        let BatchGet { source, gets } = self;
-        source.read(|tables, reading| {
+        let BatchGet { source, gets, wanted, consumed } = self;
+        if let Some(table) = wanted.keys().find(|table| gets.iter().all(|(other, _)| other != *table)) {
+            let text = format!("a projection is given for table {table}, of which no item is asked for");
+            return Err(Invalid::Setting(text).into());
+        }
+        let compiled = wanted.into_iter().map(|(table, wanted)| Ok((table, wanted.compile()?)));
+        let mut compiled = compiled.collect::<Result<BTreeMap<String, Compiled<'_>>>>()?;
+        let counted = consumed.map(|consumed| (consumed, names(&gets)));
+        let (found, sizes) = source.read(|tables, reading| {
             let mut found = std::iter::repeat_with(|| None).take(gets.len()).collect::<Vec<_>>();
-            let mut keys = Keys::default();
-            for (operation, (table, key)) in gets.into_iter().enumerate() {
+            let mut sizes = vec![0; gets.len()];
+            let (mut keys, mut projections) = (Keys::default(), BTreeMap::new());
+            for (operation, (name, key)) in gets.into_iter().enumerate() {
                 let failed = |error: Error| error.of_operation(operation);
-                let table = tables.find(reading, &table).map_err(failed)?;
+                let table = tables.find(reading, &name).map_err(failed)?;
+                if let Some(compiled) = compiled.remove(&name) {
+                    projections.insert(table.id, compiled.resolve(&table).map_err(failed)?);
+                }
                 let key = key.encode(&table).map_err(failed)?;
-                keys.add(table, key, operation)?;
-            }
-            for (table, wanted) in keys.0.into_values() {
-                let (keys, operations): (Vec<&[u8]>, Vec<usize>) =
-                    wanted.iter().map(|(key, &operation)| (&key[..], operation)).unzip();
-                let mut failed = None;
-                reading.get_many(&table, &keys, |nth, item| {
-                    let Some((_, item)) = item else { return };
-                    match Projection::default().decode(&table, item, decode) {
-                        Ok(item) => found[operations[nth]] = Some(item),
-                        Err(error) => failed = Some((operations[nth], error)),
-                    }
-                })?;
-                if let Some((operation, error)) = failed {
-                    return Err(error.of_operation(operation));
+                if !keys.add(table, key, operation) {
+                    return Err(Invalid::Duplicates.into());
                 }
             }
-            Ok(found)
-        })
+            keys.get(reading, |table, operation, item| {
+                let Some(item) = item else { return Ok(()) };
+                if consumed.is_some() {
+                    sizes[operation] = consumed::size(table, item)?;
+                }
+                let projection = projections.get(&table.id).unwrap_or(&Projection::All);
+                found[operation] = Some(projection.decode(table, item, decode)?);
+                Ok(())
+            })?;
+            Ok((found, sizes))
+        })?;
+        if let Some((consumed, tables)) = counted {
+            tables.iter().zip(sizes).for_each(|(table, bytes)| consumed.read(table, bytes));
+        }
+        Ok(found)
     }
 }
 
 impl<'a, T: Target> BatchWrite<'a, T> {
     pub(crate) fn new(target: &'a T) -> Self {
-        BatchWrite { target, writes: Vec::new() }
+        BatchWrite { target, writes: Vec::new(), consumed: None }
     }
 
     /// Puts one more item.
@@ -177,15 +223,19 @@ impl<'a, T: Target> BatchWrite<'a, T> {
         self
     }
 
+    consumes!(consumed);
+
     /// Writes them all. Returns the version of the items that were put.
     ///
     /// # Errors
     ///
     /// [`Error::Operation`] says which of them failed. No item may be written twice. Nothing is written then.
     pub fn execute(self) -> Result<u64> {
-        let BatchWrite { target, writes } = self;
-        target.write(|writing| {
+        let BatchWrite { target, writes, consumed } = self;
+        let counted = consumed.map(|consumed| (consumed, names(&writes)));
+        let (version, sizes) = target.write(|writing| {
             let mut keys = Keys::default();
+            let mut sizes = vec![0; writes.len()];
             let mut items = Vec::with_capacity(writes.len());
             for (operation, (table, write)) in writes.into_iter().enumerate() {
                 let failed = |error: Error| error.of_operation(operation);
@@ -198,36 +248,72 @@ impl<'a, T: Target> BatchWrite<'a, T> {
                     }
                     Write::Delete(key) => (key.encode(&table).map_err(failed)?, None),
                 };
-                keys.add(table, key, operation)?;
+                if !keys.add(table, key, operation) {
+                    return Err(Invalid::Duplicates.into());
+                }
                 items.push(item);
             }
             // In the order of the keys, so that each page is come to once.
             for (table, wanted) in keys.0.into_values() {
                 for (key, operation) in wanted {
-                    match &items[operation] {
-                        Some(item) => writing.put(&table, &key, item)?,
-                        None => writing.delete(&table, &key).map(drop)?,
-                    }
+                    let wants = Wants { bytes: consumed.is_some(), ..Wants::default() };
+                    let change =
+                        Change { table: &table, key: &key, expected: None, expressions: None, wants };
+                    let changed = match &items[operation] {
+                        Some(item) => change.put(writing, item)?,
+                        None => change.delete(writing)?.1,
+                    };
+                    sizes[operation] = changed.bytes;
                 }
             }
-            Ok(writing.version())
-        })
+            Ok((writing.version(), sizes))
+        })?;
+        if let Some((consumed, tables)) = counted {
+            tables.iter().zip(sizes).for_each(|(table, bytes)| consumed.written(table, bytes));
+        }
+        Ok(version)
     }
+}
+
+/// The tables of the operations of a batch.
+fn names<T>(operations: &[(String, T)]) -> Vec<String> {
+    operations.iter().map(|(table, _)| table.clone()).collect()
 }
 
 /// The keys of a batch by table, each with the place of its operation in the batch.
 #[derive(Default)]
-struct Keys(BTreeMap<TableId, (Arc<Table>, Places)>);
+pub(crate) struct Keys(BTreeMap<TableId, (Arc<Table>, Places)>);
 
 /// Where in a batch the operations on these keys stand.
 type Places = BTreeMap<Vec<u8>, usize>;
 
 impl Keys {
-    fn add(&mut self, table: Arc<Table>, key: Vec<u8>, operation: usize) -> Result<()> {
+    /// Adds a key. Returns whether it is new.
+    pub(crate) fn add(&mut self, table: Arc<Table>, key: Vec<u8>, operation: usize) -> bool {
         let (_, keys) = self.0.entry(table.id).or_insert_with(|| (table, Places::new()));
-        match keys.insert(key, operation) {
-            None => Ok(()),
-            Some(_) => Err(Invalid::Duplicates.into()),
+        keys.insert(key, operation).is_none()
+    }
+
+    /// Hands the item under each key, if there is one, to `visit`, with the place of its operation.
+    pub(crate) fn get(
+        self,
+        reading: &mut Reading<'_, '_>,
+        mut visit: impl FnMut(&Table, usize, Option<&[u8]>) -> Result<()>,
+    ) -> Result<()> {
+        for (table, places) in self.0.into_values() {
+            let (keys, operations): (Vec<&[u8]>, Vec<usize>) =
+                places.iter().map(|(key, &operation)| (&key[..], operation)).unzip();
+            let mut failed = None;
+            reading.get_many(&table, &keys, |nth, item| {
+                if failed.is_none() {
+                    let visited = visit(&table, operations[nth], item.map(|(_, item)| item));
+                    failed = visited.err().map(|error| error.of_operation(operations[nth]));
+                }
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
         }
+        Ok(())
     }
 }

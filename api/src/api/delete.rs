@@ -1,10 +1,17 @@
 //! Deleting one item.
 
+use serde_json::Value;
+
+use crate::api::change::{Change, Changed, Wants};
+use crate::api::consumed::{Consumed, consumes};
 use crate::api::database::DynaMite;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
+use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::Target;
-use crate::api::terms::{Terms, check_write, placeholders};
+use crate::api::table::Table;
+use crate::api::terms::{Terms, placeholders};
 use crate::error::Result;
+use crate::value::Item;
 
 /// An item that is about to be deleted; [`DynaMite::delete_item`] begins, [`execute`](DeleteItem::execute) ends.
 #[derive(Debug)]
@@ -15,6 +22,7 @@ pub struct DeleteItem<'a, T> {
     key: KeyArguments,
     expected: Option<u64>,
     terms: Terms<'a>,
+    consumed: Option<&'a Consumed>,
 }
 
 impl DynaMite {
@@ -40,7 +48,14 @@ impl DynaMite {
 
 impl<'a, T: Target> DeleteItem<'a, T> {
     pub(crate) fn new(target: &'a T, table: &'a str) -> Self {
-        DeleteItem { target, table, key: KeyArguments::default(), expected: None, terms: Terms::default() }
+        DeleteItem {
+            target,
+            table,
+            key: KeyArguments::default(),
+            expected: None,
+            terms: Terms::default(),
+            consumed: None,
+        }
     }
 
     item_key!();
@@ -53,11 +68,13 @@ impl<'a, T: Target> DeleteItem<'a, T> {
 
     /// Deletes only if this holds, in DynamoDB's language, for the item, or for an absent one if there is none.
     pub fn condition(mut self, expression: &'a str) -> Self {
-        self.terms.condition = Some(expression);
+        self.terms.say().condition = Some(expression);
         self
     }
 
     placeholders!(terms);
+
+    consumes!(consumed);
 
     /// Deletes the item. Returns whether there was one.
     ///
@@ -68,14 +85,43 @@ impl<'a, T: Target> DeleteItem<'a, T> {
     /// [`Error::Expression`](crate::Error::Expression), [`Error::ConditionFailed`](crate::Error::ConditionFailed) with the
     /// item that there is.
     pub fn execute(self) -> Result<bool> {
-        let DeleteItem { target, table, key, expected, terms } = self;
+        self.run(false, |_, was_there, _| Ok(was_there))
+    }
+
+    /// Deletes the item. Returns it, as JSON; `None` if there was none. See [`execute`](DeleteItem::execute).
+    pub fn execute_returning_old(self) -> Result<Option<Value>> {
+        self.take(AS_VALUE)
+    }
+
+    /// Deletes the item. Returns it, with its exact attribute values; `None` if there was none. See
+    /// [`execute`](DeleteItem::execute).
+    pub fn execute_returning_old_item(self) -> Result<Option<Item>> {
+        self.take(AS_ITEM)
+    }
+
+    fn take<R>(self, decode: Decode<R>) -> Result<Option<R>> {
+        self.run(true, |table, _, changed| {
+            changed.old.map(|old| Projection::All.decode(table, &old, decode)).transpose()
+        })
+    }
+
+    /// Deletes the item, and makes of whether there was one and of what was changed what is asked for before it is committed.
+    fn run<R>(self, old: bool, with: impl FnOnce(&Table, bool, Changed) -> Result<R>) -> Result<R> {
+        let DeleteItem { target, table, key, expected, terms, consumed } = self;
         let expressions = terms.compile()?;
-        target.write(|writing| {
+        let wants = Wants { old, bytes: consumed.is_some() };
+        let (bytes, result) = target.write(|writing| {
             let table = writing.table(table)?;
             let key = key.encode(&table)?;
-            writing.check_version(&table, &key, expected)?;
-            check_write(writing, &table, &key, expressions.as_ref())?;
-            writing.delete(&table, &key)
-        })
+            let change =
+                Change { table: &table, key: &key, expected, expressions: expressions.as_ref(), wants };
+            let (was_there, changed) = change.delete(writing)?;
+            let bytes = changed.bytes;
+            Ok((bytes, with(&table, was_there, changed)?))
+        })?;
+        if let Some(consumed) = consumed {
+            consumed.written(table, bytes);
+        }
+        Ok(result)
     }
 }

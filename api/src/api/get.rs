@@ -1,15 +1,14 @@
 //! Getting one item.
 
-use std::borrow::Cow;
-
 use dynamite_txn::TxnId;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::api::consumed::{self, Consumed, consumes};
 use crate::api::database::DynaMite;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
+use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Wanted, as_type, projects};
 use crate::api::source::Source;
-use crate::api::walk::{AS_ITEM, AS_VALUE, Decode, Projection, as_type};
 use crate::error::Result;
 use crate::value::Item;
 
@@ -20,7 +19,8 @@ pub struct GetItem<'a, S> {
     source: &'a S,
     table: &'a str,
     key: KeyArguments,
-    projection: Projection<'a>,
+    wanted: Wanted<'a>,
+    consumed: Option<&'a Consumed>,
 }
 
 impl DynaMite {
@@ -54,23 +54,21 @@ impl DynaMite {
 
 impl<'a, S: Source> GetItem<'a, S> {
     pub(crate) fn new(source: &'a S, table: &'a str) -> Self {
-        GetItem { source, table, key: KeyArguments::default(), projection: Projection::default() }
+        GetItem { source, table, key: KeyArguments::default(), wanted: Wanted::default(), consumed: None }
     }
 
     item_key!();
 
-    /// Only these attributes: the others are not decoded.
-    pub fn attributes<N: Into<Cow<'a, str>>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.projection = Projection::of(names);
-        self
-    }
+    projects!(wanted);
+
+    consumes!(consumed);
 
     /// Gets the item as JSON; `None` if there is none.
     ///
     /// # Errors
     ///
     /// [`Error::TableNotFound`](crate::Error::TableNotFound), [`Error::Validation`](crate::Error::Validation) for a key
-    /// that does not fit the table.
+    /// that does not fit the table; [`Error::Expression`](crate::Error::Expression).
     ///
     /// Cost: one descent, and a decoding.
     pub fn execute(self) -> Result<Option<Value>> {
@@ -92,14 +90,24 @@ impl<'a, S: Source> GetItem<'a, S> {
     }
 
     fn run<T, R>(self, decode: Decode<T>, with: impl FnOnce(TxnId, T) -> R) -> Result<Option<R>> {
-        let GetItem { source, table, key, projection } = self;
-        source.read_table(table, |table, reading| {
+        let GetItem { source, table, key, wanted, consumed } = self;
+        let wanted = wanted.compile()?;
+        let (found, bytes) = source.read_table(table, |table, reading| {
             let key = key.encode(table)?;
-            let found = reading.get(table, &key, |version, item| {
+            let projection = wanted.resolve(table)?;
+            let mut bytes = 0;
+            let found = reading.get(table, &key, |version, item| -> Result<R> {
+                if consumed.is_some() {
+                    bytes = consumed::size(table, item)?;
+                }
                 Ok(with(version, projection.decode(table, item, decode)?))
             })?;
-            found.transpose()
-        })
+            Ok((found.transpose()?, bytes))
+        })?;
+        if let Some(consumed) = consumed {
+            consumed.read(table, bytes);
+        }
+        Ok(found)
     }
 }
 
@@ -132,10 +140,9 @@ impl<'a, S: Source> GetItemVersioned<'a, S> {
         GetItemVersioned(self.0.sort_key(value))
     }
 
-    /// Only these attributes: the others are not decoded.
-    pub fn attributes<N: Into<Cow<'a, str>>>(self, names: impl IntoIterator<Item = N>) -> Self {
-        GetItemVersioned(self.0.attributes(names))
-    }
+    projects!(0.wanted);
+
+    consumes!(0.consumed);
 
     /// Gets the item as JSON, and its version; see [`GetItem::execute`].
     pub fn execute(self) -> Result<Option<VersionedItem>> {

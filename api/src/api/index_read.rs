@@ -10,9 +10,10 @@ use dynamite_txn::{Access, Portions, Range};
 use crate::api::index::{IndexKind, Projection as Held};
 use crate::api::key;
 use crate::api::layout::Layout;
+use crate::api::projection::Projection;
 use crate::api::source::Reading;
 use crate::api::table::{Place, Table};
-use crate::api::walk::{Projection, Walk};
+use crate::api::walk::Walk;
 use crate::error::{Damage, IndexError, Result};
 use crate::expression::Condition;
 
@@ -45,7 +46,7 @@ impl Look {
         let Some(index) = place.index.filter(|index| index.projection != Held::All) else {
             return Ok(Look::There);
         };
-        let named = projection.names.iter().flatten().map(|name| &**name);
+        let named = projection.attributes();
         let filtered = filter.into_iter().flat_map(Condition::paths).map(|path| path.attribute());
         let mut names = named.chain(filtered).filter(|name| !index.holds(name)).collect::<Vec<_>>();
         if (all_attributes || !names.is_empty()) && index.kind == IndexKind::Local {

@@ -190,6 +190,16 @@ impl KeyArguments {
         key
     }
 
+    /// Whether nothing was given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.partition.is_none() && self.sort.is_none() && self.error.is_none()
+    }
+
+    /// What was given, encoded.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(crate) fn partition(&mut self, value: impl IntoAttribute) {
         // A sort key that was given before it moves behind it; a partition key that was, is forgotten.
         let old = self.partition.map_or(0, |part| part.encoded_len);

@@ -31,13 +31,25 @@ impl PageMeter {
         if self.counted + MOST_COUNTED * self.aside.len() < PAGE_BYTES {
             return Ok(false);
         }
+        self.count()?;
+        Ok(self.counted >= PAGE_BYTES)
+    }
+
+    /// Bytes of all the items.
+    pub(crate) fn total(mut self) -> Result<usize, ItemDamage> {
+        self.count()?;
+        Ok(self.counted)
+    }
+
+    /// Counts what was put aside.
+    fn count(&mut self) -> Result<(), ItemDamage> {
         let mut begin = 0;
         for end in self.ends.drain(..) {
             self.counted += item_codec::check(&self.aside[begin..end])?;
             begin = end;
         }
         self.aside.clear();
-        Ok(self.counted >= PAGE_BYTES)
+        Ok(())
     }
 }
 

@@ -3,12 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::api::change::{Change, Changed, Wants};
+use crate::api::consumed::{Consumed, consumes};
 use crate::api::database::DynaMite;
 use crate::api::key;
+use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::Target;
-use crate::api::terms::{Terms, check_write, placeholders};
+use crate::api::table::Table;
+use crate::api::terms::{Terms, placeholders};
 use crate::error::{Error, Invalid, Result};
-use crate::expression::Expressions;
 use crate::item_codec;
 use crate::value::Item;
 
@@ -125,6 +128,16 @@ pub struct PutItem<'a, T> {
     item: Option<Result<Vec<u8>>>,
     expected: Option<u64>,
     terms: Terms<'a>,
+    consumed: Option<&'a Consumed>,
+}
+
+/// What a put has done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replaced<T = Value> {
+    /// The item's new version.
+    pub version: u64,
+    /// The item that stood in its place; `None` if there was none.
+    pub old: Option<T>,
 }
 
 impl DynaMite {
@@ -149,7 +162,7 @@ impl DynaMite {
 
 impl<'a, T: Target> PutItem<'a, T> {
     pub(crate) fn new(target: &'a T, table: &'a str) -> Self {
-        PutItem { target, table, item: None, expected: None, terms: Terms::default() }
+        PutItem { target, table, item: None, expected: None, terms: Terms::default(), consumed: None }
     }
 
     /// The item.
@@ -172,11 +185,13 @@ impl<'a, T: Target> PutItem<'a, T> {
 
     /// Puts only if this holds, in DynamoDB's language, for the item in its place, or for an absent one if there is none.
     pub fn condition(mut self, expression: &'a str) -> Self {
-        self.terms.condition = Some(expression);
+        self.terms.say().condition = Some(expression);
         self
     }
 
     placeholders!(terms);
+
+    consumes!(consumed);
 
     /// Puts the item. Returns its version.
     ///
@@ -185,10 +200,58 @@ impl<'a, T: Target> PutItem<'a, T> {
     /// Those of [`DynaMite::put_item_versioned`]; [`Error::Expression`]; [`Error::ConditionFailed`] with the item that there
     /// is.
     pub fn execute(self) -> Result<u64> {
-        let PutItem { target, table, item, expected, terms } = self;
+        self.run(false, |_, _| Ok(())).map(|(version, ())| version)
+    }
+
+    /// Puts the item. Returns the one in its place, too, as JSON; see [`execute`](PutItem::execute).
+    ///
+    /// ```
+    /// # use dynamite_core::{api::DynaMite, types::KeyType};
+    /// # use serde_json::json;
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("user_id", KeyType::String).execute()?;
+    /// db.put_item("users", json!({"user_id": "alice", "age": 30}))?;
+    /// let put = db.put("users").item(json!({"user_id": "alice", "age": 31})).execute_returning_old()?;
+    /// assert_eq!(put.old, Some(json!({"user_id": "alice", "age": 30})));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn execute_returning_old(self) -> Result<Replaced> {
+        self.replace(AS_VALUE)
+    }
+
+    /// Puts the item. Returns the one in its place, too, with its exact attribute values; see [`execute`](PutItem::execute).
+    pub fn execute_returning_old_item(self) -> Result<Replaced<Item>> {
+        self.replace(AS_ITEM)
+    }
+
+    fn replace<R>(self, decode: Decode<R>) -> Result<Replaced<R>> {
+        let (version, old) = self.run(true, |table, changed| {
+            changed.old.map(|old| Projection::All.decode(table, &old, decode)).transpose()
+        })?;
+        Ok(Replaced { version, old })
+    }
+
+    /// Puts the item, and makes of what was changed what is asked for before it is committed. Returns the version, too.
+    fn run<R>(self, old: bool, with: impl FnOnce(&Table, Changed) -> Result<R>) -> Result<(u64, R)> {
+        let PutItem { target, table, item, expected, terms, consumed } = self;
         let expressions = terms.compile()?;
         let item = item.ok_or(Invalid::NoItem)??;
-        put_encoded(target, table, &item, expected, expressions.as_ref())
+        let wants = Wants { old, bytes: consumed.is_some() };
+        let (version, bytes, result) = target.write(|writing| {
+            let table = writing.table(table)?;
+            let key = key::of_item(&table, &item)?;
+            let change =
+                Change { table: &table, key: &key, expected, expressions: expressions.as_ref(), wants };
+            let changed = change.put(writing, &item)?;
+            let bytes = changed.bytes;
+            Ok((writing.version(), bytes, with(&table, changed)?))
+        })?;
+        if let Some(consumed) = consumed {
+            consumed.written(table, bytes);
+        }
+        Ok((version, result))
     }
 }
 
@@ -198,26 +261,19 @@ pub(crate) fn put(
     item: impl IntoItem,
     expected: Option<u64>,
 ) -> Result<u64> {
-    put_encoded(target, table, &item.encode()?, expected, None)
+    put_encoded(target, table, &item.encode()?, expected)
 }
 
 pub(crate) fn put_from(target: &impl Target, table: &str, item: &(impl Serialize + ?Sized)) -> Result<u64> {
-    put_encoded(target, table, &item_codec::to_bytes(item)?, None, None)
+    put_encoded(target, table, &item_codec::to_bytes(item)?, None)
 }
 
-fn put_encoded(
-    target: &impl Target,
-    table: &str,
-    item: &[u8],
-    expected: Option<u64>,
-    expressions: Option<&Expressions>,
-) -> Result<u64> {
+fn put_encoded(target: &impl Target, table: &str, item: &[u8], expected: Option<u64>) -> Result<u64> {
     target.write(|writing| {
         let table = writing.table(table)?;
         let key = key::of_item(&table, item)?;
-        writing.check_version(&table, &key, expected)?;
-        check_write(writing, &table, &key, expressions)?;
-        writing.put(&table, &key, item)?;
+        let wants = Wants::default();
+        Change { table: &table, key: &key, expected, expressions: None, wants }.put(writing, item)?;
         Ok(writing.version())
     })
 }

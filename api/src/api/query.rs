@@ -2,12 +2,13 @@
 
 use crate::api::database::DynaMite;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
+use crate::api::projection::AS_VALUE;
 use crate::api::segment::Segment;
 use crate::api::source::Source;
 use crate::api::table::Place;
-use crate::api::walk::{AS_VALUE, Page, Selection, Walk, selections};
-use crate::error::Result;
-use crate::expression::SortKeyTest;
+use crate::api::walk::{Page, Selection, Walk, selections};
+use crate::error::{Invalid, Result};
+use crate::expression::{ExpressionError, Expressions, KeyQuery, SortKeyTest};
 
 /// A query that is about to be made; [`DynaMite::query`] begins, [`execute`](Query::execute), [`iter`](Query::iter) and
 /// their like end.
@@ -118,6 +119,12 @@ impl<'a, S: Source> Query<'a, S> {
         self
     }
 
+    /// The partition and the condition on the sort key at once, in DynamoDB's language: `device_id = :d AND seen_at > :t`.
+    pub fn key_condition(mut self, expression: &'a str) -> Self {
+        self.selection.wanted.terms.say().key_condition = Some(expression);
+        self
+    }
+
     /// Whether the least sort key comes first (default), or the greatest.
     pub fn scan_forward(mut self, forward: bool) -> Self {
         self.descending = !forward;
@@ -131,18 +138,38 @@ impl<'a, S: Source> Query<'a, S> {
     /// # Errors
     ///
     /// [`Error::TableNotFound`](crate::Error::TableNotFound); [`Error::Validation`](crate::Error::Validation) for a
-    /// partition key that is missing, conditions that the table's sort key cannot meet, a start key from elsewhere.
+    /// partition key that is missing, conditions that the table's sort key cannot meet, a start key from elsewhere;
+    /// [`Error::Expression`](crate::Error::Expression), also for a filter that mentions an attribute of the key.
     ///
     /// Cost: one descent, and the pages that the items stand on.
     pub fn execute(self) -> Result<Page> {
         self.page(AS_VALUE)
     }
 
-    fn walk(self, place: Place<'_>) -> Result<Walk<'a>> {
-        self.selection.check_limit()?;
-        let conditions = self.conditions.into_iter().collect::<Result<_>>()?;
-        let mut range = key::partition_range(place.layout(), self.key, conditions)?;
+    fn compile(&self) -> Result<Option<Expressions>> {
+        let by_methods = !self.key.is_empty() || !self.conditions.is_empty();
+        if by_methods && self.selection.wanted.terms.key_condition().is_some() {
+            return Err(
+                Invalid::Mixed { method: "KeyConditions", expression: "KeyConditionExpression" }.into()
+            );
+        }
+        self.selection.compile()
+    }
+
+    fn walk(self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {
+        let keys = &place.layout().keys;
+        let (mut key, mut conditions) = (self.key, self.conditions.into_iter().collect::<Result<Vec<_>>>()?);
+        if let Some(expressions) = &expressions {
+            expressions.check_query(keys)?;
+            if let Some(text) = &expressions.key_condition {
+                let KeyQuery { partition, sort } =
+                    text.resolve(keys).map_err(ExpressionError::KeyCondition)?;
+                partition.into_iter().for_each(|value| key.add_partition(value));
+                conditions = sort;
+            }
+        }
+        let mut range = key::partition_range(place.layout(), key, conditions)?;
         range.reverse = self.descending;
-        self.selection.walk(place, range, Segment::ALL)
+        self.selection.walk(place, range, Segment::ALL, expressions)
     }
 }

@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use crate::api::database::DynaMite;
 use crate::api::key;
+use crate::api::projection::AS_VALUE;
 use crate::api::segment::Segment;
 use crate::api::source::Source;
 use crate::api::table::Place;
-use crate::api::walk::{AS_VALUE, Page, Selection, Walk, selections};
+use crate::api::walk::{Page, Selection, Walk, selections};
 use crate::error::Result;
+use crate::expression::Expressions;
 
 /// A scan that is about to be made; [`DynaMite::scan`] begins, [`execute`](Scan::execute), [`iter`](Scan::iter) and their
 /// like end.
@@ -90,10 +92,16 @@ impl<'a, S: Source> Scan<'a, S> {
         self.page(AS_VALUE)
     }
 
-    fn walk(self, place: Place<'_>) -> Result<Walk<'a>> {
-        self.selection.check_limit()?;
+    fn compile(&self) -> Result<Option<Expressions>> {
         self.segment.check()?;
-        self.selection.walk(place, Range::all(), self.segment)
+        self.selection.compile()
+    }
+
+    fn walk(self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {
+        if let Some(expressions) = &expressions {
+            expressions.check_schema(&place.layout().keys)?;
+        }
+        self.selection.walk(place, Range::all(), self.segment, expressions)
     }
 }
 

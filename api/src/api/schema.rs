@@ -11,7 +11,7 @@
 //! [`index_schema`](crate::api::index_schema).
 //!
 //! Trees that belong to a table are tables of their own, under names that no user can give: the table's name, a NUL, and what
-//! they are for. [`is_of_users`] tells them apart.
+//! they are for. What belongs to no table has a name that begins with the NUL. [`is_of_users`] tells them apart.
 
 use dynamite_txn::TableId;
 

@@ -18,7 +18,7 @@ use dynamite_txn::{TableInfo, TxnId};
 use crate::api::index_entry::{Index, Indexes};
 use crate::api::layout::Layout;
 use crate::api::moment::Moment;
-use crate::api::schema::Schema;
+use crate::api::schema::{Schema, is_of_users};
 use crate::api::source::Reading;
 use crate::api::tables;
 use crate::api::ttl::Ttl;
@@ -139,7 +139,7 @@ impl TableCache {
 
     #[cold]
     fn read(&self, reading: &mut Reading<'_, '_>, name: &str) -> Result<Arc<Table>> {
-        let Some(info) = reading.table(name)? else {
+        let Some(info) = reading.table(name)?.filter(|_| is_of_users(name.as_bytes())) else {
             return Err(Error::TableNotFound { table: name.to_owned() });
         };
         let table = Arc::new(Table::decode(name, &info)?);

@@ -3,23 +3,25 @@
 use std::collections::BTreeMap;
 
 use crate::api::key::IntoAttribute;
-use crate::api::layout::Layout;
-use crate::api::table::Table;
-use crate::api::writing::Writing;
 use crate::error::{Error, Result};
-use crate::expression::{Condition, Expressions};
-use crate::item_codec::{self, ItemView};
+use crate::expression::Expressions;
+use crate::item_codec;
 use crate::value::Item;
 
-/// The methods of a builder with `terms` that say what placeholders stand for.
-macro_rules! placeholders {
-    ($($terms:ident).+) => {
+/// The method of a builder with `terms` that says what placeholders of names stand for.
+macro_rules! name_placeholders {
+    ($($terms:tt).+) => {
         /// What a placeholder like `#name` in an expression stands for.
         pub fn name(mut self, placeholder: &str, name: &str) -> Self {
             self.$($terms).+.name(placeholder, name);
             self
         }
+    };
+}
 
+/// The method of a builder with `terms` that says what placeholders of values stand for.
+macro_rules! value_placeholders {
+    ($($terms:tt).+) => {
         /// What a placeholder like `:value` in an expression stands for.
         pub fn value(mut self, placeholder: &str, value: impl crate::api::IntoAttribute) -> Self {
             self.$($terms).+.value(placeholder, value);
@@ -28,85 +30,106 @@ macro_rules! placeholders {
     };
 }
 
-pub(crate) use placeholders;
+/// Both.
+macro_rules! placeholders {
+    ($($terms:tt).+) => {
+        crate::api::terms::name_placeholders!($($terms).+);
 
-/// What was said so far.
+        crate::api::terms::value_placeholders!($($terms).+);
+    };
+}
+
+pub(crate) use {name_placeholders, placeholders, value_placeholders};
+
+/// What was said so far. In a box, since most operations say nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Terms<'a> {
+pub(crate) struct Terms<'a>(Option<Box<Said<'a>>>);
+
+/// The expressions and the placeholders.
+#[derive(Debug, Default)]
+pub(crate) struct Said<'a> {
     pub(crate) condition: Option<&'a str>,
     pub(crate) update: Option<&'a str>,
     pub(crate) filter: Option<&'a str>,
+    pub(crate) key_condition: Option<&'a str>,
+    pub(crate) projection: Option<&'a str>,
     names: BTreeMap<String, String>,
     values: Item,
     /// The first value that could not be converted.
     error: Option<Error>,
 }
 
-impl Terms<'_> {
+impl<'a> Terms<'a> {
+    /// To say something.
+    pub(crate) fn say(&mut self) -> &mut Said<'a> {
+        self.0.get_or_insert_default()
+    }
+
     pub(crate) fn name(&mut self, placeholder: &str, name: &str) {
-        self.names.insert(placeholder.to_owned(), name.to_owned());
+        self.say().names.insert(placeholder.to_owned(), name.to_owned());
     }
 
     pub(crate) fn value(&mut self, placeholder: &str, value: impl IntoAttribute) {
+        let said = self.say();
         match value.into_attribute() {
-            Ok(value) => drop(self.values.insert(placeholder.to_owned(), value)),
-            Err(error) => drop(self.error.get_or_insert(error)),
+            Ok(value) => drop(said.values.insert(placeholder.to_owned(), value)),
+            Err(error) => drop(said.error.get_or_insert(error)),
         }
     }
 
-    /// Reads the filter of a read, and holds it against the table's key.
-    pub(crate) fn compile_filter(self, table: &Layout) -> Result<Option<Condition>> {
-        let Some(expressions) = self.compile()? else { return Ok(None) };
-        expressions.check_schema(&table.keys)?;
-        Ok(expressions.filter)
+    pub(crate) fn projection(&self) -> Option<&'a str> {
+        self.0.as_ref()?.projection
+    }
+
+    pub(crate) fn key_condition(&self) -> Option<&'a str> {
+        self.0.as_ref()?.key_condition
+    }
+
+    /// Hands all that was said to `field`, piece by piece, so that other words give other pieces.
+    pub(crate) fn describe(&self, field: &mut impl FnMut(&[u8])) -> Result<()> {
+        let Some(said) = &self.0 else {
+            field(&[0]);
+            return Ok(());
+        };
+        field(&[1]);
+        let Said { condition, update, filter, key_condition, projection, names, values, error: _ } = &**said;
+        for text in [condition, update, filter, key_condition, projection] {
+            // An empty expression is none: it was refused.
+            field(text.unwrap_or("").as_bytes());
+        }
+        field(&(names.len() as u64).to_le_bytes());
+        for (placeholder, name) in names {
+            field(placeholder.as_bytes());
+            field(name.as_bytes());
+        }
+        for (placeholder, value) in values {
+            field(placeholder.as_bytes());
+            field(&item_codec::encode(&Item::from([("value".to_owned(), value.clone())]))?);
+        }
+        Ok(())
     }
 
     /// Reads the expressions. `None` if there is nothing at all to be read.
-    pub(crate) fn compile(self) -> Result<Option<Expressions>> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        let has_expression = [self.condition, self.update, self.filter].iter().any(Option::is_some);
-        if !has_expression && self.names.is_empty() && self.values.is_empty() {
-            return Ok(None);
+    #[inline]
+    pub(crate) fn compile(&self) -> Result<Option<Expressions>> {
+        self.0.as_ref().map(|said| said.compile()).transpose()
+    }
+}
+
+impl Said<'_> {
+    fn compile(&self) -> Result<Expressions> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
         }
         let expressions = Expressions::builder()
             .condition(self.condition)
             .update(self.update)
             .filter(self.filter)
+            .key_condition(self.key_condition)
+            .projection(self.projection)
             .names((!self.names.is_empty()).then_some(&self.names))
             .values((!self.values.is_empty()).then_some(&self.values))
             .build()?;
-        Ok(Some(expressions))
+        Ok(expressions)
     }
-}
-
-/// Refuses a write whose expressions do not fit the table, or whose condition does not hold for what stands under the key.
-pub(crate) fn check_write(
-    writing: &mut Writing<'_, '_>,
-    table: &Table,
-    key: &[u8],
-    expressions: Option<&Expressions>,
-) -> Result<()> {
-    let Some(expressions) = expressions else { return Ok(()) };
-    expressions.check_schema(&table.keys)?;
-    let Some(condition) = &expressions.condition else { return Ok(()) };
-    match writing.get(table, key, |_, item| check_condition(table, Some(item), condition))? {
-        Some(checked) => checked,
-        None => check_condition(table, None, condition),
-    }
-}
-
-/// Refuses a write whose condition does not hold for the item that there is.
-pub(crate) fn check_condition(table: &Table, item: Option<&[u8]>, condition: &Condition) -> Result<()> {
-    let damaged = |damage| table.damaged(damage);
-    let holds = match item {
-        None => condition.matches_absent(),
-        Some(item) => ItemView::new(item).and_then(|item| condition.matches(item)).map_err(damaged)?,
-    };
-    if holds {
-        return Ok(());
-    }
-    let item = item.map(item_codec::decode).transpose().map_err(damaged)?;
-    Err(Error::ConditionFailed { item: item.map(Box::new) })
 }

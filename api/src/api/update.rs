@@ -2,13 +2,16 @@
 
 use serde_json::Value;
 
+use crate::api::change::{Change, Changed, Wants};
+use crate::api::consumed::{Consumed, consumes};
 use crate::api::database::DynaMite;
-use crate::api::key::{self, IntoAttribute, KeyArguments, item_key};
+use crate::api::key::{IntoAttribute, KeyArguments, item_key};
+use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::Target;
-use crate::api::terms::{Terms, check_condition, placeholders};
+use crate::api::terms::{Terms, placeholders};
 use crate::error::{Error, Result};
-use crate::expression::{Update, UpdateError};
-use crate::item_codec::{self, ItemDamage, ItemError, ItemView};
+use crate::expression::Update;
+use crate::item_codec::{ItemError, ItemView};
 use crate::value::Item;
 
 /// Which attributes an update returns.
@@ -34,17 +37,19 @@ pub struct UpdateItem<'a, T> {
     target: &'a T,
     table: &'a str,
     key: KeyArguments,
+    expected: Option<u64>,
     terms: Terms<'a>,
     return_values: ReturnValues,
+    consumed: Option<&'a Consumed>,
 }
 
 /// What an update has done.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Updated {
+pub struct Updated<T = Value> {
     /// The item's new version.
     pub version: u64,
     /// What was asked for with [`return_values`](UpdateItem::return_values); `None` if that is nothing.
-    pub attributes: Option<Value>,
+    pub attributes: Option<T>,
 }
 
 impl DynaMite {
@@ -83,8 +88,10 @@ impl<'a, T: Target> UpdateItem<'a, T> {
             target,
             table,
             key: KeyArguments::default(),
+            expected: None,
             terms: Terms::default(),
             return_values: ReturnValues::None,
+            consumed: None,
         }
     }
 
@@ -93,17 +100,25 @@ impl<'a, T: Target> UpdateItem<'a, T> {
     /// What to do, in DynamoDB's language: `SET a = :a REMOVE b ADD c :c DELETE d :d`. Without it an item is only made if there
     /// is none.
     pub fn update(mut self, expression: &'a str) -> Self {
-        self.terms.update = Some(expression);
+        self.terms.say().update = Some(expression);
         self
     }
 
     /// Updates only if this holds for the item, or for an absent one if there is none.
     pub fn condition(mut self, expression: &'a str) -> Self {
-        self.terms.condition = Some(expression);
+        self.terms.say().condition = Some(expression);
+        self
+    }
+
+    /// Updates only if the item has this version; 0 stands for none.
+    pub fn if_version(mut self, version: u64) -> Self {
+        self.expected = Some(version);
         self
     }
 
     placeholders!(terms);
+
+    consumes!(consumed);
 
     /// Which attributes to return.
     pub fn return_values(mut self, return_values: ReturnValues) -> Self {
@@ -116,54 +131,51 @@ impl<'a, T: Target> UpdateItem<'a, T> {
     /// # Errors
     ///
     /// [`Error::TableNotFound`]; [`Error::Validation`] for a key that does not fit the table; [`Error::Expression`] and
-    /// [`Error::Update`] for what the expressions say, or for an item that they do not fit;
+    /// [`Error::Update`] for what the expressions say, or for an item that they do not fit; [`Error::VersionConflict`];
     /// [`Error::ConditionFailed`] with the item that there is.
     ///
     /// Cost: as for a put, a descent more, and a copy of the item.
     pub fn execute(self) -> Result<Updated> {
-        let UpdateItem { target, table, key, terms, return_values } = self;
-        let expressions = terms.compile()?;
-        target.write(|writing| {
-            let table = writing.table(table)?;
-            if let Some(expressions) = &expressions {
-                expressions.check_schema(&table.keys)?;
-            }
-            let (condition, update) = match &expressions {
-                Some(expressions) => (expressions.condition.as_ref(), expressions.update.as_ref()),
-                None => (None, None),
-            };
-            let key = key.encode(&table)?;
-            let old = writing.get(&table, &key, |_, item| item.to_vec())?;
-            if let Some(condition) = condition {
-                check_condition(&table, old.as_deref(), condition)?;
-            }
+        self.run(AS_VALUE)
+    }
 
-            let damaged = |damage: ItemDamage| table.damaged(damage);
-            // Only a new item needs the attributes of the key: an old one has them.
-            let made = if old.is_none() { key::to_item(&table, &key)? } else { Item::new() };
-            let new = match (update, &old) {
-                (None, Some(old)) => old.clone(),
-                (None, None) => item_codec::encode(&made)?,
-                (Some(update), old) => {
-                    let view = old.as_deref().map(ItemView::new).transpose().map_err(damaged)?;
-                    update.apply(view, &made).map_err(|error| match error {
-                        UpdateError::Damage(damage) => damaged(damage),
-                        other => Error::Update(other),
-                    })?
-                }
-            };
-            writing.put(&table, &key, &new).map_err(Error::of_update)?;
-            let attributes = match return_values {
-                ReturnValues::None => None,
-                ReturnValues::AllOld => old,
-                ReturnValues::AllNew => Some(new),
-                ReturnValues::UpdatedOld => updated(update, old.as_deref())?,
-                ReturnValues::UpdatedNew => updated(update, Some(&new))?,
-            };
+    /// Updates the item. What is returned has its exact attribute values; see [`execute`](UpdateItem::execute).
+    pub fn execute_item(self) -> Result<Updated<Item>> {
+        self.run(AS_ITEM)
+    }
+
+    fn run<R>(self, decode: Decode<R>) -> Result<Updated<R>> {
+        let UpdateItem { target, table, key, expected, terms, return_values, consumed } = self;
+        let expressions = terms.compile()?;
+        let wants = Wants { old: false, bytes: consumed.is_some() };
+        let (bytes, updated) = target.write(|writing| {
+            let table = writing.table(table)?;
+            let key = key.encode(&table)?;
+            let change =
+                Change { table: &table, key: &key, expected, expressions: expressions.as_ref(), wants };
+            let changed = change.update(writing)?;
+            let bytes = changed.bytes;
+            let update = expressions.as_ref().and_then(|expressions| expressions.update.as_ref());
+            let returned = returned(return_values, update, changed)?;
             let attributes =
-                attributes.map(|item| item_codec::decode_json(&item)).transpose().map_err(damaged)?;
-            Ok(Updated { version: writing.version(), attributes })
-        })
+                returned.map(|item| Projection::All.decode(&table, &item, decode)).transpose()?;
+            Ok((bytes, Updated { version: writing.version(), attributes }))
+        })?;
+        if let Some(consumed) = consumed {
+            consumed.written(table, bytes);
+        }
+        Ok(updated)
+    }
+}
+
+/// What is asked for of what an update has changed.
+fn returned(asked: ReturnValues, update: Option<&Update>, changed: Changed) -> Result<Option<Vec<u8>>> {
+    match asked {
+        ReturnValues::None => Ok(None),
+        ReturnValues::AllOld => Ok(changed.old),
+        ReturnValues::AllNew => Ok(changed.new),
+        ReturnValues::UpdatedOld => updated(update, changed.old.as_deref()),
+        ReturnValues::UpdatedNew => updated(update, changed.new.as_deref()),
     }
 }
 

@@ -3,28 +3,25 @@
 //! A *page* is what one `execute` returns: at most 1 MB of items, counted as DynamoDB counts them, and the key from which to
 //! go on. A *stream* is what `iter` returns: it holds a snapshot and fetches a portion of rows at a time.
 
-use std::borrow::Cow;
 use std::iter::FusedIterator;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use dynamite_txn::{Access, Portions, Range};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::api::consumed::{self, Consumed, Tally};
 use crate::api::index_read::{self, Items, Look};
 use crate::api::key;
 use crate::api::layout::Layout;
 use crate::api::page_meter::PageMeter;
+use crate::api::projection::{Decode, Projection, Wanted};
 use crate::api::segment::Segment;
 use crate::api::source::{Reading, Timed};
 use crate::api::table::{Place, Table};
-use crate::api::terms::Terms;
-use crate::error::{Error, Invalid, Result};
-use crate::expression::Condition;
-use crate::item_codec::{self, DecodeError, ItemError, ItemView, ItemWriter};
-use crate::json;
-use crate::value::Item;
+use crate::error::{Invalid, Result};
+use crate::expression::{Condition, Expressions};
+use crate::item_codec::ItemView;
 
 /// A limit up to which the pages of the file are read one by one, since reading ahead would mostly be for nothing.
 const SHORT: usize = 16;
@@ -37,6 +34,17 @@ pub struct Page<T = Value> {
     /// How many were looked at: more than there are, if a filter dropped some.
     pub scanned_count: usize,
     /// Where to go on: `Some` if the page ended at its limit, or at 1 MB. There need not be more behind it.
+    pub last_evaluated_key: Option<Value>,
+}
+
+/// How many items a page has, without the items.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageCount {
+    /// How many there are.
+    pub count: usize,
+    /// How many were looked at: more than there are, if a filter dropped some.
+    pub scanned_count: usize,
+    /// Where to go on, as in [`Page`].
     pub last_evaluated_key: Option<Value>,
 }
 
@@ -58,117 +66,14 @@ impl<'a, T> IntoIterator for &'a Page<T> {
     }
 }
 
-/// Makes of a stored item what was asked for.
-pub(crate) struct Decode<T> {
-    whole: fn(&[u8]) -> Result<T, DecodeError>,
-    /// Only these attributes.
-    part: fn(ItemView<'_>, &[Cow<'_, str>]) -> Result<T, DecodeError>,
-}
-
-impl<T> Clone for Decode<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Decode<T> {}
-
-/// As JSON.
-pub(crate) const AS_VALUE: Decode<Value> = Decode {
-    whole: |item| Ok(item_codec::decode_json(item)?),
-    part: |item, names| {
-        let mut part = Map::new();
-        for name in names {
-            if let Some(value) = item.get(name)? {
-                part.insert(name.clone().into_owned(), value.to_json()?);
-            }
-        }
-        // An only attribute with such a name would be taken for a marker.
-        if part.len() == 1 && part.keys().any(|name| name.starts_with('$')) {
-            return (AS_ITEM.part)(item, names).map(json::item_to_json);
-        }
-        Ok(Value::Object(part))
-    },
-};
-
-/// With exact attribute values.
-pub(crate) const AS_ITEM: Decode<Item> = Decode {
-    whole: |item| Ok(item_codec::decode(item)?),
-    part: |item, names| {
-        let mut part = Item::new();
-        for name in names {
-            if let Some(value) = item.get(name)? {
-                part.insert(name.clone().into_owned(), value.to_value()?);
-            }
-        }
-        Ok(part)
-    },
-};
-
-/// As a type of the user's.
-pub(crate) const fn as_type<T: DeserializeOwned>() -> Decode<T> {
-    Decode {
-        whole: |item| item_codec::from_bytes(item),
-        part: |item, names| {
-            let unfit = |error: ItemError| match error {
-                ItemError::Damage(damage) => DecodeError::Damage(damage),
-                ItemError::Value(error) => DecodeError::Mismatch(error.to_string()),
-            };
-            let mut part = ItemWriter::new();
-            for name in names {
-                if let Some(value) = item.get(name)? {
-                    part.copy(name, value).map_err(unfit)?;
-                }
-            }
-            item_codec::from_bytes(&part.finish().map_err(unfit)?)
-        },
-    }
-}
-
-/// Which attributes are wanted: all, or some by their names.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Projection<'a> {
-    /// Each once.
-    pub(crate) names: Option<Vec<Cow<'a, str>>>,
-}
-
-impl<'a> Projection<'a> {
-    pub(crate) fn of<N: Into<Cow<'a, str>>>(names: impl IntoIterator<Item = N>) -> Projection<'a> {
-        let mut names = names.into_iter().map(Into::into).collect::<Vec<_>>();
-        names.sort_unstable();
-        names.dedup();
-        Projection { names: Some(names) }
-    }
-
-    fn into_owned(self) -> Projection<'static> {
-        let owned = |name: Cow<'a, str>| Cow::Owned(name.into_owned());
-        Projection { names: self.names.map(|names| names.into_iter().map(owned).collect()) }
-    }
-
-    /// Decodes what is wanted of an item.
-    #[inline]
-    pub(crate) fn decode<T>(&self, layout: &Layout, item: &[u8], decode: Decode<T>) -> Result<T> {
-        let decoded = match &self.names {
-            None => (decode.whole)(item),
-            Some(names) => {
-                ItemView::new(item).map_err(Into::into).and_then(|item| (decode.part)(item, names))
-            }
-        };
-        decoded.map_err(|error| match error {
-            DecodeError::Damage(damage) => layout.damaged(damage),
-            DecodeError::Mismatch(reason) => Error::Decode(reason),
-        })
-    }
-}
-
 /// What queries and scans are told alike.
 #[derive(Debug, Default)]
 pub(crate) struct Selection<'a> {
-    pub(crate) projection: Projection<'a>,
-    pub(crate) terms: Terms<'a>,
+    pub(crate) wanted: Wanted<'a>,
     pub(crate) limit: Option<usize>,
     /// The key behind which to begin, as an encoded item.
     pub(crate) start: Option<Result<Vec<u8>>>,
+    pub(crate) consumed: Option<&'a Consumed>,
     /// The index to be read.
     pub(crate) index: Option<&'a str>,
     /// All attributes of the items, also those that the index does not hold.
@@ -176,44 +81,55 @@ pub(crate) struct Selection<'a> {
 }
 
 impl<'a> Selection<'a> {
-    pub(crate) fn check_limit(&self) -> Result<()> {
-        if self.limit == Some(0) { Err(Invalid::Limit.into()) } else { Ok(()) }
+    /// Refuses what makes no sense for any table, and reads the expressions.
+    pub(crate) fn compile(&self) -> Result<Option<Expressions>> {
+        if self.limit == Some(0) {
+            return Err(Invalid::Limit.into());
+        }
+        let Wanted { projection, terms } = &self.wanted;
+        projection.check_alone(terms.projection())?;
+        terms.compile()
     }
 
-    /// The walk over a range, from where it is to begin.
-    pub(crate) fn walk(self, place: Place<'_>, mut range: Range, segment: Segment) -> Result<Walk<'a>> {
+    /// The walk over a range, from where it is to begin. The expressions were held against the layout.
+    pub(crate) fn walk(
+        self,
+        place: Place<'_>,
+        mut range: Range,
+        segment: Segment,
+        expressions: Option<Expressions>,
+    ) -> Result<Walk<'a>> {
         let layout = place.layout();
         if let Some(start) = self.start
             && !segment.holds(layout, &key::start_behind(layout, &mut range, &start?)?)
         {
             return Err(Invalid::StartKeySegment { segment: segment.number, total: segment.total }.into());
         }
-        let filter = self.terms.compile_filter(layout)?;
-        let look = Look::of(place, self.all_attributes, &self.projection, filter.as_ref())?;
-        Ok(Walk { range, segment, limit: self.limit, projection: self.projection, filter, look })
+        let (filter, projection) = match expressions {
+            None => (None, self.wanted.projection),
+            Some(expressions) => (expressions.filter, self.wanted.projection.or(expressions.projection)),
+        };
+        let look = Look::of(place, self.all_attributes, &projection, filter.as_ref())?;
+        Ok(Walk { range, segment, limit: self.limit, projection, filter, look, consumed: self.consumed })
     }
 }
 
-/// The methods of a builder with a `selection` whose `walk` says where to go: all but `execute`, whose errors differ.
+/// The methods of a builder with a `selection` that can `compile` its expressions, and whose `walk` says where to go: all but
+/// `execute`, whose errors differ.
 macro_rules! selections {
     () => {
-        /// Only these attributes: the others are not decoded.
-        pub fn attributes<N: Into<std::borrow::Cow<'a, str>>>(
-            mut self,
-            names: impl IntoIterator<Item = N>,
-        ) -> Self {
-            self.selection.projection = crate::api::walk::Projection::of(names);
-            self
-        }
+        crate::api::projection::projects!(selection.wanted);
 
         /// Only items for which this holds, in DynamoDB's language. Those that it drops count for the limit and the size of a
         /// page, and of what [`count`](Self::count) looks at, all the same; an iterator's limit is of what it returns.
         pub fn filter(mut self, expression: &'a str) -> Self {
-            self.selection.terms.filter = Some(expression);
+            self.selection.wanted.terms.say().filter = Some(expression);
             self
         }
 
-        crate::api::terms::placeholders!(selection.terms);
+        crate::api::terms::value_placeholders!(selection.wanted.terms);
+
+        crate::api::consumed::consumes!(selection.consumed);
 
         /// Reads an index of the table, in the order of the index's keys.
         pub fn index(mut self, name: &'a str) -> Self {
@@ -242,20 +158,29 @@ macro_rules! selections {
 
         /// Reads a page of items with their exact attribute values.
         pub fn execute_items(self) -> Result<Page<crate::Item>> {
-            self.page(crate::api::walk::AS_ITEM)
+            self.page(crate::api::projection::AS_ITEM)
         }
 
         /// Reads a page of items as a type of one's own, straight from their stored form.
         pub fn execute_as<T: serde::de::DeserializeOwned>(self) -> Result<Page<T>> {
-            self.page(crate::api::walk::as_type())
+            self.page(crate::api::projection::as_type())
         }
 
         /// Counts the items, all of them unless a limit is set, without decoding any.
         pub fn count(self) -> Result<u64> {
-            let source = self.source;
+            let (source, expressions) = (self.source, self.compile()?);
             source.read_table(self.table, |table, reading| {
                 let place = table.place(self.selection.index)?;
-                self.walk(place)?.count(reading, place)
+                self.walk(place, expressions)?.count(reading, place)
+            })
+        }
+
+        /// Counts the items of a page, without decoding any. The page ends where one with items would.
+        pub fn count_page(self) -> Result<crate::api::PageCount> {
+            let (source, expressions) = (self.source, self.compile()?);
+            source.read_table(self.table, |table, reading| {
+                let place = table.place(self.selection.index)?;
+                self.walk(place, expressions)?.count_page(reading, place)
             })
         }
 
@@ -266,26 +191,30 @@ macro_rules! selections {
 
         /// Streams all items with their exact attribute values, from one snapshot.
         pub fn iter_items(self) -> Result<crate::api::Iter<S::State<'a>, crate::Item>> {
-            self.stream(crate::api::walk::AS_ITEM)
+            self.stream(crate::api::projection::AS_ITEM)
         }
 
         /// Streams all items as a type of one's own, from one snapshot.
         pub fn iter_as<T: serde::de::DeserializeOwned>(self) -> Result<crate::api::Iter<S::State<'a>, T>> {
-            self.stream(crate::api::walk::as_type())
+            self.stream(crate::api::projection::as_type())
         }
 
-        fn page<T>(self, decode: crate::api::walk::Decode<T>) -> Result<Page<T>> {
-            let source = self.source;
+        fn page<T>(self, decode: crate::api::projection::Decode<T>) -> Result<Page<T>> {
+            let (source, expressions) = (self.source, self.compile()?);
             source.read_table(self.table, |table, reading| {
                 let place = table.place(self.selection.index)?;
-                self.walk(place)?.page(reading, place, decode)
+                self.walk(place, expressions)?.page(reading, place, decode)
             })
         }
 
-        fn stream<T>(self, decode: crate::api::walk::Decode<T>) -> Result<crate::api::Iter<S::State<'a>, T>> {
+        fn stream<T>(
+            self,
+            decode: crate::api::projection::Decode<T>,
+        ) -> Result<crate::api::Iter<S::State<'a>, T>> {
+            let expressions = self.compile()?;
             let (table, state) = self.source.stream(self.table)?;
             let place = table.place(self.selection.index)?;
-            let walk = self.walk(place)?;
+            let walk = self.walk(place, expressions)?;
             let layout = place.layout().clone();
             Ok(crate::api::Iter::new(state, table, layout, walk, decode))
         }
@@ -302,6 +231,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) limit: Option<usize>,
     pub(crate) projection: Projection<'a>,
     pub(crate) filter: Option<Condition>,
+    pub(crate) consumed: Option<&'a Consumed>,
     /// Where the items are.
     pub(crate) look: Look,
 }
@@ -314,29 +244,49 @@ impl Walk<'_> {
         place: Place<'_>,
         decode: Decode<T>,
     ) -> Result<Page<T>> {
+        let mut items = Vec::new();
+        let layout = place.layout();
+        let PageCount { scanned_count, last_evaluated_key, .. } =
+            self.visit_page(reading, place, |item| {
+                items.push(self.projection.decode(layout, item, decode)?);
+                Ok(())
+            })?;
+        Ok(Page { items, scanned_count, last_evaluated_key })
+    }
+
+    /// Counts the items of a page.
+    pub(crate) fn count_page(&self, reading: &mut Reading<'_, '_>, place: Place<'_>) -> Result<PageCount> {
+        self.visit_page(reading, place, |_| Ok(()))
+    }
+
+    /// Hands the items of a page that pass the filter to `visit`.
+    fn visit_page(
+        &self,
+        reading: &mut Reading<'_, '_>,
+        place: Place<'_>,
+        mut visit: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<PageCount> {
         let layout = place.layout();
         let access = match self.limit {
             Some(limit) if limit <= SHORT => Access::Point,
             _ => Access::Scan,
         };
-        let (mut items, mut scanned_count, mut meter) = (Vec::new(), 0, PageMeter::default());
+        let (mut count, mut scanned_count, mut meter) = (0, 0, PageMeter::default());
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
         index_read::scan(reading, place, self, access, |key, item| {
             if !self.segment.holds(layout, key) {
                 return ControlFlow::Continue(());
             }
             scanned_count += 1;
-            let metered = meter.add(item).map_err(|damage| layout.damaged(damage));
-            let item = match passes(self.filter.as_ref(), layout, item) {
-                Ok(true) => self.projection.decode(layout, item, decode).map(Some),
-                Ok(false) => Ok(None),
-                Err(error) => Err(error),
-            };
-            let is_full = match item.and_then(|item| Ok((item, metered?))) {
-                Ok((item, is_full)) => {
-                    items.extend(item);
-                    is_full
+            let mut look = || {
+                if passes(self.filter.as_ref(), layout, item)? {
+                    visit(item)?;
+                    count += 1;
                 }
+                meter.add(item).map_err(|damage| layout.damaged(damage))
+            };
+            let is_full = match look() {
+                Ok(is_full) => is_full,
                 Err(error) => {
                     end = Err(error);
                     return ControlFlow::Break(());
@@ -349,20 +299,29 @@ impl Walk<'_> {
             ControlFlow::Continue(())
         })?;
         let last_evaluated_key = end?.map(|key| key::to_value(layout, &key)).transpose()?;
-        Ok(Page { items, scanned_count, last_evaluated_key })
+        if let Some(consumed) = self.consumed {
+            consumed.read(&layout.name, meter.total().map_err(|damage| layout.damaged(damage))?);
+        }
+        Ok(PageCount { count, scanned_count, last_evaluated_key })
     }
 
     /// Counts items, without a limit on their size.
     pub(crate) fn count(&self, reading: &mut Reading<'_, '_>, place: Place<'_>) -> Result<u64> {
         let layout = place.layout();
-        let (mut count, mut scanned_count) = (0, 0);
+        let (mut count, mut scanned_count, mut bytes) = (0, 0, 0);
         let mut failed = None;
         index_read::scan(reading, place, self, Access::Scan, |key, item| {
             if !self.segment.holds(layout, key) {
                 return ControlFlow::Continue(());
             }
             scanned_count += 1;
-            match passes(self.filter.as_ref(), layout, item) {
+            let mut look = || {
+                if self.consumed.is_some() {
+                    bytes += consumed::size(layout, item)?;
+                }
+                passes(self.filter.as_ref(), layout, item)
+            };
+            match look() {
                 Ok(passes) => count += u64::from(passes),
                 Err(error) => failed = Some(error),
             }
@@ -371,7 +330,13 @@ impl Walk<'_> {
                 false => ControlFlow::Continue(()),
             }
         })?;
-        failed.map_or(Ok(count), Err)
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if let Some(consumed) = self.consumed {
+            consumed.read(&layout.name, bytes);
+        }
+        Ok(count)
     }
 }
 
@@ -394,6 +359,7 @@ pub struct Iter<S, T> {
     segment: Segment,
     projection: Projection<'static>,
     filter: Option<Condition>,
+    consumed: Option<Tally>,
     decode: Decode<T>,
     left: usize,
     /// The moment by which it judges what has expired.
@@ -416,6 +382,7 @@ impl<S: Portions, T> Iter<S, T> {
             items: (walk.look != Look::There).then(|| Items::of(state.clone())),
             look: walk.look,
             rows: dynamite_txn::Scan::new(state, layout.id, walk.range),
+            consumed: walk.consumed.map(|consumed| Tally::new(consumed, &table.name)),
             table,
             layout,
             segment: walk.segment,
@@ -443,6 +410,9 @@ impl<S: Portions, T> Iter<S, T> {
                     Some(found) if self.look == Look::InTable => item = found,
                     Some(_) => {}
                 }
+            }
+            if let Some(tally) = &mut self.consumed {
+                tally.bytes += consumed::size(&self.layout, item)?;
             }
             if passes(self.filter.as_ref(), &self.layout, item)? {
                 self.left -= 1;

@@ -70,6 +70,11 @@ impl<'a, 's> Writing<'a, 's> {
         self.course.moment()
     }
 
+    /// Says that there will be something to do in the background, at this time in milliseconds.
+    pub(crate) fn expect(&self, due_ms: u64) {
+        self.course.expect(due_ms);
+    }
+
     /// The transaction below, for what is no item.
     pub(crate) fn txn(&mut self) -> &mut WriteTxn<'s> {
         self.txn

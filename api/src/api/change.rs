@@ -1,0 +1,134 @@
+//! A change of one item: what a put, an update, a delete and a check do, whether they stand alone or are actions of a
+//! transaction.
+
+use crate::api::consumed;
+use crate::api::key;
+use crate::api::table::Table;
+use crate::api::writing::Writing;
+use crate::error::{Error, Result};
+use crate::expression::{Condition, Expressions, UpdateError};
+use crate::item_codec::{self, ItemDamage, ItemView};
+use crate::value::Item;
+
+/// A change that is about to be made, but for what it changes.
+#[derive(Clone, Copy)]
+pub(crate) struct Change<'c> {
+    pub(crate) table: &'c Table,
+    /// The stored key.
+    pub(crate) key: &'c [u8],
+    /// Only if the item has this version; 0 stands for no item.
+    pub(crate) expected: Option<u64>,
+    /// The condition under which it is made, and the update.
+    pub(crate) expressions: Option<&'c Expressions>,
+    pub(crate) wants: Wants,
+}
+
+/// What is to be told of a change, beside that it was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wants {
+    /// The item as it was.
+    pub(crate) old: bool,
+    /// How many bytes were written.
+    pub(crate) bytes: bool,
+}
+
+/// What a change has done.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// The item as it was, if that is wanted, or had to be read anyway.
+    pub(crate) old: Option<Vec<u8>>,
+    /// The item as it is, if that is not what it was put as.
+    pub(crate) new: Option<Vec<u8>>,
+    /// Bytes of the item before or after, whichever is larger, as DynamoDB counts them; 0 if that is not wanted.
+    pub(crate) bytes: usize,
+}
+
+impl Change<'_> {
+    /// Puts an item.
+    pub(crate) fn put(self, writing: &mut Writing<'_, '_>, item: &[u8]) -> Result<Changed> {
+        let old = self.check_conditions(writing, self.wants.old || self.wants.bytes)?;
+        writing.put(self.table, self.key, item)?;
+        self.changed(old, Some(item), None)
+    }
+
+    /// Deletes the item. Returns whether there was one, too.
+    pub(crate) fn delete(self, writing: &mut Writing<'_, '_>) -> Result<(bool, Changed)> {
+        let old = self.check_conditions(writing, self.wants.old || self.wants.bytes)?;
+        let was_there = writing.delete(self.table, self.key)?;
+        Ok((was_there, self.changed(old, None, None)?))
+    }
+
+    /// Changes nothing.
+    pub(crate) fn check(self, writing: &mut Writing<'_, '_>) -> Result<Changed> {
+        let old = self.check_conditions(writing, self.wants.bytes)?;
+        self.changed(old, None, None)
+    }
+
+    /// Updates the item by the update among the expressions; without one, an item is only made if there is none.
+    pub(crate) fn update(self, writing: &mut Writing<'_, '_>) -> Result<Changed> {
+        let table = self.table;
+        let old = self.check_conditions(writing, true)?;
+        let damaged = |damage: ItemDamage| table.damaged(damage);
+        // Only a new item needs the attributes of the key: an old one has them.
+        let made = if old.is_none() { key::to_item(table, self.key)? } else { Item::new() };
+        let update = self.expressions.and_then(|expressions| expressions.update.as_ref());
+        let new = match (update, &old) {
+            (None, Some(old)) => old.clone(),
+            (None, None) => item_codec::encode(&made)?,
+            (Some(update), old) => {
+                let view = old.as_deref().map(ItemView::new).transpose().map_err(damaged)?;
+                update.apply(view, &made).map_err(|error| match error {
+                    UpdateError::Damage(damage) => damaged(damage),
+                    other => Error::Update(other),
+                })?
+            }
+        };
+        writing.put(table, self.key, &new).map_err(Error::of_update)?;
+        self.changed(old, None, Some(new))
+    }
+
+    /// Refuses a change whose expressions do not fit the table, or whose conditions do not hold for what stands under the key.
+    /// Returns that, if it is wanted.
+    fn check_conditions(&self, writing: &mut Writing<'_, '_>, wanted: bool) -> Result<Option<Vec<u8>>> {
+        if let Some(expressions) = self.expressions {
+            expressions.check_schema(&self.table.keys)?;
+        }
+        writing.check_version(self.table, self.key, self.expected)?;
+        let condition = self.expressions.and_then(|expressions| expressions.condition.as_ref());
+        if condition.is_none() && !wanted {
+            return Ok(None);
+        }
+        let found = writing.get(self.table, self.key, |_, item| {
+            check_condition(self.table, Some(item), condition).map(|()| wanted.then(|| item.to_vec()))
+        })?;
+        match found {
+            Some(found) => found,
+            None => check_condition(self.table, None, condition).map(|()| None),
+        }
+    }
+
+    fn changed(&self, old: Option<Vec<u8>>, put: Option<&[u8]>, new: Option<Vec<u8>>) -> Result<Changed> {
+        let mut bytes = 0;
+        if self.wants.bytes {
+            for item in [old.as_deref(), put, new.as_deref()].into_iter().flatten() {
+                bytes = bytes.max(consumed::size(self.table, item)?);
+            }
+        }
+        Ok(Changed { old, new, bytes })
+    }
+}
+
+/// Refuses a change whose condition does not hold for the item that there is.
+fn check_condition(table: &Table, item: Option<&[u8]>, condition: Option<&Condition>) -> Result<()> {
+    let Some(condition) = condition else { return Ok(()) };
+    let damaged = |damage| table.damaged(damage);
+    let holds = match item {
+        None => condition.matches_absent(),
+        Some(item) => ItemView::new(item).and_then(|item| condition.matches(item)).map_err(damaged)?,
+    };
+    if holds {
+        return Ok(());
+    }
+    let item = item.map(item_codec::decode).transpose().map_err(damaged)?;
+    Err(Error::ConditionFailed { item: item.map(Box::new) })
+}

@@ -1,0 +1,127 @@
+//! Consumed: how many bytes operations read and wrote, as DynamoDB counts them.
+//!
+//! Counting an item costs a fifth of decoding it, so it is done only for those who ask: a builder that is given a [`Consumed`]
+//! adds an entry to it for each item that it gets or writes, and for each page. Capacity units are rounded up entry by entry,
+//! which is why the entries are not one sum; making units of them is left to those who show units.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::api::layout::Layout;
+use crate::error::Result;
+use crate::item_codec;
+
+/// Collects what operations read and wrote, of as many operations as it is given to. Clones share it.
+///
+/// A failed operation adds nothing.
+///
+/// ```
+/// use dynamite_core::api::{ConsumedKind, Consumed};
+/// # use dynamite_core::{api::DynaMite, types::KeyType};
+/// # use serde_json::json;
+/// # fn main() -> Result<(), dynamite_core::Error> {
+/// # let db = DynaMite::in_memory()?;
+/// # db.create_table("users").partition_key("id", KeyType::String).execute()?;
+/// let consumed = Consumed::default();
+/// db.put("users").item(json!({"id": "alice"})).consumed(&consumed).execute()?;
+/// db.get_item("users").partition_key("bob").consumed(&consumed).execute()?;
+///
+/// let entries = consumed.take();
+/// assert_eq!((entries[0].kind, entries[0].bytes), (ConsumedKind::Write, 7));
+/// assert_eq!((entries[1].kind, entries[1].bytes), (ConsumedKind::Read, 0));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Consumed {
+    entries: Arc<Mutex<Vec<ConsumedEntry>>>,
+}
+
+/// What one operation consumed, or one of the operations of a batch or a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConsumedEntry {
+    /// The table's name.
+    pub table: String,
+    /// Whether it was read or written.
+    pub kind: ConsumedKind,
+    /// Bytes of items. Of a read: of all items that were looked at, also of those that a filter dropped. Of a write: of the item
+    /// before it or after it, whichever is larger. 0 where there is no item, which consumes as well.
+    pub bytes: u64,
+}
+
+/// Reads and writes are not counted in the same units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumedKind {
+    /// A read.
+    Read,
+    /// A write, or a check within a transaction of writes.
+    Write,
+}
+
+impl Consumed {
+    /// What was collected so far, in the order of the operations.
+    pub fn entries(&self) -> Vec<ConsumedEntry> {
+        self.with(|entries| entries.clone())
+    }
+
+    /// Takes what was collected so far away.
+    pub fn take(&self) -> Vec<ConsumedEntry> {
+        self.with(std::mem::take)
+    }
+
+    pub(crate) fn read(&self, table: &str, bytes: usize) {
+        self.add(table, ConsumedKind::Read, bytes);
+    }
+
+    pub(crate) fn written(&self, table: &str, bytes: usize) {
+        self.add(table, ConsumedKind::Write, bytes);
+    }
+
+    fn add(&self, table: &str, kind: ConsumedKind, bytes: usize) {
+        let entry = ConsumedEntry { table: table.to_owned(), kind, bytes: bytes as u64 };
+        self.with(|entries| entries.push(entry));
+    }
+
+    fn with<R>(&self, body: impl FnOnce(&mut Vec<ConsumedEntry>) -> R) -> R {
+        // Nothing panics between two halves of a change.
+        body(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Bytes of a stored item, as DynamoDB counts them.
+pub(crate) fn size(layout: &Layout, item: &[u8]) -> Result<usize> {
+    item_codec::check(item).map_err(|damage| layout.damaged(damage))
+}
+
+/// What a stream has read so far: one entry, added when the stream is dropped.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    consumed: Consumed,
+    table: String,
+    pub(crate) bytes: usize,
+}
+
+impl Tally {
+    pub(crate) fn new(consumed: &Consumed, table: &str) -> Tally {
+        Tally { consumed: consumed.clone(), table: table.to_owned(), bytes: 0 }
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.consumed.read(&self.table, self.bytes);
+    }
+}
+
+/// The method of a builder with a field `consumed`.
+macro_rules! consumes {
+    ($($consumed:tt).+) => {
+        /// Adds what is read or written, in bytes, to `consumed`; see [`Consumed`](crate::api::Consumed).
+        pub fn consumed(mut self, consumed: &'a crate::api::Consumed) -> Self {
+            self.$($consumed).+ = Some(consumed);
+            self
+        }
+    };
+}
+
+pub(crate) use consumes;
