@@ -630,6 +630,47 @@ fn what_has_expired_is_in_no_index_and_goes_from_all_of_them() {
     check(51);
 }
 
+#[test]
+fn expressions_are_held_against_the_key_of_the_index() {
+    let db = filled();
+    let place = |text| db.query("orders").index("by_place").key_condition(text);
+    let basel =
+        |text| place(text).value(":c", "CH").value(":b", "Basel").name("#c", "country").name("#y", "year");
+    let several = basel("#y = :y AND city = :b AND #c = :c AND #m < :m").name("#m", "month");
+    let found = several.value(":y", 2020).value(":m", 5).execute().unwrap();
+    assert_eq!(pick(&found.items, "number"), [json!(16), json!(8)]);
+    check_error(
+        basel("city = :b AND #c = :c AND #m < :y").name("#m", "month").value(":y", 5).execute(),
+        "Value provided in ExpressionAttributeNames unused in expressions: keys: {#y}",
+    );
+    let gap = place("city = :b AND #c = :c AND #m < :m")
+        .value(":c", "CH")
+        .value(":b", "Basel")
+        .name("#c", "country");
+    check_error(
+        gap.name("#m", "month").value(":m", 5).execute(),
+        "Query condition missed key schema element: year",
+    );
+    // An attribute of the index's key is none that a filter may mention, one of the table's key is.
+    let open = || db.query("orders").index("by_state").partition_key("open");
+    check_error(
+        open().filter("#t > :t").name("#t", "total").value(":t", 1).execute(),
+        "Filter Expression can only contain non-primary key attributes: Primary key attribute: total",
+    );
+    let of_bob = open().filter("customer = :b").value(":b", "bob").count_page().unwrap();
+    assert_eq!((of_bob.count, of_bob.scanned_count), (5, 10));
+    let scanned = db.scan("orders").index("by_state").filter("#t > :t").name("#t", "total");
+    let scanned = scanned.value(":t", 1).count().unwrap();
+    assert_eq!(scanned, (0..20).filter(|number| number * 10 % 70 > 1).count() as u64);
+    check_error(
+        open().projection("note, #l[0]").name("#l", "lines").execute(),
+        "One or more parameter values were invalid: Global secondary index by_state does not project [lines]",
+    );
+    let local =
+        db.query("orders").index("by_total").partition_key("alice").projection("#l[0]").name("#l", "lines");
+    assert_eq!(local.limit(1).execute().unwrap().items, [json!({"lines": [0]})]);
+}
+
 /// What is changed behind the back of the API is found, and named.
 #[test]
 fn entries_that_are_missing_stray_or_differ_are_found() {
