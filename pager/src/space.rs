@@ -319,7 +319,7 @@ impl Space {
         }
         self.given_up(recycled.iter().copied());
         let holes = recycled.iter().filter(|page| !self.available.is_hot(**page)).count();
-        self.stretches.batch_finished(holes);
+        self.stretches.batch_finished(freed.len(), holes);
         if !freed.is_empty() {
             self.limbo.insert(birth, freed);
         }
@@ -409,6 +409,10 @@ impl Space {
     fn hole_or_stretch(&mut self, store: &mut dyn MapStore, count: u32) -> Result<Option<Extent>> {
         if let Some(low) = self.below_ceiling(store, count)? {
             return Ok(Some(low));
+        }
+        if self.ceiling.is_some() && count > 1 {
+            // Better in pieces, but low.
+            return Ok(None);
         }
         if count == 1
             && let Some(stretch) = self.stretch(store)?

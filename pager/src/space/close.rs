@@ -287,11 +287,11 @@ impl Space {
 
     /// Ranges whose free pages all go into the map, so that neighbours meet: one page of a run may be listed and the next one
     /// marked. That costs nothing where the leaf is rewritten anyhow. Where groups find no runs at all, other leaves are rewritten
-    /// too, one for so many pages that were written.
+    /// too, one for so many pages that were freed.
     fn ranges_to_merge(&self, dirty: &BTreeSet<u32>, loads: &[RangeLoad]) -> BTreeSet<u32> {
         // What is given out until those pages are released has to be listed by then: another group gathers meanwhile.
         let is_enough = self.available.cold().pages() >= self.stretches.listed_extents() as u64;
-        if !self.stretches.is_wanted() || !is_enough {
+        if !self.stretches.is_merge_due() || !is_enough {
             return BTreeSet::new();
         }
         let is_open = |range: &u32| !self.quarantine.contains_key(range);

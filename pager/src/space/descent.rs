@@ -8,7 +8,7 @@
 //! # When, and how far
 //!
 //! A ceiling is worth having if much of the file could go: more than an eighth of what lives in it, beyond the slack that is left. The
-//! slack is a twentieth, so that the batches that come afterwards have somewhere to put their pages, and the next
+//! slack is what is free of the hot area, which leaves cannot use, and a thirty-second, so that the batches that come afterwards have somewhere to put their pages, and the next
 //! ceiling is far away: what is written at random into a file cannot use up an eighth without growing by it.
 
 use crate::error::Result;
@@ -18,7 +18,7 @@ use crate::space::free_pages::granule_extent;
 use crate::space::map::MapStore;
 
 /// The part of the pages in use that stays free below a ceiling, and how many pages at the least.
-const SLACK: u64 = 20;
+const SLACK: u64 = 32;
 const SLACK_MIN: u64 = 64;
 /// The part of the pages in use that must be gained by moving pages down, and how many pages at the least.
 const WORTH: u64 = 8;
@@ -28,7 +28,7 @@ impl Space {
     /// The page count that the file could have if pages were moved down, if that is worth it.
     pub(crate) fn ceiling_worth_having(&self) -> Option<u64> {
         let in_use = self.page_count.saturating_sub(self.free_pages());
-        let ceiling = in_use + (in_use / SLACK).max(SLACK_MIN);
+        let ceiling = in_use + (in_use / SLACK).max(SLACK_MIN) + self.available.hot().pages();
         (self.page_count >= ceiling + (in_use / WORTH).max(WORTH_MIN)).then_some(ceiling)
     }
 

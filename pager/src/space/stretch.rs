@@ -34,7 +34,9 @@ const WORTH_FILLING: u32 = 8;
 const GROWN_AT_ONCE: u32 = 64;
 /// A batch that takes so many holes is large.
 const LARGE: u32 = 256;
-/// Pages that groups have written for each leaf of the map that is rewritten only to find runs.
+/// Pages that groups have freed since free neighbours last met in the map, if there is anything to be gained from having them meet again:
+/// in ranges whose leaf is rewritten anyhow, and in others, for each leaf.
+const WORTH_MERGING: u32 = 16;
 const PAGES_A_LEAF: u32 = 32;
 /// For how many groups extents stay listed when all could be in the map, and how many at the least and at the most.
 const GROUPS_LISTED: u32 = 4;
@@ -55,8 +57,8 @@ pub(crate) struct Stretches {
     usual: u32,
     /// Whether this group has found no run of even two pages.
     found_none: bool,
-    /// Holes that groups have taken since neighbours last met in the map.
-    since_merge: u32,
+    /// Pages that batches have freed since neighbours last met in the map.
+    freed: u32,
     /// Whether the batch before this one was large.
     last_was_large: bool,
     /// The device is full.
@@ -70,15 +72,16 @@ impl Stretches {
         self.cannot_grow = false;
     }
 
-    /// A batch has ended, and gave up so many pages that others of its group had taken.
-    pub(crate) fn batch_finished(&mut self, recycled: usize) {
+    /// A batch has ended; it has freed so many pages, and given up so many that others of its group had taken.
+    pub(crate) fn batch_finished(&mut self, freed: u64, recycled: usize) {
         self.last_was_large = self.batch >= LARGE;
+        self.freed = self.freed.saturating_add(u32::try_from(freed).unwrap_or(u32::MAX));
         self.group = self.group.saturating_sub(recycled as u32);
     }
 
     /// A group has been written.
     pub(crate) fn group_closed(&mut self, is_merged: bool) {
-        self.since_merge = if is_merged { 0 } else { self.since_merge.saturating_add(self.group) };
+        self.freed = if is_merged { 0 } else { self.freed };
         self.found_none = false;
         self.usual = self.usual - self.usual / 8 + 2 * self.group.min(1 << 20);
         self.group = 0;
@@ -100,13 +103,14 @@ impl Stretches {
         self.group.max(self.usual / 16) > FEW
     }
 
-    /// How many leaves of the map may be rewritten only to find runs.
+    /// Whether there are likely to be new neighbours in the ranges whose leaves are rewritten anyhow.
+    pub(crate) fn is_merge_due(&self) -> bool {
+        self.is_wanted() && self.freed >= WORTH_MERGING
+    }
+
+    /// How many other leaves of the map may be rewritten, only to find runs.
     pub(crate) fn leaves_to_merge(&self) -> usize {
-        if self.found_none {
-            (self.since_merge.saturating_add(self.group) / PAGES_A_LEAF) as usize
-        } else {
-            0
-        }
+        if self.found_none { (self.freed / PAGES_A_LEAF) as usize } else { 0 }
     }
 
     /// How many extents stay listed where more could be in the map: enough for a few groups.
