@@ -13,7 +13,7 @@
 //! 2. Commits without changes, each of which may cut off a part of the end, until both headers know the smaller file.
 //! 3. If the file still could be notably shorter, runs stand high up: another walk, which reads the leaves too, and (2) again.
 //! 4. If even that has not helped, somebody holds pages, or writes more than is moved. Nothing is tried until the
-//!    file, or what lives in it, has changed by a sixteenth.
+//!    file, or what lives in it, has changed by a sixteenth, or the database has been idle many times.
 
 use dynamite_bptree::MoveDown;
 
@@ -30,13 +30,16 @@ const LEAVES_READ: u32 = 512;
 const UNCHANGED: u32 = 2;
 /// By which part the file must have changed before what was futile is tried again.
 const CHANGED: u64 = 16;
+/// After how many occasions it is tried again all the same.
+const TRIED_AGAIN: u32 = 16;
 
 /// What is known of moving pages down. Kept in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Descent {
     walk: Option<Walk>,
-    /// The page count, and the ceiling, that a descent ended with although the file could have been shorter.
-    futile: Option<(u64, u64)>,
+    /// The page count, and the ceiling, that a descent ended with although the file could have been shorter; and how often it has not
+    /// been tried again since.
+    futile: Option<(u64, u64, u32)>,
 }
 
 /// A walk through all trees.
@@ -123,15 +126,16 @@ impl WriteTxn<'_> {
         match last {
             Some(Walk { runs: false, .. }) => return Some(Walk::new(ceiling, true)),
             Some(Walk { runs: true, .. }) => {
-                descent.futile = Some((self.shared.pager.stats().page_count, ceiling));
+                descent.futile = Some((self.shared.pager.stats().page_count, ceiling, 0));
                 return None;
             }
             None => {}
         }
-        if let Some((page_count, futile)) = descent.futile {
-            let has_changed = |now: u64, then: u64| now.abs_diff(then) > then / CHANGED;
-            if !has_changed(self.shared.pager.stats().page_count, page_count) && !has_changed(ceiling, futile)
-            {
+        if let Some((page_count, futile, passed)) = &mut descent.futile {
+            *passed += 1;
+            let is_near = |now: u64, then: u64| now.abs_diff(then) <= then / CHANGED;
+            let is_as_before = is_near(self.shared.pager.stats().page_count, *page_count);
+            if is_as_before && is_near(ceiling, *futile) && *passed < TRIED_AGAIN {
                 return None;
             }
             descent.futile = None;

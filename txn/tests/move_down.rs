@@ -241,7 +241,10 @@ fn a_power_cut_in_the_midst_of_it_loses_nothing() {
     let disk = DiskSim::new(7);
     let store = sparse_file(&disk).unwrap();
     let before = (disk.operations(), store.stats().page_count);
-    let expected = read_world(&mut store.read().unwrap()).unwrap();
+    // Known, not read: what a scan has asked to be read ahead would hold pages for a moment.
+    let items = |rows: std::ops::Range<u64>, len| rows.map(|row| (key(row), value(row, len))).collect();
+    let expected: World =
+        [("rows".into(), items(11_500..12_000, 300)), ("long".into(), items(0..40, 7_000))].into();
     store.maintain().unwrap();
     let (end, after) = (disk.operations(), store.stats().page_count);
     assert!(after < before.1 * 3 / 4, "{} pages became {after}", before.1);
@@ -257,11 +260,13 @@ fn a_power_cut_in_the_midst_of_it_loses_nothing() {
             let store = open_on(&disk.after_power_loss(survivor)).unwrap();
             check_newest(&store, &expected, &context);
             check_sound(&store, &context);
+            // Opened anew, since what the scans have asked to be read ahead would hold pages for a moment.
+            let store = open_on(&disk.after_power_loss(survivor)).unwrap();
             store.maintain().unwrap();
-            check_newest(&store, &expected, &context);
-            check_sound(&store, &format!("{context}, tidied up"));
             let (page_count, used) = (store.stats().page_count, in_use(&store));
             assert!(page_count <= little_more_than(used), "{context}: {page_count} pages for {used} in use");
+            check_newest(&store, &expected, &context);
+            check_sound(&store, &format!("{context}, tidied up"));
         }
     }
 }
