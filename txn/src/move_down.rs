@@ -188,7 +188,7 @@ impl WriteTxn<'_> {
         moving: &mut MoveDown,
     ) -> Result<Option<Vec<u8>>> {
         let TreeName::Table(table, part) = tree else {
-            return Ok(self.catalog.move_down(&mut self.batch, from, moving)?);
+            return self.catalog.move_down(&mut self.batch, from, moving);
         };
         let mut record = self.record(table)?;
         let before = record;
