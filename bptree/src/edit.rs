@@ -41,6 +41,7 @@ impl<'a, 'w> Edit<'a, 'w> {
         // In one look at each page, unless the key may tie.
         let is_long = key.len() > KEY_KEPT;
         self.descend_by(
+            0,
             |batch, ptr, level| match is_long {
                 true => search_any(batch, ptr, level, Access::Point, key).map(Some),
                 false => Ok(None),
@@ -49,13 +50,25 @@ impl<'a, 'w> Edit<'a, 'w> {
         )
     }
 
+    /// Goes from the root to the parent of the leaf that a key belongs to, or to the root if that is the leaf.
+    pub(crate) fn descend_to_parent(&mut self, key: &[u8]) -> Result<()> {
+        let lowest = self.tree.level.min(1);
+        self.descend_by(
+            lowest,
+            |batch, ptr, level| search_any(batch, ptr, level, Access::Point, key).map(Some),
+            |_| Err(0),
+        )
+        .map(drop)
+    }
+
     /// Goes from the root to the first leaf.
     pub(crate) fn descend_to_first(&mut self) -> Result<Position> {
-        self.descend_by(|_, _, _| Ok(None), |node| if node.is_leaf() { Ok(0) } else { Err(1) })
+        self.descend_by(0, |_, _, _| Ok(None), |node| if node.is_leaf() { Ok(0) } else { Err(1) })
     }
 
     fn descend_by(
         &mut self,
+        lowest: u8,
         mut find_long: impl FnMut(&mut WriteBatch<'w>, PagePtr, u8) -> Result<Option<Position>>,
         find: impl Fn(Node<'_>) -> Position,
     ) -> Result<Position> {
@@ -65,7 +78,7 @@ impl<'a, 'w> Edit<'a, 'w> {
             return Err(Pages::malformed(self.batch, ptr.id, why).into());
         }
         self.path.clear();
-        for level in (0..=self.tree.level).rev() {
+        for level in (lowest..=self.tree.level).rev() {
             let found = find_long(self.batch, ptr, level)?;
             let (position, step, child) = with_node(self.batch, ptr, level, Access::Point, |node| {
                 let position = found.unwrap_or_else(|| find(node));
@@ -75,11 +88,11 @@ impl<'a, 'w> Edit<'a, 'w> {
             })?;
             self.path.push(step);
             match child {
-                Some(child) => ptr = child,
-                None => return Ok(position),
+                Some(child) if level > lowest => ptr = child,
+                _ => return Ok(position),
             }
         }
-        unreachable!("level 0 ends the loop")
+        unreachable!("the lowest level ends the loop")
     }
 
     /// The level of a page of the path.

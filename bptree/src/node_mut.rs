@@ -84,6 +84,30 @@ impl NodeMut<'_> {
         self.0.bytes_mut()[start..start + PagePtr::SIZE].copy_from_slice(&child.to_bytes());
     }
 
+    /// Says where the run of a slot's value is now, which must have one.
+    pub(crate) fn set_value_run(&mut self, at: usize, run: Overflow) {
+        let start = self.node().cell_start(at);
+        let header = self.node().leaf_header(start);
+        debug_assert!(header.value_spilled, "slot {at} has a run");
+        self.put_run(start + header.cell_len() - Overflow::SIZE, run);
+    }
+
+    /// Says where the run of a slot's key is now, which must have one.
+    pub(crate) fn set_key_run(&mut self, at: usize, run: Overflow) {
+        let node = self.node();
+        let start = node.cell_start(at);
+        let part = node.key_part(at);
+        debug_assert!(part.run.is_some(), "slot {at} has a run");
+        let header =
+            if node.is_leaf() { LEAF_HEADER } else { PagePtr::SIZE + separator_header_len(part.rest, true) };
+        let from = start + header + part.tail.len();
+        self.put_run(from, run);
+    }
+
+    fn put_run(&mut self, from: usize, run: Overflow) {
+        self.0.bytes_mut()[from..from + Overflow::SIZE].copy_from_slice(&run.to_bytes());
+    }
+
     /// Puts another value in the place of one, if it is no longer than that. `false`, and nothing has changed, if it is.
     pub(crate) fn replace_value(&mut self, at: usize, payload: Payload<'_>) -> bool {
         let node = self.node();

@@ -145,6 +145,22 @@ impl Overflow {
         Ok(Overflow { len, first: list, flags: LISTED })
     }
 
+    /// Whether any page of the run lies beyond a page count.
+    pub(crate) fn is_beyond(&self, batch: &mut WriteBatch<'_>, page_count: u64) -> Result<bool> {
+        let is_list_beyond = u64::from(self.first.id.0) >= page_count;
+        Ok(is_list_beyond || self.extents(batch)?.iter().any(|extent| extent.end() > page_count))
+    }
+
+    /// Stores the run anew, and frees it where it is. As with [`write`](Self::write), nothing may have been made writable before.
+    pub(crate) fn move_elsewhere(self, batch: &mut WriteBatch<'_>) -> Result<Overflow> {
+        let mut bytes = Vec::new();
+        self.read(batch, &mut bytes)?;
+        batch.end_operation()?;
+        let moved = Overflow::write(batch, &bytes)?;
+        self.free(batch)?;
+        Ok(moved)
+    }
+
     /// What is wrong with the descriptor by itself, if anything.
     pub(crate) fn wrong(&self) -> Option<Malformed> {
         let end = u64::from(self.first.id.0) + u64::from(page_count(self.len()));

@@ -6,6 +6,7 @@ use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::free_some::free_some;
 use crate::insert::insert;
+use crate::move_down::{MoveDown, move_down};
 use crate::multi_get::get_many;
 use crate::node::{KEY_KEPT, Node};
 use crate::pages::{Pages, with_node};
@@ -163,6 +164,22 @@ impl Tree {
     /// As [`insert`](Tree::insert).
     pub fn free_some(&mut self, batch: &mut WriteBatch<'_>, pages: u32) -> Result<bool> {
         free_some(self, batch, pages)
+    }
+
+    /// Copies pages that lie beyond a ceiling to lower places, from the leaf on that `from` belongs to, as many as `moving` allows. Returns
+    /// the key to go on with; `None` at the end of the tree. Entries stay what they are. The batch has to
+    /// [`move_down`](WriteBatch::move_down) itself. Ends the batch's operation.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Tree::insert).
+    pub fn move_down(
+        &mut self,
+        batch: &mut WriteBatch<'_>,
+        from: &[u8],
+        moving: &mut MoveDown,
+    ) -> Result<Option<Vec<u8>>> {
+        move_down(self, batch, from, moving)
     }
 
     /// A cursor before the first entry. `access` says what its reads are for: [`Access::Scan`] for many entries in a row,

@@ -56,6 +56,10 @@ mod free_pages;
 
 mod hot;
 
+mod stretch;
+
+mod descent;
+
 mod page_set;
 
 mod search;
@@ -76,6 +80,9 @@ mod promises_test;
 #[cfg(test)]
 mod hot_test;
 
+#[cfg(test)]
+mod stretch_test;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::{Corruption, Result};
@@ -92,6 +99,7 @@ use crate::space::range::{
     range_end, range_of, usable_start, whole_range,
 };
 use crate::space::search::Search;
+use crate::space::stretch::Stretches;
 
 /// How many extents are claimed from a leaf at once.
 const CLAIM_EXTENTS: usize = 128;
@@ -143,8 +151,12 @@ pub(crate) struct Space {
     pub(crate) root: Option<PagePtr>,
     /// How the part of `available` is used that is kept for pages which are rewritten often.
     pub(crate) hot: HotArea,
+    /// Where groups go that take many holes.
+    pub(crate) stretches: Stretches,
     /// The page behind the last one that was placed together outside the hot area.
     pub(crate) run_next: Option<PageId>,
+    /// The newest batch moves pages down: it, and the commit that it belongs to, place theirs below this page count.
+    pub(crate) ceiling: Option<u64>,
     /// No page from this one on is marked and unclaimed, as far as a free tail is concerned: so the map was found when it was
     /// last asked for one. Forgotten whenever it gains pages.
     pub(crate) unmarked_from: Option<u64>,
@@ -155,7 +167,7 @@ pub(crate) struct Space {
 pub(crate) struct Batch {
     birth: Birth,
     pub(crate) allocated: PageSet,
-    freed: PageSet,
+    pub(crate) freed: PageSet,
 }
 
 impl Space {
@@ -165,6 +177,7 @@ impl Space {
             page_count: FIRST_USABLE,
             available: FreePages::default(),
             hot: HotArea::default(),
+            stretches: Stretches::default(),
             claimed: PageSet::default(),
             taken: PageSet::default(),
             limbo: BTreeMap::new(),
@@ -176,6 +189,7 @@ impl Space {
             unclaimed: None,
             root: None,
             run_next: None,
+            ceiling: None,
             unmarked_from: None,
         }
     }
@@ -223,6 +237,8 @@ impl Space {
     pub(crate) fn begin(&mut self, birth: Birth) {
         assert!(self.open.is_none(), "a batch is open already");
         assert!(birth > self.newest, "births ascend");
+        self.stretches.batch_begun();
+        self.ceiling = None;
         self.open = Some(Batch { birth, allocated: PageSet::default(), freed: PageSet::default() });
     }
 
@@ -302,6 +318,8 @@ impl Space {
             self.available.insert(page);
         }
         self.given_up(recycled.iter().copied());
+        let holes = recycled.iter().filter(|page| !self.available.is_hot(**page)).count();
+        self.stretches.batch_finished(freed.len(), holes);
         if !freed.is_empty() {
             self.limbo.insert(birth, freed);
         }
@@ -369,21 +387,42 @@ impl Space {
             return Ok(Some(extent));
         }
         let found = match placement {
-            Placement::Hole | Placement::Beside => match self.hole(count) {
-                None if self.claim_some(store, count)? => self.hole(count),
-                found => found,
+            Placement::Hole | Placement::Beside => self.hole_or_stretch(store, count)?,
+            Placement::Together => match self.below_ceiling(store, count)? {
+                None => self.run(store, count)?,
+                low => low,
             },
-            Placement::Together => self.run(store, count)?,
         };
         let Some(extent) = found.map(|found| Extent { count, ..found }) else {
             return Ok(None);
         };
         self.available.remove(extent);
-        if placement == Placement::Together {
+        if placement != Placement::Together {
+            self.stretches.placed();
+        } else {
             // An extent that ends with the address space is followed by nothing.
             self.run_next = u32::try_from(extent.end()).ok().map(PageId);
         }
         Ok(Some(extent))
+    }
+
+    fn hole_or_stretch(&mut self, store: &mut dyn MapStore, count: u32) -> Result<Option<Extent>> {
+        if let Some(low) = self.below_ceiling(store, count)? {
+            return Ok(Some(low));
+        }
+        if self.ceiling.is_some() && count > 1 {
+            // Better in pieces, but low.
+            return Ok(None);
+        }
+        if count == 1
+            && let Some(stretch) = self.stretch(store)?
+        {
+            return Ok(Some(stretch));
+        }
+        match self.hole(count) {
+            None if self.claim_some(store, count)? => Ok(self.hole(count)),
+            found => Ok(found),
+        }
     }
 
     /// A short one of the lowest extents, so that holes fill up and runs stay whole. Where there are few extents, those are

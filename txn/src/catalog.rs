@@ -36,7 +36,7 @@
 
 use std::time::Duration;
 
-use dynamite_bptree::{Body, BulkLoad, NewValue, Pages, Tree};
+use dynamite_bptree::{Body, BulkLoad, MoveDown, NewValue, Pages, Tree};
 use dynamite_pager::{Roots, WriteBatch};
 
 use crate::error::{Damage, Result, TxnError};
@@ -269,6 +269,16 @@ impl Catalog {
         let bytes = value.head().try_into().ok();
         let damaged = TxnError::Damaged { table: NEXT_ID, source: Damage::TableRecord };
         bytes.map(u32::from_le_bytes).map(TableId).ok_or(damaged)
+    }
+
+    /// Moves pages of the catalog's own tree; see [`Tree::move_down`].
+    pub(crate) fn move_down(
+        &mut self,
+        batch: &mut WriteBatch<'_>,
+        from: &[u8],
+        moving: &mut MoveDown,
+    ) -> Result<Option<Vec<u8>>> {
+        Ok(self.tree.move_down(batch, from, moving)?)
     }
 
     /// A table id that was never given out.

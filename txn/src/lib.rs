@@ -54,6 +54,8 @@ mod times;
 
 mod reclaim;
 
+mod move_down;
+
 pub mod group_commit;
 
 mod tasks;

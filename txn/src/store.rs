@@ -38,6 +38,7 @@ use crate::clock::Clock;
 use crate::error::{Result, TxnError, text};
 use crate::group_commit::GroupCommit;
 use crate::known_tables::StoreId;
+use crate::move_down::{Descent, Progress};
 use crate::read_txn::ReadTxn;
 use crate::recent::RecentVersions;
 use crate::reclaim::Sweep;
@@ -145,6 +146,7 @@ impl Options {
             group: GroupCommit::new(state.birth.into(), self.clock.clone()),
             clock: self.clock.clone(),
             sweep: Mutex::default(),
+            descent: Mutex::default(),
             dropped: Mutex::default(),
             tasks: Tasks::new(self.eventual_interval),
             options: self.pager.clone(),
@@ -165,6 +167,7 @@ pub(crate) struct Shared {
     pub(crate) group: GroupCommit,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sweep: Mutex<Sweep>,
+    pub(crate) descent: Mutex<Descent>,
     /// Tables whose pages are being freed.
     pub(crate) dropped: Mutex<BTreeSet<TableId>>,
     pub(crate) tasks: Tasks,
@@ -209,6 +212,16 @@ impl Shared {
         }
         txn.finish(Durability::Immediate)?;
         Ok(true)
+    }
+
+    /// Moves a bounded number of pages down, if the file can become notably shorter. Returns whether there may be more to do.
+    pub(crate) fn move_down(&self) -> Result<bool> {
+        let mut txn = WriteTxn::begin(self)?;
+        match txn.move_down_step()? {
+            Progress::Done => Ok(false),
+            Progress::Looked => Ok(true),
+            Progress::Changed => txn.finish(Durability::Immediate).map(|_| true),
+        }
     }
 }
 
@@ -337,11 +350,13 @@ impl Store {
         Ok(())
     }
 
-    /// Collects all the garbage that there is, in bounded steps, and sizes the file. For owners who have switched the background
-    /// off.
+    /// Collects all the garbage that there is and moves pages down if that makes the file notably shorter, both in bounded steps, and
+    /// sizes the file. For owners who have switched the background off, or do not want to wait for it.
     pub fn maintain(&self) -> Result<()> {
         while self.shared.reclaim(MAINTENANCE_STEP)? {}
+        while self.shared.move_down()? {}
         self.shared.pager.maintain()?;
+        self.shared.tasks.committed();
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! What is done when nobody waits for it: flushing eventual commits in time, collecting garbage and sealing when the
-//! database is idle.
+//! What is done when nobody waits for it: flushing eventual commits in time; collecting garbage, moving pages down
+//! and sealing when the database is idle.
 //!
 //! One thread, which sleeps until it is told of something.
 
@@ -144,9 +144,9 @@ fn work(shared: &Weak<Shared>) {
     }
 }
 
-/// Collects garbage step by step until there is none or somebody else works, then seals.
+/// Collects garbage and then moves pages down, step by step, until nothing is left to do or somebody else works; then seals.
 fn idle_work(shared: &Shared, seen_events: u64) -> Result<()> {
-    while shared.reclaim(MAINTENANCE_STEP)? {
+    while shared.reclaim(MAINTENANCE_STEP)? || shared.move_down()? {
         let state = shared.tasks.state.lock();
         if state.stopped || state.events != seen_events {
             return Ok(());

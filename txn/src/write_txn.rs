@@ -250,7 +250,10 @@ impl<'s> WriteTxn<'s> {
             return self.roll_back().map(|()| base);
         }
         self.reclaim_some()?;
-        self.finish(durability)
+        let shared = self.shared;
+        let id = self.finish(durability)?;
+        shared.tasks.committed();
+        Ok(id)
     }
 
     /// Undoes everything, and waits until what the transaction read is durable.
@@ -260,7 +263,7 @@ impl<'s> WriteTxn<'s> {
         shared.wait_durable(base)
     }
 
-    /// Commits without collecting garbage.
+    /// Commits without collecting garbage, and without a word to whoever works when the database is idle.
     pub(crate) fn finish(mut self, durability: Durability) -> Result<TxnId> {
         let now = self.now_ms();
         times::note(&mut self, now)?;
@@ -285,7 +288,6 @@ impl<'s> WriteTxn<'s> {
             Durability::Immediate => shared.wait_durable(id)?,
             Durability::Eventual => shared.tasks.flush_later(),
         }
-        shared.tasks.committed();
         Ok(id)
     }
 

@@ -57,6 +57,9 @@ impl Growth {
     pub(crate) fn allocate(&self, count: u32, placement: Placement, use_reserve: bool) -> Result<Extent> {
         let reserve = reserve(use_reserve);
         let mut write = self.write.lock();
+        if count == 1 && write.space.wants_stretch(&mut &*self.core, placement)? {
+            write = self.grow_stretch(write, reserve)?;
+        }
         loop {
             if keeps_reserve(&write, count, reserve)
                 && let Some(extent) = write.space.allocate(&mut &*self.core, count, placement)?
@@ -74,6 +77,28 @@ impl Growth {
                 return Ok(extent);
             }
             write = self.extend(write, u64::from(count) + reserve)?;
+        }
+    }
+
+    /// Lets the file grow for a batch that could do without, if the device has room.
+    fn grow_stretch<'a>(
+        &'a self,
+        mut write: MutexGuard<'a, WriteState>,
+        reserve: u64,
+    ) -> Result<MutexGuard<'a, WriteState>> {
+        loop {
+            let limit = write.file_pages.saturating_sub(reserve);
+            if write.space.grow_stretch(limit) {
+                return Ok(write);
+            }
+            write = match self.extend(write, 1 + reserve) {
+                Err(PagerError::DiskFull { .. } | PagerError::FileTooLarge { .. }) => {
+                    let mut write = self.write.lock();
+                    write.space.stretches.cannot_grow();
+                    return Ok(write);
+                }
+                extended => extended?,
+            };
         }
     }
 
@@ -209,7 +234,8 @@ fn runs_short(write: &WriteState) -> bool {
 /// The size to which the file may and should be cut.
 fn tail_to_cut(write: &WriteState) -> Option<u64> {
     let in_use = write.space.page_count().max(write.durable.page_count).max(write.older_page_count);
-    let target = in_use + RESERVE + CLOSE_RESERVE + step(in_use);
+    // A little more than what has the next step taken ahead of need.
+    let target = in_use + RESERVE + CLOSE_RESERVE + (step(in_use) * 5 / 8).max(STEP_MIN);
     let operations_passed = write.releases.is_empty();
     // Two steps of slack, so that a file that breathes is not cut and extended in turn.
     (operations_passed && write.file_pages > target + 2 * step(write.file_pages)).then_some(target)

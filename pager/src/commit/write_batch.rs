@@ -108,6 +108,17 @@ impl<'p> WriteBatch<'p> {
         self.may_use_reserve = true;
     }
 
+    /// The page count that the file could have if whatever lies beyond were made [`writable`](Self::writable) by batches that
+    /// [`move_down`](Self::move_down). `None` if that gains too little.
+    pub fn ceiling(&self) -> Option<u64> {
+        self.writer.write.lock().space.ceiling_worth_having()
+    }
+
+    /// From here on the batch places its pages below this page count, as long as there is room.
+    pub fn move_down(&mut self, ceiling: u64) {
+        self.writer.write.lock().space.set_ceiling(ceiling);
+    }
+
     /// Reads a page of the state that the batch has made so far.
     pub fn read(&mut self, ptr: PagePtr, access: Access) -> Result<&Page> {
         if ptr.birth == self.birth

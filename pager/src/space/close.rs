@@ -17,7 +17,9 @@
 //!    close must stay in proportion to what its batches freed. The lowest extents of spilled ranges that are available
 //!    now are listed nevertheless, as far as half the list has room: a range that gets pages from limbo is closed to
 //!    allocations until they are released, and a file of a single range would have to grow meanwhile. For the same reason
-//!    the hot area stays listed as a whole, limbo and all, unless it alone would fill half the list.
+//!    the hot area stays listed as a whole, limbo and all, unless it alone would fill three quarters of the list.
+//!    A group that is to be written in few pieces also spills the ranges that are dirty anyhow, so that the map sees which
+//!    free pages are neighbours.
 //! 5. Rewrite the leaves of dirty and spilled ranges and the directories above them, then the root.
 //! 6. Bring memory into line.
 //!
@@ -42,6 +44,8 @@ use crate::space::{Placement, Space};
 
 /// How many extents stay listed when the list overflows.
 const LIST_AFTER_SPILL: usize = LIST_CAPACITY / 2;
+/// How many extents the hot area may have if it is to stay listed.
+const HOT_LISTED_MAX: usize = LIST_CAPACITY / 4 * 3;
 /// A range with fewer extents is spilled only if it must be.
 const WORTH_SPILLING: usize = 4;
 /// How many more extents than are available a list is expected to have.
@@ -140,6 +144,7 @@ impl Space {
                     self.run_next = None;
                 }
                 self.hot.group_closed();
+                self.stretches.group_closed(!plan.spilled.is_empty());
                 Ok(Some(Closed { root: ptr, page_count: self.page_count }))
             }
             Err(error) => {
@@ -271,7 +276,8 @@ impl Space {
                 plan.listed.push(extent);
             }
         });
-        if plan.listed.len() > LIST_CAPACITY {
+        plan.spilled = self.ranges_to_merge(&plan.dirty, &loads);
+        if plan.listed.len() > LIST_CAPACITY || !plan.spilled.is_empty() {
             self.plan_spill(&mut plan, loads);
         } else {
             plan.forget(loads);
@@ -279,7 +285,31 @@ impl Space {
         plan
     }
 
-    /// Chooses what goes into the map, since the list would overflow, and what is listed then.
+    /// Ranges whose free pages all go into the map, so that neighbours meet: one page of a run may be listed and the next one
+    /// marked. That costs nothing where the leaf is rewritten anyhow. Where groups find no runs at all, other leaves are rewritten
+    /// too, one for so many pages that were freed.
+    fn ranges_to_merge(&self, dirty: &BTreeSet<u32>, loads: &[RangeLoad]) -> BTreeSet<u32> {
+        // What is given out until those pages are released has to be listed by then: another group gathers meanwhile.
+        let is_enough = self.available.cold().pages() >= self.stretches.listed_extents() as u64;
+        if !self.stretches.is_merge_due() || !is_enough {
+            return BTreeSet::new();
+        }
+        let is_open = |range: &u32| !self.quarantine.contains_key(range);
+        let mut merged: BTreeSet<u32> = dirty.iter().copied().filter(is_open).collect();
+        let leaves = self.stretches.leaves_to_merge();
+        if leaves > 0 {
+            let mut loads: Vec<&RangeLoad> = loads
+                .iter()
+                .filter(|load| load.listed >= WORTH_SPILLING && is_open(&load.range))
+                .filter(|load| !dirty.contains(&load.range))
+                .collect();
+            loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.listed, load.range)));
+            merged.extend(loads.into_iter().take(leaves).map(|load| load.range));
+        }
+        merged
+    }
+
+    /// Chooses what goes into the map, since the list would overflow or for the sake of stretches, and what is listed then.
     fn plan_spill(&self, plan: &mut Plan, loads: Vec<RangeLoad>) {
         let mut hot = 0;
         let mut cold_loads: Vec<RangeLoad> = Vec::new();
@@ -292,7 +322,7 @@ impl Space {
                 }
             }
         });
-        plan.spares_hot = hot <= LIST_AFTER_SPILL;
+        plan.spares_hot = hot <= HOT_LISTED_MAX;
         if plan.spares_hot {
             plan.choose(cold_loads, hot);
         } else {
@@ -308,7 +338,11 @@ impl Space {
                 listed.push(extent);
             }
         });
-        let room = LIST_AFTER_SPILL.saturating_sub(listed.len() + spared_hot.len());
+        let others = listed.len() + spared_hot.len();
+        let room = match self.stretches.is_wanted() {
+            true => self.stretches.listed_extents().min(LIST_CAPACITY.saturating_sub(others)),
+            false => LIST_AFTER_SPILL.saturating_sub(others),
+        };
         let goes = |extent: &Extent| spilled.contains(&range_of(extent.first));
         if *spares_hot {
             spared.extend(self.available.cold().iter().filter(goes).take(room));
@@ -451,8 +485,9 @@ impl Space {
 }
 
 impl Plan {
-    /// Chooses the ranges to spill and to forget. `always` extents are listed besides those of the loads.
+    /// Chooses the ranges to spill besides those that are already chosen, and to forget. `always` extents are listed besides those of the loads.
     fn choose(&mut self, mut loads: Vec<RangeLoad>, always: usize) {
+        loads.retain(|load| !self.spilled.contains(&load.range));
         let mut listed: usize = always + loads.iter().map(|load| load.listed).sum::<usize>();
         if listed > LIST_CAPACITY {
             loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.listed, load.range)));

@@ -33,6 +33,8 @@ const HOT_PAGES_MAX: u64 = 2048;
 const LONGEST_WANTED: u32 = 32;
 /// How many pages of a granule are free if it is worth having.
 const WORTH_HEATING: u32 = 10;
+/// The shortest run that has a granule worth having, wherever it begins.
+const RUN_WORTH_HEATING: u32 = 2 * WORTH_HEATING - 1;
 /// How many groups pass between two looks at an area for which nothing could be done, or which may be too high up.
 const LOOK_AGAIN: u32 = 16;
 /// How many groups pass between two looks for granules that stay full.
@@ -112,7 +114,10 @@ impl Space {
         let area = self.available.hot_area_pages();
         let room = hot_pages_max(self.page_count).saturating_sub(area) as u32 / GRANULE;
         let wanted = self.hot.need().max(area as u32 / 16).div_ceil(GRANULE).min(room) * GRANULE;
-        let enlarged = wanted > 0 && (self.heat_emptiest(wanted) || self.grow_hot(wanted, limit_page_count));
+        let enlarged = wanted > 0
+            && (self.heat_emptiest(wanted)
+                || (self.claim_some(store, RUN_WORTH_HEATING)? && self.heat_emptiest(wanted))
+                || self.grow_hot(wanted, limit_page_count));
         if !enlarged {
             self.hot.pause_until = closed.wrapping_add(LOOK_AGAIN);
             self.cool_granules_that_stay_full();
@@ -176,7 +181,7 @@ impl Space {
     /// Makes the emptiest granules hot, `pages` pages at the most. Says whether there were any.
     fn heat_emptiest(&mut self, pages: u32) -> bool {
         let end = if self.is_nearly_empty() { self.page_count / 2 } else { self.page_count };
-        let mut emptiest = self.nearly_empty_granules(end);
+        let mut emptiest = self.nearly_empty_granules(self.ceiling.map_or(end, |ceiling| ceiling.min(end)));
         emptiest.truncate((pages / GRANULE) as usize);
         for granule in &emptiest {
             self.available.heat(*granule);
@@ -208,12 +213,12 @@ impl Space {
     }
 
     /// Lets the file grow by about so many pages for the hot area. In all the file grows for it by no more than the area may
-    /// have, or while few pages are free anyway; and not if much is free, since then there are runs.
+    /// have, or while few pages are free anyway.
     fn grow_hot(&mut self, pages: u32, limit_page_count: u64) -> bool {
         let free = self.free_pages();
         let few_are_free = free < (self.page_count / 16).max(64);
         let is_allowed = self.hot.grown + u64::from(pages) <= hot_pages_max(self.page_count);
-        if !few_are_free && (!is_allowed || free > self.page_count / 3) {
+        if self.ceiling.is_some() || (!few_are_free && !is_allowed) {
             return false;
         }
         // So that the file ends where a granule does.

@@ -50,10 +50,17 @@ fn step(twins: &mut Twins, choices: &mut Choices, temper: &Temper) {
                 twins.tend(twins.space.page_count() + room);
             }
             twins.begin();
+            if choices.chance(10) {
+                twins.space.set_ceiling(choices.below(twins.space.page_count()));
+            }
         }
         0..30 if is_open => {
             let count = if choices.chance(70) { 1 } else { 1 + choices.below(200) as u32 };
             for _ in 0..1 + choices.below(temper.allocated_at_once) {
+                if choices.chance(30) {
+                    let room = [0, 40, 400][choices.below(3) as usize];
+                    twins.grow_stretch(placement, twins.space.page_count() + room);
+                }
                 if choices.chance(10) {
                     let limit = twins.space.page_count() + choices.below(100);
                     twins.allocate_at_end(count, limit);
@@ -165,7 +172,7 @@ fn small_files_agree_with_the_model() {
 #[test]
 fn lists_that_overflow_agree_with_the_model() {
     for seed in 100..112 {
-        let temper = Temper { steps: 400, ranges: 3, freed_at_once: 900, allocated_at_once: 60 };
+        let temper = Temper { steps: 400, ranges: 3, freed_at_once: 900, allocated_at_once: 300 };
         run_history(seed, &temper);
     }
 }

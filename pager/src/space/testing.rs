@@ -163,6 +163,25 @@ impl Twins {
     pub(crate) fn tend(&mut self, limit: u64) {
         let before = self.space.page_count();
         self.space.tend_hot_area(&mut self.store, limit).expect("nothing is corrupt");
+        self.check_growth(before, limit);
+    }
+
+    /// As before each page that a batch allocates: a large one may have the file grow. Says whether it has.
+    #[track_caller]
+    pub(crate) fn grow_stretch(&mut self, placement: Placement, limit: u64) -> bool {
+        let wanted = self.space.wants_stretch(&mut self.store, placement).expect("nothing is corrupt");
+        let before = self.space.page_count();
+        let has_grown = wanted && self.space.grow_stretch(limit);
+        if wanted && !has_grown {
+            self.space.stretches.cannot_grow();
+        }
+        self.check_growth(before, limit);
+        has_grown
+    }
+
+    /// Pages by which the file has grown without being asked for an extent are free.
+    #[track_caller]
+    fn check_growth(&mut self, before: u64, limit: u64) {
         let after = self.space.page_count();
         assert!(after <= limit.max(before), "seed {}", self.seed);
         for page in before..after {
