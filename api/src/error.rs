@@ -11,6 +11,7 @@ use std::sync::Arc;
 use dynamite_txn::{PagerError, TreeError, TxnError};
 use thiserror::Error;
 
+use crate::api::SequenceNumber;
 pub use crate::error::index::IndexError;
 use crate::expression::{ExpressionError, UpdateError};
 use crate::item_codec::ItemDamage;
@@ -50,6 +51,30 @@ pub enum Error {
     TableExists {
         /// The name asked for.
         table: String,
+    },
+
+    /// The table has no such stream, or no longer.
+    #[error("Requested resource not found: Stream: {label} of table {table} not found")]
+    StreamNotFound {
+        /// The table.
+        table: String,
+        /// The label asked for.
+        label: String,
+    },
+
+    /// Records of a stream that were asked for have reached their age, and were trimmed. Begin at the start, or with what is
+    /// latest; what happened between is not known any more.
+    #[error(
+        "The operation attempted to read past the oldest stream record in a shard: table {table}, {asked} was asked for, \
+        and what is not behind {trimmed} was trimmed"
+    )]
+    StreamTrimmed {
+        /// The table.
+        table: String,
+        /// The place asked for.
+        asked: SequenceNumber,
+        /// The last record that was trimmed.
+        trimmed: SequenceNumber,
     },
 
     /// An item does not have the version that a write expected. Read it again, and decide anew.
@@ -249,6 +274,9 @@ pub enum Damage {
     /// A key's bytes.
     #[error(transparent)]
     Key(#[from] KeyDamage),
+    /// A record of a change stream.
+    #[error("a record of the table's change stream is malformed")]
+    StreamRecord,
     /// What is kept with a table's name, or with an index.
     #[error("the table's description is malformed")]
     Schema,
@@ -488,6 +516,27 @@ pub enum Invalid {
     /// TTL is to be disabled where it is not enabled.
     #[error("TimeToLive is already disabled")]
     TtlDisabled,
+
+    /// A stream is to be enabled where one is.
+    #[error("Table already has an enabled stream: TableName: {table}")]
+    StreamEnabled {
+        /// The table.
+        table: String,
+    },
+
+    /// A stream is to be disabled where none is enabled.
+    #[error("Table already has a disabled stream: TableName: {table}")]
+    StreamDisabled {
+        /// The table.
+        table: String,
+    },
+
+    /// What is no sequence number.
+    #[error("Invalid SequenceNumber: {text}")]
+    SequenceNumber {
+        /// What was given.
+        text: String,
+    },
 
     /// An update of a table that says nothing.
     #[error(

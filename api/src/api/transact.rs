@@ -67,7 +67,7 @@ impl DynaMite {
         let transaction = Transaction {
             txn: RefCell::new(self.shared.store.begin()?),
             tables: &self.shared.tables,
-            course: Course::new(&*self.shared.clock),
+            course: self.shared.course(),
             writes: Cell::new(0),
             conflict: Cell::new(None),
         };
@@ -76,7 +76,8 @@ impl DynaMite {
         match result {
             Ok(result) => {
                 txn.commit(self.shared.durability)?;
-                self.shared.committed(&transaction.course);
+                self.shared.news.announce();
+                self.shared.bell.expect(transaction.course.due_ms());
                 Ok(result)
             }
             Err(error) => {

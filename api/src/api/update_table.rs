@@ -5,6 +5,7 @@ use dynamite_txn::WriteTxn;
 use crate::api::database::DynaMite;
 use crate::api::index::GlobalIndex;
 use crate::api::schema::Schema;
+use crate::api::stream::{self, StreamView};
 use crate::api::ttl::{self, Ttl};
 use crate::api::{index_build, index_update, tables};
 use crate::error::{Invalid, Result};
@@ -19,6 +20,8 @@ pub struct UpdateTable<'a> {
     ttl: Option<Option<String>>,
     added: Vec<GlobalIndex>,
     dropped: Vec<&'a str>,
+    /// What the records show, or none for no stream any more.
+    stream: Option<Option<StreamView>>,
 }
 
 impl DynaMite {
@@ -36,7 +39,7 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn update_table<'a>(&'a self, name: &'a str) -> UpdateTable<'a> {
-        UpdateTable { db: self, name, ttl: None, added: Vec::new(), dropped: Vec::new() }
+        UpdateTable { db: self, name, ttl: None, added: Vec::new(), dropped: Vec::new(), stream: None }
     }
 
     /// Waits until an index can be read. This thread helps to build it, so it works without a background too.
@@ -98,6 +101,20 @@ impl<'a> UpdateTable<'a> {
         self
     }
 
+    /// Keeps a change stream from now on; see [`CreateTable::stream`](crate::api::CreateTable::stream). It is another one than any
+    /// that the table had before.
+    pub fn stream(mut self, view: StreamView) -> Self {
+        self.stream = Some(Some(view));
+        self
+    }
+
+    /// Disables the change stream: it is closed, and can be read until its records have reached their age. To have
+    /// other images in it, disable it first and enable it then.
+    pub fn no_stream(mut self) -> Self {
+        self.stream = Some(None);
+        self
+    }
+
     /// Changes the table. It is so, durably, when this returns.
     ///
     /// # Errors
@@ -107,12 +124,12 @@ impl<'a> UpdateTable<'a> {
     ///
     /// Cost: a commit, whatever the size of the table.
     pub fn execute(self) -> Result<()> {
-        let UpdateTable { db, name, ttl, added, dropped } = self;
+        let UpdateTable { db, name, ttl, added, dropped, stream } = self;
         if let Some(Some(attribute)) = &ttl {
             ttl::check_attribute(attribute)?;
         }
         let added = added.into_iter().map(GlobalIndex::define).collect::<Result<Vec<_>>>()?;
-        if ttl.is_none() && added.is_empty() && dropped.is_empty() {
+        if ttl.is_none() && added.is_empty() && dropped.is_empty() && stream.is_none() {
             return Err(Invalid::NoUpdate.into());
         }
         index_update::check_apart(&added, &dropped)?;
@@ -123,11 +140,14 @@ impl<'a> UpdateTable<'a> {
             }
             index_update::drop_indexes(txn, name, &mut schema, &dropped)?;
             let built = index_update::add_indexes(txn, name, &mut schema, added)?;
+            if let Some(view) = stream {
+                set_stream(txn, name, &mut schema, view, db.shared.clock.now_ms())?;
+            }
             txn.set_table_meta(name.as_bytes(), &schema.encode()?)?;
             Ok(built)
         })?;
         built.into_iter().for_each(|tree| db.shared.builds.add(name, tree));
-        // There may be a queue to fill, or an index to build.
+        // There may be a queue to fill, an index to build, or a stream to be trimmed later.
         db.shared.bell.expect(0);
         Ok(())
     }
@@ -145,6 +165,26 @@ fn set_ttl(txn: &mut WriteTxn<'_>, table: &str, schema: &mut Schema, to: Option<
         (Some(_), None) => {
             txn.drop_table(&ttl::queue_name(table))?;
             schema.ttl = None;
+            Ok(())
+        }
+    }
+}
+
+fn set_stream(
+    txn: &mut WriteTxn<'_>,
+    table: &str,
+    schema: &mut Schema,
+    to: Option<StreamView>,
+    now_ms: u64,
+) -> Result<()> {
+    let id = txn.id();
+    let open = schema.streams.last_mut().filter(|stream| stream.closed.is_none());
+    match (open, to) {
+        (Some(_), Some(_)) => Err(Invalid::StreamEnabled { table: table.to_owned() }.into()),
+        (None, None) => Err(Invalid::StreamDisabled { table: table.to_owned() }.into()),
+        (None, Some(view)) => stream::open(txn, table, schema, view, now_ms),
+        (Some(stream), None) => {
+            stream.closed = Some((now_ms, id));
             Ok(())
         }
     }
