@@ -21,6 +21,7 @@ mod consumed;
 mod database;
 mod delete;
 mod get;
+mod history;
 mod housekeeping;
 mod index;
 mod index_build;
@@ -35,6 +36,7 @@ mod moment;
 mod news;
 mod options;
 mod page_meter;
+mod past_table;
 mod projection;
 mod put;
 mod query;
@@ -69,6 +71,7 @@ pub use crate::api::consumed::{Consumed, ConsumedEntry, ConsumedKind};
 pub use crate::api::database::DynaMite;
 pub use crate::api::delete::DeleteItem;
 pub use crate::api::get::{GetItem, GetItemVersioned, VersionedItem};
+pub use crate::api::history::{ItemHistory, ItemVersion, RestoreVersion};
 pub use crate::api::index::{
     GlobalIndex, IndexDescription, IndexKind, IndexState, LocalIndex, MAX_GLOBAL_INDEXES, MAX_INCLUDED,
     MAX_INCLUDED_IN_ALL, MAX_LOCAL_INDEXES, Projection,
@@ -76,6 +79,7 @@ pub use crate::api::index::{
 pub use crate::api::index_verify::{IndexFault, IndexFinding, IndexProgress};
 pub use crate::api::key::IntoAttribute;
 pub use crate::api::options::Builder;
+pub use crate::api::past_table::PastTable;
 pub use crate::api::put::{IntoItem, PutItem, Replaced};
 pub use crate::api::query::Query;
 pub use crate::api::scan::Scan;

@@ -3,6 +3,7 @@
 //! Where DynamoDB has a text for a mistake, it is DynamoDB's text: programs that look at it find what they look for.
 
 mod index;
+mod past;
 
 use std::io;
 use std::path::Path;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 use crate::api::SequenceNumber;
 pub use crate::error::index::IndexError;
+pub use crate::error::past::PastMoment;
 use crate::expression::{ExpressionError, UpdateError};
 use crate::item_codec::ItemDamage;
 use crate::key_codec::{KeyDamage, KeyError};
@@ -75,6 +77,47 @@ pub enum Error {
         asked: SequenceNumber,
         /// The last record that was trimmed.
         trimmed: SequenceNumber,
+    },
+
+    /// A table keeps no history: it must have been created with one.
+    #[error("table {table} keeps no history; create it with one, and copy the items")]
+    NoHistory {
+        /// The table.
+        table: String,
+    },
+
+    /// A past state that the table's history does not reach back to.
+    #[error(
+        "the history of table {table} does not reach back to {asked}{}; keep a snapshot, or a longer history",
+        only_to(*.oldest)
+    )]
+    BeyondHistory {
+        /// The table.
+        table: String,
+        /// What was asked for.
+        asked: PastMoment,
+        /// The oldest version that can be asked for, if that is known.
+        oldest: Option<u64>,
+    },
+
+    /// A state that does not exist yet, or not durably.
+    #[error("{asked} has not come yet; the newest version is {newest}")]
+    NotYet {
+        /// What was asked for.
+        asked: PastMoment,
+        /// The newest version.
+        newest: u64,
+    },
+
+    /// An item has no such version, or no longer.
+    #[error(
+        "the item has no version {version} in the history of table {table}; item_history lists those that there are"
+    )]
+    NoSuchVersion {
+        /// The table.
+        table: String,
+        /// The version asked for.
+        version: u64,
     },
 
     /// An item does not have the version that a write expected. Read it again, and decide anew.
@@ -538,6 +581,10 @@ pub enum Invalid {
         text: String,
     },
 
+    /// A history of no duration.
+    #[error("a history must be kept for some time; leave it out for none")]
+    History,
+
     /// An update of a table that says nothing.
     #[error(
         "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
@@ -627,6 +674,10 @@ impl From<IndexError> for Error {
     fn from(error: IndexError) -> Error {
         Error::Validation(error.into())
     }
+}
+
+fn only_to(oldest: Option<u64>) -> String {
+    oldest.map(|oldest| format!(", only to version {oldest}")).unwrap_or_default()
 }
 
 fn describe_conflict(expected: u64, actual: Option<u64>) -> String {

@@ -1,8 +1,11 @@
 //! Tables: create, drop, list, describe.
 
+use std::time::Duration;
+
 use dynamite_txn::{ReadTxn, Retention, TableInfo, WriteTxn};
 
 use crate::api::database::DynaMite;
+use crate::api::history;
 use crate::api::index::{Definition, GlobalIndex, IndexDescription, LocalIndex, check_together};
 use crate::api::index_schema::IndexSchema;
 use crate::api::schema::{Schema, is_of_users};
@@ -24,6 +27,7 @@ pub struct CreateTable<'a> {
     global: Vec<GlobalIndex>,
     local: Vec<LocalIndex>,
     stream: Option<StreamView>,
+    history: Option<Duration>,
 }
 
 /// What is known of a table.
@@ -40,6 +44,8 @@ pub struct TableDescription {
     pub stream: Option<StreamDescription>,
     /// Streams that were disabled and can still be read, the oldest first.
     pub closed_streams: Vec<StreamDescription>,
+    /// For how long it keeps old versions, if it does; see [`CreateTable::history`].
+    pub history: Option<Duration>,
     /// Items in it, exactly, as of now. Those that have expired count until they are deleted in the background.
     pub item_count: u64,
     /// Bytes of these items as they are stored, keys included.
@@ -78,6 +84,7 @@ impl DynaMite {
             global: Vec::new(),
             local: Vec::new(),
             stream: None,
+            history: None,
         }
     }
 
@@ -175,6 +182,14 @@ impl CreateTable<'_> {
         self
     }
 
+    /// Keeps the versions of items that were current within this duration before now: see
+    /// [`DynaMite::item_history`] and [`DynaMite::as_of`]. Only at its creation can a table be given a history;
+    /// [`UpdateTable::history`](crate::api::UpdateTable::history) changes its duration.
+    pub fn history(mut self, duration: Duration) -> Self {
+        self.history = Some(duration);
+        self
+    }
+
     /// Creates the table. It is there, durably, when this returns.
     pub fn execute(self) -> Result<()> {
         check_name(self.name)?;
@@ -188,6 +203,8 @@ impl CreateTable<'_> {
         let local = self.local.into_iter().map(|index| index.define(&keys));
         let definitions = global.chain(local).collect::<Result<Vec<Definition>>>()?;
         check_together(&keys, definitions.iter())?;
+        self.history.map_or(Ok(()), history::check_duration)?;
+        let retention = self.history.map_or(Retention::None, Retention::Duration);
         self.db.shared.write(|txn| {
             if txn.table(self.name.as_bytes())?.is_some() {
                 return Err(Error::TableExists { table: self.name.to_owned() });
@@ -202,7 +219,7 @@ impl CreateTable<'_> {
             if let Some(view) = self.stream {
                 stream::open(txn, self.name, &mut schema, view, self.db.shared.clock.now_ms())?;
             }
-            txn.create_table(self.name.as_bytes(), &schema.encode()?, Retention::None)?;
+            txn.create_table(self.name.as_bytes(), &schema.encode()?, retention)?;
             Ok(())
         })
     }
@@ -241,6 +258,10 @@ pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescr
         ttl: decoded.ttl.as_ref().map(|ttl| ttl.attribute.clone()),
         stream: open.last().map(|stream| stream.describe()),
         closed_streams: closed.into_iter().map(Stream::describe).collect(),
+        history: match stats.retention {
+            Retention::Duration(duration) => Some(duration),
+            _ => None,
+        },
         item_count: stats.items,
         size_bytes: stats.bytes,
         indexes: indexes.collect::<Result<_>>()?,
