@@ -3,6 +3,7 @@
 //! Where DynamoDB has a text for a mistake, it is DynamoDB's text: programs that look at it find what they look for.
 
 mod index;
+mod past;
 
 use std::io;
 use std::path::Path;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use dynamite_txn::{PagerError, TreeError, TxnError};
 use thiserror::Error;
 
+use crate::api::SequenceNumber;
 pub use crate::error::index::IndexError;
+pub use crate::error::past::PastMoment;
 use crate::expression::{ExpressionError, UpdateError};
 use crate::item_codec::ItemDamage;
 use crate::key_codec::{KeyDamage, KeyError};
@@ -50,6 +53,71 @@ pub enum Error {
     TableExists {
         /// The name asked for.
         table: String,
+    },
+
+    /// The table has no such stream, or no longer.
+    #[error("Requested resource not found: Stream: {label} of table {table} not found")]
+    StreamNotFound {
+        /// The table.
+        table: String,
+        /// The label asked for.
+        label: String,
+    },
+
+    /// Records of a stream that were asked for have reached their age, and were trimmed. Begin at the start, or with what is
+    /// latest; what happened between is not known any more.
+    #[error(
+        "The operation attempted to read past the oldest stream record in a shard: table {table}, {asked} was asked for, \
+        and what is not behind {trimmed} was trimmed"
+    )]
+    StreamTrimmed {
+        /// The table.
+        table: String,
+        /// The place asked for.
+        asked: SequenceNumber,
+        /// The last record that was trimmed.
+        trimmed: SequenceNumber,
+    },
+
+    /// A table keeps no history: it must have been created with one.
+    #[error("table {table} keeps no history; create it with one, and copy the items")]
+    NoHistory {
+        /// The table.
+        table: String,
+    },
+
+    /// A past state that the table's history does not reach back to.
+    #[error(
+        "the history of table {table} does not reach back to {asked}{}; keep a snapshot, or a longer history",
+        only_to(*.oldest)
+    )]
+    BeyondHistory {
+        /// The table.
+        table: String,
+        /// What was asked for.
+        asked: PastMoment,
+        /// The oldest version that can be asked for, if that is known.
+        oldest: Option<u64>,
+    },
+
+    /// A state that does not exist yet, or not durably.
+    #[error("{asked} has not come yet; the newest version is {newest}")]
+    NotYet {
+        /// What was asked for.
+        asked: PastMoment,
+        /// The newest version.
+        newest: u64,
+    },
+
+    /// An item has no such version, or no longer.
+    #[error(
+        "the item has no version {version} in the history of table {table}; item_history lists those that there are"
+    )]
+    NoSuchVersion {
+        /// The table.
+        table: String,
+        /// The version asked for.
+        version: u64,
     },
 
     /// An item does not have the version that a write expected. Read it again, and decide anew.
@@ -249,6 +317,9 @@ pub enum Damage {
     /// A key's bytes.
     #[error(transparent)]
     Key(#[from] KeyDamage),
+    /// A record of a change stream.
+    #[error("a record of the table's change stream is malformed")]
+    StreamRecord,
     /// What is kept with a table's name, or with an index.
     #[error("the table's description is malformed")]
     Schema,
@@ -489,6 +560,31 @@ pub enum Invalid {
     #[error("TimeToLive is already disabled")]
     TtlDisabled,
 
+    /// A stream is to be enabled where one is.
+    #[error("Table already has an enabled stream: TableName: {table}")]
+    StreamEnabled {
+        /// The table.
+        table: String,
+    },
+
+    /// A stream is to be disabled where none is enabled.
+    #[error("Table already has a disabled stream: TableName: {table}")]
+    StreamDisabled {
+        /// The table.
+        table: String,
+    },
+
+    /// What is no sequence number.
+    #[error("Invalid SequenceNumber: {text}")]
+    SequenceNumber {
+        /// What was given.
+        text: String,
+    },
+
+    /// A history of no duration.
+    #[error("a history must be kept for some time; leave it out for none")]
+    History,
+
     /// An update of a table that says nothing.
     #[error(
         "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
@@ -578,6 +674,10 @@ impl From<IndexError> for Error {
     fn from(error: IndexError) -> Error {
         Error::Validation(error.into())
     }
+}
+
+fn only_to(oldest: Option<u64>) -> String {
+    oldest.map(|oldest| format!(", only to version {oldest}")).unwrap_or_default()
 }
 
 fn describe_conflict(expected: u64, actual: Option<u64>) -> String {

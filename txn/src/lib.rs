@@ -16,7 +16,8 @@
 //! `txn_id` numbers things; `record`, `payload`, `history`, `catalog` and `names` are what is stored, `recent` what is kept in
 //! memory for a moment, and `known_tables` spares some of the looking up; `visibility` says which version a reader sees, and
 //! `scan` walks a range of them; [`snapshot`] is the registry of who may still look where.
-//! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `reclaim`
+//! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `past` what they tell of
+//! it, `reclaim`
 //! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
 //! iterator for users, [`backup`] copies everything to another file, [`store`] is the handle, [`verify`](mod@verify) checks it all.
 
@@ -51,6 +52,8 @@ mod write_txn;
 mod named;
 
 mod times;
+
+mod past;
 
 mod reclaim;
 

@@ -27,6 +27,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use dynamite_pager::disk::Disk;
@@ -148,6 +149,7 @@ impl Options {
             sweep: Mutex::default(),
             descent: Mutex::default(),
             dropped: Mutex::default(),
+            noted_ms: AtomicU64::new(0),
             tasks: Tasks::new(self.eventual_interval),
             options: self.pager.clone(),
             pager,
@@ -170,6 +172,8 @@ pub(crate) struct Shared {
     pub(crate) descent: Mutex<Descent>,
     /// Tables whose pages are being freed.
     pub(crate) dropped: Mutex<BTreeSet<TableId>>,
+    /// A commit time that is known to be stored, see `times`; 0 if none is known.
+    pub(crate) noted_ms: AtomicU64,
     pub(crate) tasks: Tasks,
     /// How the file was opened.
     pub(crate) options: dynamite_pager::Options,
@@ -332,7 +336,8 @@ impl Store {
         Ok(Snapshot { shared: self.shared.clone(), txn, committed_ms: 0, only: Some(table) })
     }
 
-    /// The newest transaction that was committed at or before a time, in milliseconds since 1970. At most a second too old. `None` if
+    /// The newest transaction that was committed at or before a time, in milliseconds since 1970. What was committed more than two seconds
+    /// before that time is in it. `None` if
     /// nothing is known of that time.
     pub fn newest_at(&self, time_ms: u64) -> Result<Option<TxnId>> {
         let (mut operation, state) = self.shared.pager.enter()?;

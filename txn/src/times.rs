@@ -1,8 +1,14 @@
 //! Times: which transaction was the newest at some moment.
 //!
-//! Each commit stores its time, which never goes back, in the header. The table [`TIMES`] is a sparse record of these:
-//! when a commit finds that the last entry is older than [`STEP_MS`], it enters the commit *before* it. So an entry
-//! says "this was the newest state from then on", and the answer for a moment is at most one step too old.
+//! Each commit stores its time, which never goes back, in the header. The table [`TIMES`] is a sparse record of these. An entry
+//! says "this was the newest state from then on". A commit enters the commit *before* it
+//!
+//! 1. when the last entry is [`STEP_MS`] older than that, so that the entries follow a busy time step by step;
+//! 2. when that was as long ago, so that what a burst of commits ended with is the answer for the pause behind it;
+//! 3. when that had the time of the last entry, so that one millisecond has its first commit and, at the millisecond behind, its last.
+//!
+//! So the answer for a moment is at most two steps too old, and a transaction was committed less than a step behind the last
+//! entry that is not newer than it, or a millisecond before.
 //!
 //! ```text
 //! key    8 bytes  time, milliseconds since 1970, big-endian
@@ -11,6 +17,7 @@
 //!
 //! Entries go when no table keeps versions that old.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dynamite_bptree::{Body, NewValue, Pages, Tree};
@@ -30,17 +37,26 @@ const REMOVED_PER_COMMIT: usize = 8;
 /// Enters the commit before this one, if it is time to. `now` is this commit's time.
 pub(crate) fn note(txn: &mut WriteTxn<'_>, now: u64) -> Result<()> {
     let before = txn.batch.roots().commit_time;
-    if before == 0 || now == before {
+    let is_due = |last: u64| {
+        last == 0
+            || before == last
+            || before >= last.saturating_add(STEP_MS)
+            || now >= before.saturating_add(STEP_MS)
+    };
+    // Entries only go when there are younger ones, so what was the last one once tells most commits that they need not look.
+    if before == 0 || !is_due(txn.shared.noted_ms.load(Ordering::Relaxed)) {
         return Ok(());
     }
     let mut record = txn.record(TIMES)?;
-    let last = last_entry(&record.tree, &mut txn.batch)?.map_or(0, |(time, _)| time);
-    if last != 0 && before < last.saturating_add(STEP_MS) {
+    let (last, entered) = last_entry(&record.tree, &mut txn.batch)?.unwrap_or_default();
+    txn.shared.noted_ms.store(last, Ordering::Relaxed);
+    let base = txn.batch.base().0;
+    let at = if before > last { before } else { last.saturating_add(1) };
+    if !is_due(last) || entered.0 == base || at > now {
         return Ok(());
     }
-    let base = txn.batch.base().0;
     let value = NewValue { head: &[], body: Body::Bytes(&base.to_le_bytes()) };
-    record.tree.insert(&mut txn.batch, &before.to_be_bytes(), value)?;
+    record.tree.insert(&mut txn.batch, &at.to_be_bytes(), value)?;
     let needed = oldest_needed(txn)?;
     for _ in 0..REMOVED_PER_COMMIT {
         // The last entry at or before what is needed answers for it.
@@ -53,12 +69,37 @@ pub(crate) fn note(txn: &mut WriteTxn<'_>, now: u64) -> Result<()> {
 
 /// The newest transaction that was committed at or before a time, as far as is known.
 pub(crate) fn newest_at(tree: &Tree, pages: &mut impl Pages, time: u64) -> Result<Option<TxnId>> {
+    Ok(entry_at(tree, pages, time)?.map(|(_, txn)| txn))
+}
+
+/// When a transaction was committed, as far as is known. No entry is later than `newest`.
+pub(crate) fn time_of(tree: &Tree, pages: &mut impl Pages, txn: TxnId, newest: u64) -> Result<Option<u64>> {
+    // The last entry that is not newer lies at `found`, or between `low` and `high`.
+    let (mut found, mut low, mut high) = (None, 0, newest);
+    while low <= high {
+        let middle = low + (high - low) / 2;
+        let entry = entry_at(tree, pages, middle)?;
+        let next = match entry {
+            Some((time, entered)) if entered > txn => time.checked_sub(1).map(|before| (low, before)),
+            entry => {
+                found = entry.map(|(time, _)| time).or(found);
+                middle.checked_add(1).map(|after| (after, high))
+            }
+        };
+        let Some(narrower) = next else { break };
+        (low, high) = narrower;
+    }
+    Ok(found)
+}
+
+/// The last entry at or before a time.
+fn entry_at(tree: &Tree, pages: &mut impl Pages, time: u64) -> Result<Option<(u64, TxnId)>> {
     let mut cursor = tree.cursor(pages, Access::Point);
     match time.checked_add(1) {
         Some(after) => cursor.seek(&after.to_be_bytes()),
         None => cursor.seek_last(),
     }
-    Ok(cursor.prev()?.map(|entry| decode(entry.key, entry.value.head())).transpose()?.map(|(_, txn)| txn))
+    cursor.prev()?.map(|entry| decode(entry.key, entry.value.head())).transpose()
 }
 
 /// How far the versions of a table that keeps them for a duration may be collected.

@@ -236,3 +236,84 @@ fn a_past_state_of_one_table_says_nothing_of_others() {
     let refused = snapshot.read().unwrap().get(other, b"key", text);
     assert!(matches!(refused, Err(TxnError::NoRetention { table }) if table == other));
 }
+
+#[test]
+fn the_time_of_a_transaction_is_known_to_a_second() {
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let store = Options::new(clock.clone()).background(false).in_memory(DATABASE_ID).unwrap();
+    let table = create(&store, Retention::Duration(Duration::from_secs(1_000)));
+    let mut written = Vec::new();
+    // Steps of all sizes; several commits in one millisecond, also after a long pause.
+    for step in
+        [0, 0, 1, 300, 999, 1_000, 1_001, 0, 50_000, 0, 0, 400, 400, 400, 2_000, 0, 1, 100_000, 0, 7, 0]
+    {
+        clock.advance(step);
+        written.push((dynamite_txn::Clock::now_ms(&*clock), put(&store, table, b"key", "text")));
+        for (time, txn) in &written {
+            let found = store.time_of(*txn).unwrap().expect("the table keeps its past");
+            assert!((time.saturating_sub(999)..=time + 1).contains(&found), "{txn} at {time}: {found}");
+        }
+    }
+    assert_eq!(store.time_of(TxnId(0)).unwrap(), None);
+    // And the state of a moment has what was committed two seconds before it, and nothing that was committed behind it.
+    for (time, _) in &written {
+        for moment in [*time, time + 1, time + 500, time + 999, time + 1_500, time + 2_000, time + 49_000] {
+            let found = store.newest_at(moment).unwrap().unwrap_or_default();
+            let at_least = written.iter().rev().find(|(time, _)| *time + 2_000 <= moment);
+            assert!(at_least.is_none_or(|(_, txn)| *txn <= found), "at {moment}: {found}");
+            let beyond = written.iter().find(|(time, _)| *time > moment);
+            assert!(beyond.is_none_or(|(_, txn)| *txn > found), "at {moment}: {found}");
+        }
+    }
+    check_sound(&store, "at the end");
+}
+
+#[test]
+fn the_duration_for_which_a_table_keeps_versions_can_be_changed() {
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let store = Options::new(clock.clone()).background(false).in_memory(DATABASE_ID).unwrap();
+    let table = create(&store, Retention::Duration(Duration::from_secs(60)));
+    let write = |count: u32| {
+        for step in 0..count {
+            clock.advance(2_000);
+            put(&store, table, b"key", &step.to_string());
+            store.maintain().unwrap();
+        }
+    };
+    write(100);
+    let of_a_minute = versions(&store, table, b"key").len();
+    assert!((30..=33).contains(&of_a_minute), "{of_a_minute} versions");
+    store.write(|txn| txn.set_retention(table, Duration::from_secs(20))).unwrap();
+    write(1);
+    let of_a_third = versions(&store, table, b"key").len();
+    assert!((10..=13).contains(&of_a_third), "{of_a_third} versions");
+    store.write(|txn| txn.set_retention(table, Duration::from_secs(120))).unwrap();
+    write(40);
+    assert_eq!(versions(&store, table, b"key").len(), of_a_third + 40);
+    write(60);
+    assert!((60..=63).contains(&versions(&store, table, b"key").len()));
+    check_sound(&store, "at the end");
+
+    let plain = store.write(|txn| txn.create_table(b"plain", b"", Retention::None)).unwrap();
+    let refused = store.write(|txn| txn.set_retention(plain, Duration::from_secs(60)));
+    assert!(matches!(refused, Err(TxnError::NoRetention { table }) if table == plain));
+}
+
+#[test]
+fn a_transaction_sees_the_versions_that_it_leaves() {
+    let store = create_on(&DiskSim::new(1)).unwrap();
+    let table = create(&store, Retention::Duration(Duration::from_secs(60)));
+    let first = put(&store, table, b"key", "first");
+    let seen = store.write(|txn| -> Result<_> {
+        txn.put(table, b"key", b"second")?;
+        assert_eq!(txn.retention(table)?, Retention::Duration(Duration::from_secs(60)));
+        let mut seen = Vec::new();
+        txn.versions(table, b"key", |past| {
+            seen.push((past.version, past.payload.map(<[u8]>::to_vec)));
+            ControlFlow::Continue(())
+        })?;
+        Ok((txn.id(), seen))
+    });
+    let (id, seen) = seen.unwrap();
+    assert_eq!(seen, [(id, Some(b"second".to_vec())), (first, Some(b"first".to_vec()))]);
+}

@@ -1,11 +1,11 @@
 //! Checking what belongs to a table against its items.
 
 use crate::api::database::DynaMite;
-use crate::api::{tables, ttl};
+use crate::api::{stream, tables, ttl};
 use crate::error::Result;
 
 impl DynaMite {
-    /// Checks what belongs to the tables (the queues of what expires) against their items, as of now. Returns what is
+    /// Checks what belongs to the tables (queues of what expires, change streams) against their items, as of now. Returns what is
     /// wrong, in words.
     ///
     /// Cost: a walk over all of it, and a lookup for each entry.
@@ -17,6 +17,9 @@ impl DynaMite {
             let mut report = |what: String| wrong.push(format!("table {}: {what}", table.name));
             if let Some(ttl) = &table.ttl {
                 ttl::verify(&state, &table, ttl, &mut report)?;
+            }
+            for stream in &table.streams {
+                stream::verify(&state, &table, stream, &mut report)?;
             }
         }
         Ok(wrong)

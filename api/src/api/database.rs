@@ -7,6 +7,7 @@ use dynamite_txn::{Clock, Durability, Stats, Store, WriteTxn};
 
 use crate::api::housekeeping::{self, Bell, Housekeeper};
 use crate::api::index_build::Builds;
+use crate::api::news::News;
 use crate::api::options::Builder;
 use crate::api::table::TableCache;
 use crate::api::writing::{Course, Writing};
@@ -60,25 +61,31 @@ pub(crate) struct Engine {
     /// Rings for the thread that looks after what nobody waits for.
     pub(crate) bell: Bell,
     pub(crate) builds: Builds,
+    /// Tells those who follow a stream.
+    pub(crate) news: News,
+    /// How long the records of streams are kept.
+    pub(crate) stream_retention_ms: u64,
 }
 
 impl Engine {
     /// Runs a write and commits it.
     pub(crate) fn write<R>(&self, body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R>) -> Result<R> {
-        self.store.write_with(self.durability, body)
+        let result = self.store.write_with(self.durability, body)?;
+        self.news.announce();
+        Ok(result)
     }
 
     /// Runs a write of items and commits it.
     pub(crate) fn change<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
-        let course = Course::new(&*self.clock);
+        let course = self.course();
         let result = self.write(|txn| body(&mut Writing::new(&self.tables, txn, &course)))?;
-        self.committed(&course);
+        self.bell.expect(course.due_ms());
         Ok(result)
     }
 
-    /// Tells the others what a committed transaction means for them.
-    pub(crate) fn committed(&self, course: &Course<'_>) {
-        self.bell.expect(course.due_ms());
+    /// What a write transaction begins with.
+    pub(crate) fn course(&self) -> Course<'_> {
+        Course::new(&*self.clock, self.stream_retention_ms)
     }
 }
 
@@ -88,9 +95,12 @@ impl DynaMite {
         durability: Durability,
         clock: Arc<dyn Clock>,
         background: bool,
+        stream_retention_ms: u64,
     ) -> DynaMite {
         let (tables, bell, builds) = (TableCache::default(), Bell::default(), Builds::default());
-        let engine = Arc::new(Engine { store, tables, durability, clock, bell, builds });
+        let news = News::default();
+        let engine =
+            Arc::new(Engine { store, tables, durability, clock, bell, builds, news, stream_retention_ms });
         let housekeeper = background.then(|| Housekeeper::start(&engine)).flatten();
         DynaMite { shared: Arc::new(Shared { _housekeeper: housekeeper, engine }) }
     }

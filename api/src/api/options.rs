@@ -29,7 +29,11 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     background: bool,
     read_only: bool,
+    stream_retention: Duration,
 }
+
+/// How long DynamoDB keeps the records of a stream.
+const STREAM_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Builder {
     pub(crate) fn new() -> Builder {
@@ -40,6 +44,7 @@ impl Builder {
             background: true,
             durability: Durability::Immediate,
             read_only: false,
+            stream_retention: STREAM_RETENTION,
         }
     }
 
@@ -78,6 +83,12 @@ impl Builder {
     pub fn background(mut self, enabled: bool) -> Builder {
         self.options = self.options.background(enabled);
         self.background = enabled;
+        self
+    }
+
+    /// How long the records of change streams are kept (default: 24 hours). Holds for this opening of the database.
+    pub fn stream_retention(mut self, age: Duration) -> Builder {
+        self.stream_retention = age;
         self
     }
 
@@ -141,7 +152,8 @@ impl Builder {
 
     fn start(&self, store: Store) -> Result<DynaMite> {
         let background = self.background && !self.read_only;
-        Ok(DynaMite::new(store, self.durability, self.clock.clone(), background))
+        let stream_retention_ms = u64::try_from(self.stream_retention.as_millis()).unwrap_or(u64::MAX);
+        Ok(DynaMite::new(store, self.durability, self.clock.clone(), background, stream_retention_ms))
     }
 
     fn refuse_read_only(&self, what: &str) -> Result<()> {

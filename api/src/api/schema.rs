@@ -3,19 +3,21 @@
 //! ```text
 //! {
 //!   "partition_key": {"name": "user_id", "type": "S"}, "sort_key": {"name": "at", "type": "N"},
-//!   "ttl": {"attribute": "expires_at", "queue": 17}, "indexes": […]
+//!   "ttl": {"attribute": "expires_at", "queue": 17}, "indexes": […],
+//!   "streams": [{"view": "NEW_IMAGE", "created_ms": 1700000000000, "created": 9, "records": 18, "closed_ms": …, "closed": …}]
 //! }
 //! ```
 //!
-//! All but the partition key may be missing. Trees are named by the ids of their tables. What stands in the list of indexes is in
-//! [`index_schema`](crate::api::index_schema).
+//! All but the partition key may be missing; an open stream, which can only be the last, has no end. Trees are named by the ids of
+//! their tables. What stands in the list of indexes is in [`index_schema`](crate::api::index_schema).
 //!
 //! Trees that belong to a table are tables of their own, under names that no user can give: the table's name, a NUL, and what
 //! they are for. What belongs to no table has a name that begins with the NUL. [`is_of_users`] tells them apart.
 
-use dynamite_txn::TableId;
+use dynamite_txn::{TableId, TxnId};
 
 use crate::api::index_schema::{IndexSchema, tree_name};
+use crate::api::stream::{Stream, StreamView};
 use crate::api::ttl::{self, Ttl};
 use crate::error::Result;
 use crate::item_codec;
@@ -30,6 +32,13 @@ const TYPE: &str = "type";
 const TTL: &str = "ttl";
 const ATTRIBUTE: &str = "attribute";
 const QUEUE: &str = "queue";
+const STREAMS: &str = "streams";
+const VIEW: &str = "view";
+const CREATED_MS: &str = "created_ms";
+const CREATED: &str = "created";
+const RECORDS: &str = "records";
+const CLOSED_MS: &str = "closed_ms";
+const CLOSED: &str = "closed";
 
 /// A table's description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +49,14 @@ pub(crate) struct Schema {
     pub(crate) ttl: Option<Ttl>,
     /// Its indexes, in the order in which they were added.
     pub(crate) indexes: Vec<IndexSchema>,
+    /// Its streams, the oldest first: those that were closed, and the one that is open.
+    pub(crate) streams: Vec<Stream>,
 }
 
 impl Schema {
     /// A table of which only the keys are said.
     pub(crate) fn of(keys: KeySchema) -> Schema {
-        Schema { keys, ttl: None, indexes: Vec::new() }
+        Schema { keys, ttl: None, indexes: Vec::new(), streams: Vec::new() }
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
@@ -58,6 +69,10 @@ impl Schema {
         if !self.indexes.is_empty() {
             let indexes = self.indexes.iter().map(IndexSchema::to_value).collect();
             meta.insert(INDEXES.to_owned(), AttributeValue::L(indexes));
+        }
+        if !self.streams.is_empty() {
+            let described = self.streams.iter().map(describe_stream).collect();
+            meta.insert(STREAMS.to_owned(), AttributeValue::L(described));
         }
         Ok(item_codec::encode(&meta)?)
     }
@@ -82,13 +97,18 @@ impl Schema {
             Some(indexes) => indexes.as_l()?.iter().map(IndexSchema::of_value).collect::<Option<_>>()?,
             None => Vec::new(),
         };
-        Some(Schema { keys: KeySchema::new(partition_key, sort_key).ok()?, ttl, indexes })
+        let streams = match meta.get(STREAMS) {
+            Some(value) => value.as_l()?.iter().map(stream).collect::<Option<_>>()?,
+            None => Vec::new(),
+        };
+        Some(Schema { keys: KeySchema::new(partition_key, sort_key).ok()?, ttl, indexes, streams })
     }
 
     /// The names of the trees that belong to the table, besides its own.
     pub(crate) fn trees(&self, table: &str) -> Vec<Vec<u8>> {
         let queue = self.ttl.iter().map(|_| ttl::queue_name(table));
-        queue.chain(self.indexes.iter().map(|index| tree_name(table, &index.definition.name))).collect()
+        let indexes = self.indexes.iter().map(|index| tree_name(table, &index.definition.name));
+        queue.chain(indexes).chain(self.streams.iter().map(|stream| stream.tree_name(table))).collect()
     }
 }
 
@@ -104,6 +124,35 @@ pub(crate) fn describe(attribute: &KeyAttribute) -> AttributeValue {
 
 fn map<const N: usize>(entries: [(&str, AttributeValue); N]) -> AttributeValue {
     AttributeValue::M(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn describe_stream(stream: &Stream) -> AttributeValue {
+    let mut described = Item::from([
+        (VIEW.to_owned(), stream.view.as_str().into()),
+        (CREATED_MS.to_owned(), stream.created_ms.into()),
+        (CREATED.to_owned(), stream.created.0.into()),
+        (RECORDS.to_owned(), tree(stream.records)),
+    ]);
+    if let Some((ms, txn)) = stream.closed {
+        described.extend([(CLOSED_MS.to_owned(), ms.into()), (CLOSED.to_owned(), txn.0.into())]);
+    }
+    AttributeValue::M(described)
+}
+
+fn stream(value: &AttributeValue) -> Option<Stream> {
+    let described = value.as_m()?;
+    let number = |name| described.get(name)?.as_n()?.to_u64();
+    let closed = match described.contains_key(CLOSED) {
+        true => Some((number(CLOSED_MS)?, TxnId(number(CLOSED)?))),
+        false => None,
+    };
+    Some(Stream {
+        view: StreamView::of_name(described.get(VIEW)?.as_s()?)?,
+        created_ms: number(CREATED_MS)?,
+        created: TxnId(number(CREATED)?),
+        records: tree_of(described.get(RECORDS)?)?,
+        closed,
+    })
 }
 
 /// The id of a tree.

@@ -20,6 +20,7 @@ use crate::api::layout::Layout;
 use crate::api::moment::Moment;
 use crate::api::schema::{Schema, is_of_users};
 use crate::api::source::Reading;
+use crate::api::stream::Stream;
 use crate::api::tables;
 use crate::api::ttl::Ttl;
 use crate::error::{Error, IndexError, Result};
@@ -32,6 +33,8 @@ pub(crate) struct Table {
     described: TxnId,
     pub(crate) ttl: Option<Ttl>,
     pub(crate) indexes: Indexes,
+    /// Its streams, the oldest first: those that were closed, and the one that is open.
+    pub(crate) streams: Vec<Stream>,
 }
 
 /// A table is first of all its own items.
@@ -59,11 +62,11 @@ impl<'t> Place<'t> {
 
 impl Table {
     pub(crate) fn decode(name: &str, info: &TableInfo) -> Result<Table> {
-        let Schema { keys, ttl, indexes } =
+        let Schema { keys, ttl, indexes, streams } =
             Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
         let indexes = Indexes::new(name, &keys, indexes);
         let layout = Layout { id: info.id, name: name.to_owned(), index: None, keys, table_keys: None };
-        Ok(Table { layout: Arc::new(layout), described: info.version, ttl, indexes })
+        Ok(Table { layout: Arc::new(layout), described: info.version, ttl, indexes, streams })
     }
 
     /// The table's items, or those of an index that can be read.
@@ -89,10 +92,16 @@ impl Table {
         Ok(self.described <= reading.newest() && reading.described(self.id)? == Some(self.described))
     }
 
+    /// The stream that changes go to.
+    #[inline]
+    pub(crate) fn open_stream(&self) -> Option<&Stream> {
+        self.streams.last().filter(|stream| stream.closed.is_none())
+    }
+
     /// Whether a write of an item is all that there is to do: nothing else belongs to it.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.ttl.is_none() && self.indexes.is_empty()
+        self.ttl.is_none() && self.indexes.is_empty() && self.open_stream().is_none()
     }
 
     /// Whether an item counts as gone although it is stored.

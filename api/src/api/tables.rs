@@ -1,11 +1,15 @@
 //! Tables: create, drop, list, describe.
 
+use std::time::Duration;
+
 use dynamite_txn::{ReadTxn, Retention, TableInfo, WriteTxn};
 
 use crate::api::database::DynaMite;
+use crate::api::history;
 use crate::api::index::{Definition, GlobalIndex, IndexDescription, LocalIndex, check_together};
 use crate::api::index_schema::IndexSchema;
 use crate::api::schema::{Schema, is_of_users};
+use crate::api::stream::{self, Stream, StreamDescription, StreamView};
 use crate::api::table::Table;
 use crate::api::ttl::{self, Ttl};
 use crate::error::{Damage, Error, Invalid, Result};
@@ -22,6 +26,8 @@ pub struct CreateTable<'a> {
     ttl: Option<String>,
     global: Vec<GlobalIndex>,
     local: Vec<LocalIndex>,
+    stream: Option<StreamView>,
+    history: Option<Duration>,
 }
 
 /// What is known of a table.
@@ -34,6 +40,12 @@ pub struct TableDescription {
     pub keys: KeySchema,
     /// The attribute that says when an item expires, if items do; see [`CreateTable::ttl`].
     pub ttl: Option<String>,
+    /// Its change stream, if it has one; see [`CreateTable::stream`].
+    pub stream: Option<StreamDescription>,
+    /// Streams that were disabled and can still be read, the oldest first.
+    pub closed_streams: Vec<StreamDescription>,
+    /// For how long it keeps old versions, if it does; see [`CreateTable::history`].
+    pub history: Option<Duration>,
     /// Items in it, exactly, as of now. Those that have expired count until they are deleted in the background.
     pub item_count: u64,
     /// Bytes of these items as they are stored, keys included.
@@ -71,6 +83,8 @@ impl DynaMite {
             ttl: None,
             global: Vec::new(),
             local: Vec::new(),
+            stream: None,
+            history: None,
         }
     }
 
@@ -161,6 +175,21 @@ impl CreateTable<'_> {
         self
     }
 
+    /// Keeps a change stream: a record of every change of an item, written in the item's transaction, in order; see
+    /// [`DynaMite::stream`].
+    pub fn stream(mut self, view: StreamView) -> Self {
+        self.stream = Some(view);
+        self
+    }
+
+    /// Keeps the versions of items that were current within this duration before now: see
+    /// [`DynaMite::item_history`] and [`DynaMite::as_of`]. Only at its creation can a table be given a history;
+    /// [`UpdateTable::history`](crate::api::UpdateTable::history) changes its duration.
+    pub fn history(mut self, duration: Duration) -> Self {
+        self.history = Some(duration);
+        self
+    }
+
     /// Creates the table. It is there, durably, when this returns.
     pub fn execute(self) -> Result<()> {
         check_name(self.name)?;
@@ -174,6 +203,8 @@ impl CreateTable<'_> {
         let local = self.local.into_iter().map(|index| index.define(&keys));
         let definitions = global.chain(local).collect::<Result<Vec<Definition>>>()?;
         check_together(&keys, definitions.iter())?;
+        self.history.map_or(Ok(()), history::check_duration)?;
+        let retention = self.history.map_or(Retention::None, Retention::Duration);
         self.db.shared.write(|txn| {
             if txn.table(self.name.as_bytes())?.is_some() {
                 return Err(Error::TableExists { table: self.name.to_owned() });
@@ -185,7 +216,10 @@ impl CreateTable<'_> {
             let indexes =
                 definitions.into_iter().map(|index| IndexSchema::create(txn, self.name, index, None));
             schema.indexes = indexes.collect::<Result<_>>()?;
-            txn.create_table(self.name.as_bytes(), &schema.encode()?, Retention::None)?;
+            if let Some(view) = self.stream {
+                stream::open(txn, self.name, &mut schema, view, self.db.shared.clock.now_ms())?;
+            }
+            txn.create_table(self.name.as_bytes(), &schema.encode()?, retention)?;
             Ok(())
         })
     }
@@ -217,10 +251,17 @@ pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescr
     let decoded = Table::decode(table, &info)?;
     let stats = read.stats(info.id)?;
     let indexes = decoded.indexes.iter().map(|index| index.describe(read, stats.items));
+    let (closed, open): (Vec<_>, Vec<_>) = decoded.streams.iter().partition(|stream| stream.closed.is_some());
     Ok(TableDescription {
         name: table.to_owned(),
         keys: decoded.keys.clone(),
         ttl: decoded.ttl.as_ref().map(|ttl| ttl.attribute.clone()),
+        stream: open.last().map(|stream| stream.describe()),
+        closed_streams: closed.into_iter().map(Stream::describe).collect(),
+        history: match stats.retention {
+            Retention::Duration(duration) => Some(duration),
+            _ => None,
+        },
         item_count: stats.items,
         size_bytes: stats.bytes,
         indexes: indexes.collect::<Result<_>>()?,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::api::batch::BatchWrite;
 use crate::api::database::DynaMite;
 use crate::api::delete::DeleteItem;
+use crate::api::history::RestoreVersion;
 use crate::api::put::{self, IntoItem, PutItem};
 use crate::api::source::{ReadFrom, Reading, Source, Target, Timed, WriteTo, reads};
 use crate::api::table::{Table, TableCache};
@@ -67,7 +68,7 @@ impl DynaMite {
         let transaction = Transaction {
             txn: RefCell::new(self.shared.store.begin()?),
             tables: &self.shared.tables,
-            course: Course::new(&*self.shared.clock),
+            course: self.shared.course(),
             writes: Cell::new(0),
             conflict: Cell::new(None),
         };
@@ -76,7 +77,8 @@ impl DynaMite {
         match result {
             Ok(result) => {
                 txn.commit(self.shared.durability)?;
-                self.shared.committed(&transaction.course);
+                self.shared.news.announce();
+                self.shared.bell.expect(transaction.course.due_ms());
                 Ok(result)
             }
             Err(error) => {
@@ -129,6 +131,11 @@ impl<'s> Transaction<'s> {
     /// Deletes an item; see [`DynaMite::delete_item`].
     pub fn delete_item<'a>(&'a self, table: &'a str) -> DeleteItem<'a, Self> {
         DeleteItem::new(self, table)
+    }
+
+    /// Puts an old version of an item back; see [`DynaMite::restore_version`].
+    pub fn restore_version<'a>(&'a self, table: &'a str, version: u64) -> RestoreVersion<'a, Self> {
+        RestoreVersion::new(self, table, version)
     }
 
     /// Puts and deletes many items; see [`DynaMite::batch_write`].

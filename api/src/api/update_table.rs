@@ -1,13 +1,17 @@
 //! Changing a table while it is in use: what belongs to its items, and for how long. Its items and its keys stay what they are.
 
-use dynamite_txn::WriteTxn;
+use std::time::Duration;
+
+use dynamite_txn::{TxnError, WriteTxn};
 
 use crate::api::database::DynaMite;
+use crate::api::history;
 use crate::api::index::GlobalIndex;
 use crate::api::schema::Schema;
+use crate::api::stream::{self, StreamView};
 use crate::api::ttl::{self, Ttl};
 use crate::api::{index_build, index_update, tables};
-use crate::error::{Invalid, Result};
+use crate::error::{Error, Invalid, Result};
 
 /// A table that is about to be changed; [`DynaMite::update_table`] begins, [`execute`](UpdateTable::execute) ends.
 #[derive(Clone, Debug)]
@@ -19,6 +23,9 @@ pub struct UpdateTable<'a> {
     ttl: Option<Option<String>>,
     added: Vec<GlobalIndex>,
     dropped: Vec<&'a str>,
+    /// What the records show, or none for no stream any more.
+    stream: Option<Option<StreamView>>,
+    history: Option<Duration>,
 }
 
 impl DynaMite {
@@ -36,7 +43,15 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn update_table<'a>(&'a self, name: &'a str) -> UpdateTable<'a> {
-        UpdateTable { db: self, name, ttl: None, added: Vec::new(), dropped: Vec::new() }
+        UpdateTable {
+            db: self,
+            name,
+            ttl: None,
+            added: Vec::new(),
+            dropped: Vec::new(),
+            stream: None,
+            history: None,
+        }
     }
 
     /// Waits until an index can be read. This thread helps to build it, so it works without a background too.
@@ -98,36 +113,72 @@ impl<'a> UpdateTable<'a> {
         self
     }
 
+    /// Keeps a change stream from now on; see [`CreateTable::stream`](crate::api::CreateTable::stream). It is another one than any
+    /// that the table had before.
+    pub fn stream(mut self, view: StreamView) -> Self {
+        self.stream = Some(Some(view));
+        self
+    }
+
+    /// Disables the change stream: it is closed, and can be read until its records have reached their age. To have
+    /// other images in it, disable it first and enable it then.
+    pub fn no_stream(mut self) -> Self {
+        self.stream = Some(None);
+        self
+    }
+
+    /// Keeps old versions for another duration: of tables [with a history](crate::api::CreateTable::history). With a longer one nothing
+    /// comes back that was forgotten, with a shorter one old versions go by and by.
+    pub fn history(mut self, duration: Duration) -> Self {
+        self.history = Some(duration);
+        self
+    }
+
     /// Changes the table. It is so, durably, when this returns.
     ///
     /// # Errors
     ///
-    /// [`Error::TableNotFound`](crate::Error::TableNotFound); [`Error::IndexNotFound`](crate::Error::IndexNotFound) for an index to be
-    /// dropped; [`Error::Validation`](crate::Error::Validation) for what is so already, or cannot be.
+    /// [`Error::TableNotFound`]; [`Error::IndexNotFound`] for an index to be dropped; [`Error::NoHistory`] for the history of a table
+    /// that has none; [`Error::Validation`] for what is so already, or cannot be.
     ///
     /// Cost: a commit, whatever the size of the table.
     pub fn execute(self) -> Result<()> {
-        let UpdateTable { db, name, ttl, added, dropped } = self;
+        let UpdateTable { db, name, ttl, added, dropped, stream, history } = self;
         if let Some(Some(attribute)) = &ttl {
             ttl::check_attribute(attribute)?;
         }
+        history.map_or(Ok(()), history::check_duration)?;
         let added = added.into_iter().map(GlobalIndex::define).collect::<Result<Vec<_>>>()?;
-        if ttl.is_none() && added.is_empty() && dropped.is_empty() {
+        let is_something = ttl.is_some()
+            || !added.is_empty()
+            || !dropped.is_empty()
+            || stream.is_some()
+            || history.is_some();
+        if !is_something {
             return Err(Invalid::NoUpdate.into());
         }
         index_update::check_apart(&added, &dropped)?;
         let built = db.shared.write(|txn| {
-            let (_, mut schema) = tables::described(txn, name)?;
+            let (info, mut schema) = tables::described(txn, name)?;
             if let Some(attribute) = ttl {
                 set_ttl(txn, name, &mut schema, attribute)?;
             }
             index_update::drop_indexes(txn, name, &mut schema, &dropped)?;
             let built = index_update::add_indexes(txn, name, &mut schema, added)?;
+            if let Some(view) = stream {
+                set_stream(txn, name, &mut schema, view, db.shared.clock.now_ms())?;
+            }
+            if let Some(duration) = history {
+                txn.set_retention(info.id, duration).map_err(|error| match error {
+                    TxnError::NoRetention { .. } => Error::NoHistory { table: name.to_owned() },
+                    other => other.into(),
+                })?;
+            }
             txn.set_table_meta(name.as_bytes(), &schema.encode()?)?;
             Ok(built)
         })?;
         built.into_iter().for_each(|tree| db.shared.builds.add(name, tree));
-        // There may be a queue to fill, or an index to build.
+        // There may be a queue to fill, an index to build, or a stream to be trimmed later.
         db.shared.bell.expect(0);
         Ok(())
     }
@@ -145,6 +196,26 @@ fn set_ttl(txn: &mut WriteTxn<'_>, table: &str, schema: &mut Schema, to: Option<
         (Some(_), None) => {
             txn.drop_table(&ttl::queue_name(table))?;
             schema.ttl = None;
+            Ok(())
+        }
+    }
+}
+
+fn set_stream(
+    txn: &mut WriteTxn<'_>,
+    table: &str,
+    schema: &mut Schema,
+    to: Option<StreamView>,
+    now_ms: u64,
+) -> Result<()> {
+    let id = txn.id();
+    let open = schema.streams.last_mut().filter(|stream| stream.closed.is_none());
+    match (open, to) {
+        (Some(_), Some(_)) => Err(Invalid::StreamEnabled { table: table.to_owned() }.into()),
+        (None, None) => Err(Invalid::StreamDisabled { table: table.to_owned() }.into()),
+        (None, Some(view)) => stream::open(txn, table, schema, view, now_ms),
+        (Some(stream), None) => {
+            stream.closed = Some((now_ms, id));
             Ok(())
         }
     }

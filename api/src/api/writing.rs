@@ -9,6 +9,7 @@ use dynamite_txn::{Clock, TxnId, WriteTxn};
 use crate::api::index_entry::Changes;
 use crate::api::moment::Moment;
 use crate::api::source::Reading;
+use crate::api::stream::{self, Happening};
 use crate::api::table::{Table, TableCache};
 use crate::api::ttl;
 use crate::error::{Error, Result};
@@ -21,11 +22,33 @@ pub(crate) struct Course<'c> {
     /// When there will first be something to do for the thread that looks after what nobody waits for, as far as
     /// this transaction made it; in milliseconds.
     due_ms: Cell<u64>,
+    /// Records that it wrote to streams so far.
+    records: Cell<u32>,
+    stream_retention_ms: u64,
 }
 
 impl<'c> Course<'c> {
-    pub(crate) fn new(clock: &'c dyn Clock) -> Course<'c> {
-        Course { moment: Moment::now(clock), due_ms: Cell::new(u64::MAX) }
+    pub(crate) fn new(clock: &'c dyn Clock, stream_retention_ms: u64) -> Course<'c> {
+        Course {
+            moment: Moment::now(clock),
+            due_ms: Cell::new(u64::MAX),
+            records: Cell::new(0),
+            stream_retention_ms,
+        }
+    }
+
+    /// Counts a record for a stream: all streams together, so that no two records of a transaction have one number.
+    pub(crate) fn next_ordinal(&self) -> u32 {
+        let ordinal = self.records.get();
+        self.records.set(
+            ordinal.checked_add(1).expect("the pages of 2^32 records are more than a transaction holds"),
+        );
+        ordinal
+    }
+
+    /// Says that a record was written, which will have to be trimmed.
+    pub(crate) fn expect_trimming(&self) {
+        self.expect(self.moment.ms().saturating_add(self.stream_retention_ms));
     }
 
     /// When the transaction happens: the time at which this is first asked for.
@@ -132,9 +155,11 @@ impl<'a, 's> Writing<'a, 's> {
             return Ok(self.txn.put(table.id, key, item)?);
         }
         let old = self.stored(table, key)?;
+        let is_expired = self.is_expired(table, old.as_ref())?;
         let changes = Changes::of(table, old.as_ref().map(borrowed), key, Some(item))?;
         self.txn.put(table.id, key, item)?;
-        self.follow(table, key, old.as_ref().map(|(_, old)| &old[..]), Some(item), changes)
+        changes.apply(self.txn)?;
+        self.follow(table, key, old.as_ref().map(|(_, old)| &old[..]), Some(item), is_expired)
     }
 
     /// Deletes an item. Returns whether there was one.
@@ -142,12 +167,13 @@ impl<'a, 's> Writing<'a, 's> {
         if table.is_plain() {
             return Ok(self.txn.delete(table.id, key)?);
         }
-        let Some(old) = self.stored(table, key)? else { return Ok(false) };
-        if table.is_expired(&old.1, self.course.moment())? {
-            // It is gone already, and is deleted in the name of the database.
+        let old = self.stored(table, key)?;
+        // One that has expired is gone already; it is for the database to delete it.
+        if self.is_expired(table, old.as_ref())? {
             return Ok(false);
         }
-        self.remove(table, key, &old)?;
+        let Some(old) = old else { return Ok(false) };
+        self.remove(table, key, &old, false)?;
         Ok(true)
     }
 
@@ -155,18 +181,19 @@ impl<'a, 's> Writing<'a, 's> {
     /// such item.
     pub(crate) fn expire(&mut self, table: &Table, key: &[u8]) -> Result<Option<usize>> {
         let Some(old) = self.stored(table, key)? else { return Ok(None) };
-        if !table.is_expired(&old.1, self.course.moment())? {
+        if !self.is_expired(table, Some(&old))? {
             return Ok(None);
         }
-        self.remove(table, key, &old)?;
+        self.remove(table, key, &old, true)?;
         Ok(Some(old.1.len()))
     }
 
     /// Deletes an item that is there.
-    fn remove(&mut self, table: &Table, key: &[u8], old: &(TxnId, Vec<u8>)) -> Result<()> {
+    fn remove(&mut self, table: &Table, key: &[u8], old: &(TxnId, Vec<u8>), is_expired: bool) -> Result<()> {
         let changes = Changes::of(table, Some(borrowed(old)), key, None)?;
         self.txn.delete(table.id, key)?;
-        self.follow(table, key, Some(&old.1), None, changes)
+        changes.apply(self.txn)?;
+        self.follow(table, key, Some(&old.1), None, is_expired)
     }
 
     /// What stands under a key, expired or not.
@@ -174,20 +201,32 @@ impl<'a, 's> Writing<'a, 's> {
         Ok(self.txn.get(table.id, key, |version, item| (version, item.to_vec()))?)
     }
 
-    /// Changes what belongs to an item along with it.
+    /// Whether there is an item that has expired.
+    fn is_expired(&self, table: &Table, stored: Option<&(TxnId, Vec<u8>)>) -> Result<bool> {
+        stored.map_or(Ok(false), |(_, item)| table.is_expired(item, self.course.moment()))
+    }
+
+    /// Changes what belongs to an item along with it, beside the entries of indexes. `is_expired` says that the old one has expired:
+    /// then the database deletes it, before anything else happens.
     fn follow(
         &mut self,
         table: &Table,
         key: &[u8],
         old: Option<&[u8]>,
         new: Option<&[u8]>,
-        changes: Changes,
+        is_expired: bool,
     ) -> Result<()> {
-        changes.apply(self.txn)?;
         if let Some(ttl) = &table.ttl
             && let Some(last) = ttl::follow(self.txn, table, ttl, key, old, new)?
         {
             self.course.expect(ttl::due_ms(last));
+        }
+        if let Some(stream) = table.open_stream() {
+            let (expired, old) = if is_expired { (old, None) } else { (None, old) };
+            for (old, new, by_service) in [(expired, None, true), (old, new, false)] {
+                let happening = Happening { key, old, new, by_service };
+                stream::append(self.txn, stream, self.course, happening)?;
+            }
         }
         Ok(())
     }
