@@ -100,10 +100,15 @@ pub(crate) fn sample() -> DiskSim {
         Ok(())
     });
     commit(&|txn| (0..800).try_for_each(|number| txn.put(FREED, &key(16 * number), &[7; 1_100])));
-    // What is deleted between others leaves holes, so that the next large value comes to stand in pieces. Each transaction
-    // collects some of it; maintenance would do that at once, and close the holes.
     commit(&|txn| (0..800).step_by(2).try_for_each(|number| txn.delete(FREED, &key(16 * number)).map(drop)));
-    for _ in 0..60 {
+    store.maintain().expect("nothing fails");
+    // Long values that are deleted between others leave holes, so that the next large one comes to stand in pieces. Each transaction
+    // collects some of them; maintenance would do that at once, and close the holes.
+    commit(&|txn| (801..841).try_for_each(|number| txn.put(FREED, &key(16 * number), &[7; 30_000])));
+    commit(&|txn| {
+        (801..841).step_by(2).try_for_each(|number| txn.delete(FREED, &key(16 * number)).map(drop))
+    });
+    for _ in 0..20 {
         store.write(|txn| txn.put(FREED, &key(0), &[7; 1_100])).expect("nothing fails");
     }
     commit(&|txn| (0..PLAIN_ITEMS).try_for_each(|number| txn.put(PLAIN, &key(number), &payload(number, 0))));
