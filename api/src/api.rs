@@ -5,12 +5,14 @@
 //!
 //! # The modules, in reading order
 //!
-//! `options` opens a database, `database` is the handle; `schema`, `table` and `tables` are what is known of tables; `source` is
-//! where a read looks, `writing` where items change; `key` makes keys of arguments, `terms` are what is said in expressions,
+//! `options` opens a database, `database` is the handle; `schema`, `table`, `tables` and `update_table` are what is known of
+//! tables; `source` is where a read looks, and `moment` by which time it judges; `writing` is where items change, and with them what
+//! belongs to them: `index` and its like, `ttl`, `stream`; `key` makes keys of arguments, `terms` are what is said in expressions,
 //! `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
 //! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
-//! `batch`, `snapshot`, `transact`; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`; and
-//! `housekeeping`, what is done when nobody waits for it.
+//! `batch`, `snapshot`, `transact`; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`;
+//! `stream_reader` (of `stream_record`s, woken by `news`), `history` and `past_table`; and `housekeeping`, what is done when nobody
+//! waits for it.
 
 mod backup;
 mod batch;

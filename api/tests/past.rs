@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{create_things, directory, pick};
 use dynamite_core::Error;
-use dynamite_core::api::{DynaMite, ItemVersion, ManualClock};
-use dynamite_core::error::{Invalid, PastMoment};
+use dynamite_core::api::{DynaMite, GlobalIndex, ItemVersion, ManualClock};
+use dynamite_core::error::{IndexError, Invalid, PastMoment};
 use dynamite_core::types::KeyType;
 use serde_json::{Value, json};
 
@@ -269,6 +269,29 @@ fn mistakes_are_clear_errors() {
     assert!(matches!(refused, Err(Error::Validation(Invalid::Limit))));
     let refused = db.item_history("things").partition_key(1).execute();
     assert!(matches!(refused, Err(Error::Validation(Invalid::KeySchema))));
+}
+
+#[test]
+fn indexes_have_no_past_and_say_so() {
+    let db = DynaMite::in_memory().unwrap();
+    let things = db.create_table("things").partition_key("id", KeyType::String).history(HOUR);
+    things.global_index(GlobalIndex::new("by_n").partition_key("n", KeyType::Number)).execute().unwrap();
+    let version = put(&db, "a", 1);
+    let past = db.as_of("things", version).unwrap();
+    let refused = |result: Result<(), Error>| match result {
+        Err(Error::Validation(Invalid::Index(IndexError::NoHistory { index }))) => assert_eq!(index, "by_n"),
+        other => panic!("{other:?}"),
+    };
+    refused(past.query().index("by_n").partition_key(1).execute().map(drop));
+    refused(past.query().index("by_n").partition_key(1).iter().map(drop));
+    refused(past.scan().index("by_n").execute().map(drop));
+    refused(past.scan().index("by_n").count().map(drop));
+    assert_eq!(past.scan().count().unwrap(), 1);
+    // A version that is put back is in the index again.
+    put(&db, "a", 2);
+    db.restore_version("things", version).partition_key("a").execute().unwrap();
+    let found = db.query("things").index("by_n").partition_key(1).execute().unwrap();
+    assert_eq!(found.items, [json!({"id": "a", "n": 1})]);
 }
 
 #[test]

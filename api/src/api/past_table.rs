@@ -20,7 +20,8 @@ use crate::error::{Error, PastMoment, Result};
 /// One table as it was after some transaction. It stays so for as long as this is held, whatever the table's history forgets
 /// meanwhile; that costs the versions that change. Clones share it.
 ///
-/// What had expired at that time is not seen, by the attribute that says so today.
+/// What had expired at that time is not seen, by the attribute that says so today. Indexes have no past: a query of one is
+/// an [`IndexError::NoHistory`](crate::error::IndexError::NoHistory).
 #[derive(Clone)]
 pub struct PastTable {
     state: dynamite_txn::Snapshot,
@@ -57,7 +58,7 @@ impl DynaMite {
     /// [`Error::TableNotFound`]; [`Error::NoHistory`] if the table keeps none; [`Error::BeyondHistory`] for what is too long ago, and
     /// [`Error::NotYet`] for what has not happened.
     pub fn as_of(&self, table: &str, version: u64) -> Result<PastTable> {
-        let table = self.read_table(table, |table, _| Ok(table.clone()))?;
+        let table = self.find_past(table)?;
         let time_ms = self.shared.store.time_of(TxnId(version))?;
         // Of what nobody knows the time, nothing can be said to have expired.
         self.past_table(table, TxnId(version), time_ms.unwrap_or(0), PastMoment::Version(version))
@@ -66,7 +67,7 @@ impl DynaMite {
     /// A table with a history, as it was at a time; see [`as_of`](DynaMite::as_of). What was committed within the last two seconds before
     /// that time may not be in it.
     pub fn as_of_time(&self, table: &str, time: SystemTime) -> Result<PastTable> {
-        let table = self.read_table(table, |table, _| Ok(table.clone()))?;
+        let table = self.find_past(table)?;
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let time_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         let asked = PastMoment::TimeMs(time_ms);
@@ -76,6 +77,15 @@ impl DynaMite {
         let txn = self.shared.store.newest_at(time_ms)?;
         let beyond = || Error::BeyondHistory { table: table.name.clone(), asked, oldest: None };
         self.past_table(table.clone(), txn.ok_or_else(beyond)?, time_ms, asked)
+    }
+
+    /// A table as it is described now.
+    fn find_past(&self, table: &str) -> Result<Arc<Table>> {
+        self.read(|_, reading| {
+            let info =
+                reading.table(table)?.ok_or_else(|| Error::TableNotFound { table: table.to_owned() })?;
+            Ok(Arc::new(Table::of_past(table, &info)?))
+        })
     }
 
     fn past_table(

@@ -35,6 +35,8 @@ pub(crate) struct Table {
     pub(crate) indexes: Indexes,
     /// Its streams, the oldest first: those that were closed, and the one that is open.
     pub(crate) streams: Vec<Stream>,
+    /// Whether this is read as of the past, which indexes do not have.
+    is_past: bool,
 }
 
 /// A table is first of all its own items.
@@ -66,7 +68,12 @@ impl Table {
             Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
         let indexes = Indexes::new(name, &keys, indexes);
         let layout = Layout { id: info.id, name: name.to_owned(), index: None, keys, table_keys: None };
-        Ok(Table { layout: Arc::new(layout), described: info.version, ttl, indexes, streams })
+        Ok(Table { layout: Arc::new(layout), described: info.version, ttl, indexes, streams, is_past: false })
+    }
+
+    /// The table, to be read as of the past.
+    pub(crate) fn of_past(name: &str, info: &TableInfo) -> Result<Table> {
+        Ok(Table { is_past: true, ..Table::decode(name, info)? })
     }
 
     /// The table's items, or those of an index that can be read.
@@ -79,6 +86,7 @@ impl Table {
             }
         };
         match index {
+            Some(index) if self.is_past => Err(IndexError::NoHistory { index: index.name.clone() }.into()),
             Some(index) if index.building.is_some() => {
                 Err(IndexError::IsBuilding { index: index.name.clone() }.into())
             }

@@ -49,6 +49,13 @@ pub enum IndexError {
         index: String,
     },
 
+    /// A read of an index as of the past: only the items of tables have one.
+    #[error("index {index} keeps no history; query or scan its table as of that time")]
+    NoHistory {
+        /// The index.
+        index: String,
+    },
+
     /// A read of an index that is being built, or was when the snapshot was taken.
     #[error("Cannot read from backfilling global secondary index: {index}")]
     IsBuilding {
