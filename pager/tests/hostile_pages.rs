@@ -72,6 +72,7 @@ fn check_refusal(error: &PagerError) {
             | PagerError::Truncated { .. }
             | PagerError::NewerVersion { .. }
             | PagerError::UnknownFeatures { .. }
+            | PagerError::UnfinishedCopy { .. }
             | PagerError::PageSize { .. }
             // What a close meets in the map ends writing.
             | PagerError::Poisoned { .. }
