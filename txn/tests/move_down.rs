@@ -254,7 +254,9 @@ fn a_power_cut_in_the_midst_of_it_loses_nothing() {
         let disk = DiskSim::new(7);
         let store = sparse_file(&disk).unwrap();
         disk.crash_after(cut);
-        assert!(store.maintain().is_err(), "the power goes after {cut} operations");
+        // The last thing it does is to size the file; if that fails, it is only logged.
+        assert!(store.maintain().is_err() || cut + 1 == end, "the power goes after {cut} operations");
+        assert!(disk.crashed());
         for survivor in 0..2 {
             let context = format!("power cut after {cut} operations, survivor {survivor}");
             let store = open_on(&disk.after_power_loss(survivor)).unwrap();
