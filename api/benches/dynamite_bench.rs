@@ -171,6 +171,34 @@ fn many(criterion: &mut Criterion, db: &DynaMite) {
     group.bench_function("count", |bencher| {
         bencher.iter(|| db.scan(USERS).count().expect("no failure"));
     });
+    // One document in seventy passes.
+    let filtered = || db.scan(USERS).filter("age = :age").value(":age", 30);
+    group.bench_function("filter on one attribute, count", |bencher| {
+        bencher.iter(|| filtered().count().expect("no failure"));
+    });
+    group.bench_function("filter on one attribute, stream", |bencher| {
+        bencher.iter(|| {
+            let documents = filtered().iter().expect("no failure");
+            documents.filter(|document| document.is_ok()).count()
+        });
+    });
+    group.bench_function("filter on one attribute, pages", |bencher| {
+        bencher.iter(|| {
+            let (mut found, mut start) = (0, None::<Value>);
+            loop {
+                let page = match start.take() {
+                    None => filtered().execute(),
+                    Some(key) => filtered().exclusive_start_key(key).execute(),
+                };
+                let page = page.expect("no failure");
+                found += page.items.len();
+                start = page.last_evaluated_key;
+                if start.is_none() {
+                    return found;
+                }
+            }
+        });
+    });
     group.finish();
 }
 

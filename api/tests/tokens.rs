@@ -225,6 +225,8 @@ fn a_token_that_is_used_anew_is_remembered_however_many_have_expired() {
 #[test]
 fn the_background_removes_expired_tokens() {
     let (db, clock, disk) = on_disk(true);
+    // The thread has looked, and sleeps until it hears of something.
+    std::thread::sleep(Duration::from_millis(300));
     for nth in 0..300 {
         add(&db, &nth.to_string()).unwrap();
     }

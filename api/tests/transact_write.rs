@@ -4,7 +4,7 @@ mod common;
 
 use common::{create_events, things};
 use dynamite_core::Error;
-use dynamite_core::api::{Check, Consumed, ConsumedKind, Delete, DynaMite, Get, Put, Update};
+use dynamite_core::api::{Check, Consumed, ConsumedKind, Delete, DynaMite, Get, GlobalIndex, Put, Update};
 use dynamite_core::error::{CancellationCode, CancellationReason};
 use dynamite_core::json::item_to_json;
 use dynamite_core::types::KeyType;
@@ -172,6 +172,25 @@ fn a_cancellation_tells_the_reason_of_every_action() {
     assert!(items.iter().enumerate().all(|(nth, item)| nth == 1 || item.is_none()), "{items:?}");
     assert_eq!(db.scan("things").execute().unwrap(), before);
     assert_eq!(db.scan("events").count().unwrap(), 0);
+}
+
+#[test]
+fn what_an_index_does_not_take_is_a_reason_of_its_action() {
+    let db = DynaMite::in_memory().unwrap();
+    let index = GlobalIndex::new("by_n").partition_key("n", KeyType::Number);
+    db.create_table("things").partition_key("id", KeyType::String).global_index(index).execute().unwrap();
+    db.put_item("things", json!({"id": "b", "n": 2})).unwrap();
+    let result = db
+        .transact_write()
+        .put(Put::new("things").item(json!({"id": "a", "n": "text"})))
+        .update(Update::new("things").partition_key("b").update("SET n = :n").value(":n", "text"))
+        .put(Put::new("things").item(json!({"id": "c", "n": 3})))
+        .execute();
+    let put = "One or more parameter values were invalid: Type mismatch for Index Key n Expected: N Actual: S IndexName: by_n";
+    let update = "The update expression attempted to update the secondary index key to unsupported type";
+    canceled(result, &[("ValidationError", put), ("ValidationError", update), NONE]);
+    assert_eq!(db.scan("things").index("by_n").execute().unwrap().items, [json!({"id": "b", "n": 2})]);
+    assert_eq!(db.check_belongings().unwrap(), [""; 0]);
 }
 
 /// The state before the transaction is what all actions see.

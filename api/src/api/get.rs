@@ -92,17 +92,17 @@ impl<'a, S: Source> GetItem<'a, S> {
     fn run<T, R>(self, decode: Decode<T>, with: impl FnOnce(TxnId, T) -> R) -> Result<Option<R>> {
         let GetItem { source, table, key, wanted, consumed } = self;
         let wanted = wanted.compile()?;
-        let (found, bytes) = source.read_table(table, |table, reading| {
+        let mut bytes = 0;
+        let found = source.read_table(table, |table, reading| {
             let key = key.encode(table)?;
             let projection = wanted.resolve(table)?;
-            let mut bytes = 0;
             let found = reading.get(table, &key, |version, item| -> Result<R> {
                 if consumed.is_some() {
                     bytes = consumed::size(table, item)?;
                 }
                 Ok(with(version, projection.decode(table, item, decode)?))
             })?;
-            Ok((found.transpose()?, bytes))
+            found.transpose()
         })?;
         if let Some(consumed) = consumed {
             consumed.read(table, bytes);

@@ -152,16 +152,20 @@ impl<'a> Projection<'a> {
             Projection::Attributes(names) => {
                 ItemView::new(item).map_err(Into::into).and_then(|item| (decode.part)(item, names))
             }
-            Projection::Paths(paths) => {
-                let part = ItemView::new(item).map_err(ItemError::from).and_then(|item| paths.project(item));
-                part.map_err(unfit).and_then(|part| (decode.whole)(&part))
-            }
+            Projection::Paths(paths) => decode_paths(paths, item, decode),
         };
         decoded.map_err(|error| match error {
             DecodeError::Damage(damage) => layout.damaged(damage),
             DecodeError::Mismatch(reason) => Error::Decode(reason),
         })
     }
+}
+
+/// Decodes what is at the paths. (By itself, so that what decodes whole items stays small.)
+#[inline(never)]
+fn decode_paths<T>(paths: &expression::Projection, item: &[u8], decode: Decode<T>) -> Result<T, DecodeError> {
+    let part = ItemView::new(item).map_err(ItemError::from).and_then(|item| paths.project(item));
+    part.map_err(unfit).and_then(|part| (decode.whole)(&part))
 }
 
 /// The part of an item that is wanted, as a builder is told of it.
@@ -190,10 +194,21 @@ impl<'a> Wanted<'a> {
 impl<'a> Compiled<'a> {
     #[inline]
     pub(crate) fn resolve(self, table: &Table) -> Result<Projection<'a>> {
-        let Some(expressions) = self.expressions else { return Ok(self.projection) };
-        expressions.check_schema(&table.keys)?;
-        Ok(self.projection.or(expressions.projection))
+        match self.expressions {
+            None => Ok(self.projection),
+            Some(expressions) => resolve(self.projection, *expressions, table),
+        }
     }
+}
+
+#[inline(never)]
+fn resolve<'a>(
+    projection: Projection<'a>,
+    expressions: Expressions,
+    table: &Table,
+) -> Result<Projection<'a>> {
+    expressions.check_schema(&table.keys)?;
+    Ok(projection.or(expressions.projection))
 }
 
 /// The methods of a builder with the field `wanted`.
