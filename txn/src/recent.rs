@@ -171,11 +171,6 @@ impl SupersededHere {
         self.bytes -= size(key, version.payload.len());
         Some(version)
     }
-
-    /// Takes everything out, for whoever keeps it from now on.
-    pub(crate) fn take_all(&mut self) -> SupersededHere {
-        std::mem::replace(self, SupersededHere::new(self.by, 0))
-    }
 }
 
 fn size(key: &[u8], payload_len: usize) -> usize {

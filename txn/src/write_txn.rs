@@ -278,9 +278,9 @@ impl<'s> WriteTxn<'s> {
         roots.commit_time = now;
         self.batch.set_roots(roots);
         let (shared, id) = (self.shared, self.id());
-        let WriteTxn { batch, named, nesting, mut recent, .. } = self;
+        let WriteTxn { batch, named, nesting, recent, .. } = self;
         // Before anybody can see the transaction.
-        shared.recent.add(recent.take_all());
+        shared.recent.add(recent);
         batch.finish(durability)?;
         drop(nesting);
         named.committed();

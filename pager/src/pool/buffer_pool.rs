@@ -313,10 +313,9 @@ impl Shared {
     }
 }
 
-/// How often a read asks for a frame: for about ten seconds. A busy device may take some of them to flush the group
-/// whose pages hold the frames.
+/// How often a read asks for a frame: for about a second.
 #[cfg(not(any(loom, test)))]
-const WAIT_ROUNDS: usize = YIELDING_ROUNDS + 5000;
+const WAIT_ROUNDS: usize = YIELDING_ROUNDS + 500;
 /// The tests exhaust pools on purpose, and often.
 #[cfg(all(test, not(loom)))]
 const WAIT_ROUNDS: usize = YIELDING_ROUNDS + 50;

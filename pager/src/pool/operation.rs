@@ -31,7 +31,7 @@ pub enum Access {
 /// An operation under way. Belongs to the thread that began it; a thread may have several open.
 ///
 /// An operation that rests between two reads still holds its frame epoch, and with it every frame retired since: in a full
-/// pool others then wait for frames, and give up after about ten seconds. So an operation is for one lookup or one page of a
+/// pool others then wait for frames, and give up after about a second. So an operation is for one lookup or one page of a
 /// scan, and is dropped before user code runs.
 ///
 /// A thread that waits for a frame while it has other operations open may wait for itself: that ends with
