@@ -4,9 +4,11 @@
 mod toy;
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use dynamite_pager::disk::Disk;
 use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::{
     Access, Birth, Corruption, Durability, PageId, PageKind, PagePtr, Pager, PagerError, Placement, Stats,
@@ -525,4 +527,31 @@ fn freeing_a_page_twice_is_refused_and_the_batch_can_be_aborted() {
     set_durably(&pager, 1, 2);
     assert_sound(&pager, "after the abort");
     check_after_reopening(&disk, pager, &[1, 2, 0]);
+}
+
+#[test]
+fn a_commit_gets_the_frames_of_a_batch_that_waits_for_its_lock() {
+    let disk = DiskSim::new(1);
+    drop(create_on(&disk).expect("nothing fails"));
+    let small = quiet().cache_bytes(64 << 12);
+    let pager = small.open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, true).expect("nothing fails");
+    fill(&pager, &vec![Cell::of(0); CELLS_MAX]).expect("nothing fails");
+    set(&pager, 0, 1, Durability::Eventual);
+    let (mut operation, state) = pager.enter().expect("not forked");
+    let ptrs = cell_ptrs(&mut operation, state);
+    let mut batch = pager.begin().expect("nothing fails");
+    batch.read(ptrs[1], Access::Point).expect("it can be read");
+    // Until every frame is in use, or waits for the batch's read to end.
+    let exhausted = ptrs[2..].iter().find_map(|ptr| operation.read(*ptr, Access::Point).err());
+    drop(operation);
+    assert!(matches!(exhausted, Some(PagerError::PoolExhausted { .. })), "{exhausted:?}");
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| pager.commit_group());
+        // It holds the lock, and waits for a frame.
+        std::thread::sleep(Duration::from_millis(100));
+        batch.free(ptrs[1]).expect("it is in use");
+        commit.join().expect("no panic").expect("the batch has let go of its frames");
+    });
+    drop(batch);
+    assert_sound(&pager, "after the commit");
 }

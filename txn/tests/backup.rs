@@ -23,7 +23,7 @@ use dynamite_txn::{Access, Durability, MAX_KEY, MAX_PAYLOAD, Range, Result, Rete
 #[test]
 fn the_copy_is_what_the_snapshot_saw_while_writers_go_on() {
     let (directory, path) = scratch();
-    let options = options().background(true).cache_bytes(32 << 20);
+    let options = options().background(true).cache_bytes(4 << 20);
     let store = options.create(directory.path().join("original"), DATABASE_ID).unwrap();
     let mut client = Client::new(1);
     client.keys = 4_000;

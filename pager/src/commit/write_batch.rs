@@ -58,7 +58,8 @@ pub struct WriteBatch<'p> {
     superseded: BTreeMap<PageId, Birth>,
     /// Whether allocations may use the file's last pages.
     may_use_reserve: bool,
-    /// Keeps the frames of pages read since the last `end_operation` in place.
+    /// Keeps the frame of the page that is read in place. Gone before the batch waits for anything (see
+    /// [`leave_operation`](Self::leave_operation)).
     operation: Option<Operation<'p>>,
     finished: bool,
     /// One batch at a time.
@@ -140,7 +141,7 @@ impl<'p> WriteBatch<'p> {
 
     /// A new empty page. Its contents go in through [`page_mut`](Self::page_mut).
     pub fn allocate(&mut self, kind: PageKind, level: u8, placement: Placement) -> Result<PagePtr> {
-        let extent = self.writer.growth.allocate(1, placement, self.may_use_reserve)?;
+        let extent = self.allocate_pages(1, placement)?;
         self.format(extent, kind, level)?;
         Ok(PagePtr { id: extent.first, birth: self.birth })
     }
@@ -150,13 +151,14 @@ impl<'p> WriteBatch<'p> {
     /// [`end_operation`](Self::end_operation), so a run is a good deal shorter than the pool, or it fails with
     /// [`PagerError::PoolExhausted`](crate::error::PagerError::PoolExhausted).
     pub fn allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Extent> {
-        let extent = self.writer.growth.allocate(count, Placement::Hole, self.may_use_reserve)?;
+        let extent = self.allocate_pages(count, Placement::Hole)?;
         self.format(extent, kind, 0)?;
         Ok(extent)
     }
 
     /// Like [`allocate_run`](Self::allocate_run), from free space only: `None` if it holds no such run.
     pub fn try_allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Option<Extent>> {
+        self.leave_operation();
         let found = self.writer.growth.allocate_from_free(count, Placement::Hole, self.may_use_reserve)?;
         if let Some(extent) = found {
             self.format(extent, kind, 0)?;
@@ -172,7 +174,7 @@ impl<'p> WriteBatch<'p> {
         }
         let mut frame = self.take_frame()?;
         frame.clone_from(self.read(ptr, Access::Point)?);
-        let id = self.writer.growth.allocate(1, placement, self.may_use_reserve)?.first;
+        let id = self.allocate_pages(1, placement)?.first;
         self.writer.core.pool.forget(id);
         frame.set_place(id, self.birth);
         self.dirty.insert(id, frame);
@@ -198,6 +200,7 @@ impl<'p> WriteBatch<'p> {
     /// [`PagerError::Corrupt`](crate::error::PagerError::Corrupt) if the page cannot have been in use: then whatever led
     /// to it is wrong.
     pub fn free(&mut self, ptr: PagePtr) -> Result<()> {
+        self.leave_operation();
         let extent = Extent::single(ptr.id);
         if ptr.birth == self.birth && self.dirty.remove(&ptr.id).is_some() {
             self.writer.write.lock().space.take_back(extent);
@@ -230,7 +233,7 @@ impl<'p> WriteBatch<'p> {
     /// its pages out early.
     pub fn end_operation(&mut self) -> Result<()> {
         self.writer.core.check_forked()?;
-        self.operation = None;
+        self.leave_operation();
         if self.dirty.len() > self.writer.core.pool.frames() / 4 {
             self.write_early()?;
         }
@@ -241,7 +244,7 @@ impl<'p> WriteBatch<'p> {
     /// [`Pager::commit_group`](crate::pager::Pager::commit_group), and visible as `durability` says.
     pub fn finish(mut self, durability: Durability) -> Result<Birth> {
         self.writer.core.check_forked()?;
-        self.operation = None;
+        self.leave_operation();
         let pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
             .into_iter()
             .map(|(id, mut frame)| {
@@ -315,9 +318,19 @@ impl<'p> WriteBatch<'p> {
         Ok(recycled)
     }
 
-    fn take_frame(&mut self) -> Result<OwnedFrame> {
-        // Waiting for a frame inside a frame epoch would wait for oneself.
+    /// Lets go of the frames that were read. To wait for a frame while holding some would be to wait for oneself; and so would be to
+    /// wait for a lock, since a commit holds it while it waits for frames.
+    fn leave_operation(&mut self) {
         self.operation = None;
+    }
+
+    fn allocate_pages(&mut self, count: u32, placement: Placement) -> Result<Extent> {
+        self.leave_operation();
+        self.writer.growth.allocate(count, placement, self.may_use_reserve)
+    }
+
+    fn take_frame(&mut self) -> Result<OwnedFrame> {
+        self.leave_operation();
         self.writer.core.pool.take_frame()
     }
 
@@ -363,7 +376,7 @@ impl Drop for WriteBatch<'_> {
         if self.finished {
             return;
         }
-        self.operation = None;
+        self.leave_operation();
         self.dirty.clear();
         for id in &self.written_early {
             self.writer.core.pool.forget(PageId(id));

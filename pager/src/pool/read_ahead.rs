@@ -112,6 +112,11 @@ impl ReadAhead {
         std::mem::take(&mut queue.threads)
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queue.lock().closed
+    }
+
     /// Waits for a request. `None` when no more will come.
     fn next(&self) -> Option<Request> {
         let mut queue = self.queue.lock();

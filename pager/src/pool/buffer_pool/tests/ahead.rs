@@ -104,6 +104,8 @@ fn a_read_ahead_that_panics_holds_nothing_back_for_ever() {
     let tag = pool.epochs().advance();
     disk.release();
     wait_until(|| pool.epochs().operations_passed(tag));
+    // The operation of the thread ends before the thread does.
+    wait_until(|| pool.shared.read_ahead.is_closed());
     let mut operation = pool.enter().expect("not forked");
     operation.prefetch(&[ptr(9)]);
     check_read(&mut operation, ptr(7), Access::Point);
