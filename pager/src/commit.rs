@@ -46,6 +46,7 @@ use crate::format::header::{Header, Trust};
 use crate::format::manifest::{MANIFEST_PAGES, Manifest};
 use crate::format::page::Page;
 use crate::format::page_id::Birth;
+use crate::pool::dirty_frame::PinnedFrame;
 use crate::recovery::BIRTHS_AHEAD;
 use crate::space::close::Closed as ClosedSpace;
 use crate::sync::MutexGuard;
@@ -63,8 +64,14 @@ impl FlushTurn {
 }
 
 /// A closed group on its way to the disk.
+///
+/// Should it fail, it is dropped: that leaves its pages in the pool, where readers may be looking at those that were published before
+/// they were durable (INV-4).
 struct Closed {
-    group: Group,
+    /// In the order of their ids, as a manifest wants them.
+    pages: Vec<PinnedFrame>,
+    /// See [`Group::superseded`].
+    superseded: Vec<PinnedFrame>,
     header: Header,
 }
 
@@ -136,7 +143,7 @@ impl Writer {
         let header =
             Header { commit, trust: Trust::Sealed, manifest: Manifest::default(), ..write.durable.clone() };
         drop(write);
-        let closed = Closed { group: Group::default(), header };
+        let closed = Closed { pages: Vec::new(), superseded: Vec::new(), header };
         let written = self.write_out(&closed, &mut flush_turn);
         self.conclude(closed, written).map(drop)
     }
@@ -144,7 +151,7 @@ impl Writer {
     /// Ends the gathering group: fixes what its commit will be. `None` if there is nothing to commit.
     fn close_group(&self) -> Result<Option<Closed>> {
         let mut write = self.write.lock();
-        let (last, space, group) = loop {
+        let (last, space, mut group) = loop {
             write.check_poison(&self.core.context)?;
             let Some(last) = write.group.last else { return Ok(None) };
             let mut group = std::mem::take(&mut write.group);
@@ -161,15 +168,14 @@ impl Writer {
                         write = self.growth.extend_for_close(write)?;
                     }
                 }
-                Err(error) => {
-                    write.lost_groups.push(group);
-                    return Err(self.poison_locked(&mut write, error));
-                }
+                // As with a group that fails later, its pages stay in the pool.
+                Err(error) => return Err(self.poison_locked(&mut write, error)),
             }
         };
-        let single_flush = !group.written_early && group.pages.len() <= MANIFEST_PAGES;
+        let pages = group.take_pages();
+        let single_flush = !group.written_early && pages.len() <= MANIFEST_PAGES;
         let manifest = if single_flush {
-            Manifest::of(last.birth, group.pages.values().map(|page| &**page))
+            Manifest::of(last.birth, pages.iter().map(|page| &**page))
         } else {
             Manifest::default()
         };
@@ -184,7 +190,7 @@ impl Writer {
             manifest,
         };
         write.in_flight = Some(last);
-        Ok(Some(Closed { group, header }))
+        Ok(Some(Closed { pages, superseded: group.superseded, header }))
     }
 
     /// Turns the free space of the finished batches into pages of the group.
@@ -199,7 +205,7 @@ impl Writer {
         space.close(&mut &*core, number, *file_pages, &mut |ptr, encode| {
             if group.pages.len() > core.pool.frames() / 2 {
                 group.written_early = true;
-                core.write_early(&mut std::mem::take(&mut group.pages).into_values().collect())?;
+                core.write_early(&mut group.take_pages())?;
             }
             let mut frame = core.pool.take_frame()?;
             encode(&mut frame);
@@ -217,14 +223,14 @@ impl Writer {
         closed.header.encode(place, header_page);
         let header_write = PageWrite { id: place.page(), page: header_page };
         if closed.header.trust == Trust::Synced {
-            self.core.write_pages(closed.group.pages.values())?;
+            self.core.write_pages(closed.pages.iter())?;
             self.core.flush()?;
             self.core.counters.large_commits.add(1);
             self.core.write(&[header_write])?;
         } else {
-            let mut writes = Vec::with_capacity(closed.group.pages.len() + 1);
+            let mut writes = Vec::with_capacity(closed.pages.len() + 1);
             writes.push(header_write);
-            writes.extend(closed.group.pages.values().map(|page| PageWrite { id: page.ptr().id, page }));
+            writes.extend(closed.pages.iter().map(|page| PageWrite { id: page.ptr().id, page }));
             self.core.write(&writes)?;
         }
         self.core.flush()
@@ -235,7 +241,6 @@ impl Writer {
         let mut write = self.write.lock();
         let written = written.and_then(|()| write.check_poison(&self.core.context));
         if let Err(error) = written {
-            write.lost_groups.push(closed.group);
             return Err(self.poison_locked(&mut write, error));
         }
         self.core.counters.commits.add(1);
@@ -244,11 +249,11 @@ impl Writer {
         write.older_page_count = write.durable.page_count;
         write.durable = closed.header;
         write.place = write.place.other();
-        closed.group.pages.into_values().for_each(|page| page.unpin());
+        closed.pages.into_iter().for_each(PinnedFrame::unpin);
         self.publish_ready(&mut write);
         // Whoever enters from here on sees the new state; pages that it freed wait for those who entered before.
         let epoch = self.core.pool.epochs().advance();
-        write.releases.push_back(Release { up_to: commit, epoch, superseded: closed.group.superseded });
+        write.releases.push_back(Release { up_to: commit, epoch, superseded: closed.superseded });
         write.release_passed(&self.core.pool);
         if let Err(error) = write.make_room(&self.core) {
             // This commit is durable all the same; the next one is refused.

@@ -64,8 +64,8 @@ const MUTATIONS: &[Mutation] = &[
         rule: "2",
         mistake: "the header of a large commit is written before its pages were flushed",
         file: "commit.rs",
-        from: "            self.core.write_pages(closed.group.pages.values())?;\n            self.core.flush()?;\n",
-        to: "            self.core.write_pages(closed.group.pages.values())?;\n",
+        from: "            self.core.write_pages(closed.pages.iter())?;\n            self.core.flush()?;\n",
+        to: "            self.core.write_pages(closed.pages.iter())?;\n",
         caught_by: "power_loss",
     },
     Mutation {

@@ -16,10 +16,11 @@
 //! All of this is behind one mutex that is held for moments. Locks are taken in the order *turn*, *flush turn*,
 //! *write state*.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
+use crate::commit::page_map::PageMap;
 use crate::commit::published::{Published, State};
 use crate::disk::{Disk, PageWrite};
 use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
@@ -73,8 +74,6 @@ pub(crate) struct WriteState {
     pub(crate) growing: bool,
     /// The failure after which nothing is written any more.
     pub(crate) poison: Option<Arc<io::Error>>,
-    /// Groups that failed. Readers may be looking at pages of theirs that were published before they were durable.
-    pub(crate) lost_groups: Vec<Group>,
 }
 
 /// A batch that its writer has finished.
@@ -101,13 +100,22 @@ pub(crate) struct Release {
 pub(crate) struct Group {
     /// The last batch in it; `None` while it is empty.
     pub(crate) last: Option<State>,
-    /// Pages to write, ascending as a manifest wants them.
-    pub(crate) pages: BTreeMap<PageId, PinnedFrame>,
+    /// Pages to write.
+    pub(crate) pages: PageMap<PinnedFrame>,
     /// Pages that a later batch of the same group replaced and that readers may have seen, or may see until that one is
     /// published. No commit needs them, so they stay in the pool, unwritten, until these readers have ended.
     pub(crate) superseded: Vec<PinnedFrame>,
     /// Whether some pages were written before the commit, so that no manifest could name them all.
     pub(crate) written_early: bool,
+}
+
+impl Group {
+    /// Takes the pages to write out, in the order of their ids.
+    pub(crate) fn take_pages(&mut self) -> Vec<PinnedFrame> {
+        let mut pages: Vec<_> = std::mem::take(&mut self.pages).into_values().collect();
+        pages.sort_unstable_by_key(|page| page.ptr().id);
+        pages
+    }
 }
 
 impl WriteState {

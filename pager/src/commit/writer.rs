@@ -52,7 +52,6 @@ impl Writer {
             file_pages,
             growing: false,
             poison: None,
-            lost_groups: Vec::new(),
             place,
             durable,
         }));
