@@ -1,0 +1,1 @@
+//! The AWS SDK for Rust against a server: see `tests/`.
