@@ -198,6 +198,11 @@ impl Items {
         pieces
     }
 
+    /// Fills one page after the other.
+    pub(crate) fn fill(&self) -> Vec<Piece> {
+        self.cut_below(CAPACITY)
+    }
+
     /// Fills one piece after the other up to `limit` bytes. A piece has at least one item.
     fn cut_below(&self, limit: usize) -> Vec<Piece> {
         let mut pieces = Vec::with_capacity(4);
