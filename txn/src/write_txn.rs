@@ -8,16 +8,17 @@
 //! 1. Written by this very transaction: nobody has seen it, it is forgotten.
 //! 2. Otherwise it is kept: the published state counts as a snapshot, and whoever enters before this transaction is published
 //!    may register one that needs the version. Most often nobody does, so it is kept in memory ([`crate::recent`]), and the
-//!    new record links past it.
-//! 3. If somebody needs it already, if the table's retention does, if it is large, or if the item is deleted, it moves to the history
-//!    tree, and the new record links to it.
+//!    new record links past it; an item that is deleted is taken out of the table's tree.
+//! 3. If somebody needs it already, if the table's retention does, if it is large, or if the item is deleted and the history holds older
+//!    versions of it, it moves to the history tree, and the new record links to it.
 //! 4. The next writer of the item looks at what the link leads to: a version that has turned out to be needed by
 //!    nobody is dropped there and then, so that an item that is written often beside one old snapshot has
 //!    the version that this snapshot needs, and one or two more.
 //! 5. What no snapshot can need any more, since all are younger, is collected in the order of the history
 //!    ([`crate::reclaim`]).
 //!
-//! A deletion leaves a tombstone in the table, and its history entry says so: when the entry goes, the tombstone goes.
+//! A deletion whose version moves to the history leaves a tombstone in the table, and the history entry says so: when the entry
+//! goes, the tombstone goes.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -200,7 +201,7 @@ impl<'s> WriteTxn<'s> {
             let mut record = txn.record(table)?;
             record.forget_item(size(key, old.payload_len));
             let displaced = if older.link.is_none() {
-                // Nobody but this transaction ever saw the item.
+                // Nobody but this transaction ever saw the item, or whoever did finds it in memory.
                 record.tree.remove(&mut txn.batch, key)?
             } else {
                 let head = Record::tombstone(txn.id(), older.link).encode();
@@ -360,8 +361,9 @@ impl<'s> WriteTxn<'s> {
     ) -> Result<Link> {
         let Some(old) = old else { return Ok(Link { link: None, moves: Moves::Nothing }) };
         if old.record.created == self.id() {
-            // A tombstone that nothing leads to would not be found again: it needs the version before it in the history.
-            if is_deletion && let Some(version) = self.recent.take(table, key) {
+            // What is in memory is found without a record, but what it links to is not; and a tombstone that nothing leads to would
+            // not be found again. So that needs the version from memory in the history.
+            if is_deletion && let Some(version) = self.recent.take_if_linked(table, key) {
                 return Ok(Link { link: Some(self.next_version_key()), moves: Moves::FromMemory(version) });
             }
             // Its successor takes its place in the chain.
@@ -369,7 +371,9 @@ impl<'s> WriteTxn<'s> {
         }
         let older = self.prune(table, old.record.older)?;
         let moved = Current { record: Record { older, ..old.record }, ..*old };
-        if !is_deletion && self.may_stay_in_memory(table, key, old)? {
+        // Without a record nothing would lead to older versions.
+        let is_found = !is_deletion || older.is_none();
+        if is_found && self.may_stay_in_memory(table, key, old)? {
             return Ok(Link { link: older, moves: Moves::ToMemory(moved) });
         }
         Ok(Link { link: Some(self.next_version_key()), moves: Moves::ToHistory(moved) })
