@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench -p dynamite-core --bench dynamite_index_bench [-- FILTER]
 //! DYNAMITE_INSTRUCTIONS=new/0 valgrind --tool=callgrind --toggle-collect='*::counted' TARGET   # puts, counted
+//! DYNAMITE_INSTRUCTIONS=build/all valgrind --tool=callgrind --toggle-collect='*::counted_build' TARGET   # or build/keys
 //! ```
 //!
 //! In memory, documents of some 400 bytes of JSON, processor time: other work on the machine changes it less. `new` puts documents that were not there; `same` puts documents in the place of
@@ -149,13 +150,14 @@ fn processor_time() -> Duration {
 
 /// Puts whose instructions are counted from outside.
 fn count(which: &str) -> Outcome<()> {
-    if which == "build" {
-        let db = filled(0, COUNT)?;
-        counted_build(&db)?;
+    let (kind, indexes) = which
+        .split_once('/')
+        .expect("a kind of put and a number of indexes, new/2, or build/keys or build/all");
+    if kind == "build" {
+        let db = filled(0, BUILT)?;
+        counted_build(&db, if indexes == "all" { Projection::All } else { Projection::KeysOnly })?;
         return db.close();
     }
-    let (kind, indexes) =
-        which.split_once('/').expect("build, or a kind of put and a number of indexes: new/2");
     let db = filled(indexes.parse().expect("a number of indexes"), COUNT)?;
     let documents = (1..=COUNTED).map(|turn| document(kind, turn)).collect::<Vec<_>>();
     counted(&db, &documents)?;
@@ -169,7 +171,7 @@ fn counted(db: &DynaMite, documents: &[Value]) -> Outcome<()> {
 }
 
 #[inline(never)]
-fn counted_build(db: &DynaMite) -> Outcome<()> {
-    db.update_table(USERS).add_index(by_email().projection(Projection::KeysOnly)).execute()?;
+fn counted_build(db: &DynaMite, projection: Projection) -> Outcome<()> {
+    db.update_table(USERS).add_index(by_email().projection(projection)).execute()?;
     db.wait_for_index(USERS, "by_email")
 }

@@ -57,6 +57,24 @@ fn check_error<T: std::fmt::Debug>(result: Result<T, Error>, expected: &str) {
 }
 
 #[test]
+fn a_build_reads_a_cold_table_ahead() {
+    let directory = directory();
+    let path = directory.path().join("cold.db");
+    let cold = || DynaMite::builder().background(false).cache_size(4 << 20);
+    let db = cold().create(&path).unwrap();
+    db.create_table("things").partition_key("id", KeyType::String).execute().unwrap();
+    fill(&db, 0..10 * MANY);
+    db.close().unwrap();
+    let db = cold().open(&path).unwrap();
+    db.update_table("things").add_index(by_x(Projection::KeysOnly)).execute().unwrap();
+    db.wait_for_index("things", "by_x").unwrap();
+    let stats = db.stats();
+    // A thread brings in what is asked for, so how much of it was in time is not known.
+    assert!(stats.prefetched > 50, "{stats:?}");
+    check_sound(&db);
+}
+
+#[test]
 fn an_added_index_takes_in_what_was_there() {
     for projection in [Projection::All, Projection::KeysOnly, Projection::include(["text"])] {
         let db = by_hand();

@@ -46,8 +46,8 @@ pub enum TreeError {
         max: usize,
     },
 
-    /// A bulk load was given a key that is not above the one before it.
-    #[error("the keys of a bulk load must ascend; key {position} does not")]
+    /// Entries that are to come in the order of their keys have a key that is not above the one before it.
+    #[error("the keys of entries that are loaded in order must ascend; key {position} does not")]
     NotAscending {
         /// How many keys came before it.
         position: u64,

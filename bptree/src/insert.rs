@@ -107,7 +107,32 @@ pub(crate) fn insert(
     Ok(displaced)
 }
 
+/// Inserts unless the key is there, and says whether; `tree` is as it was if that fails.
+pub(crate) fn insert_new(
+    tree: &mut Tree,
+    batch: &mut WriteBatch<'_>,
+    key: &[u8],
+    value: &NewValue<'_>,
+) -> Result<bool> {
+    let mut edit = Edit::new(*tree, batch);
+    let is_new = edit.insert_new(key, value)?;
+    *tree = edit.tree;
+    batch.end_operation()?;
+    Ok(is_new)
+}
+
 impl Edit<'_, '_> {
+    fn insert_new(&mut self, key: &[u8], value: &NewValue<'_>) -> Result<bool> {
+        if self.tree.root.is_none() {
+            self.plant(key, value)?;
+        } else if let Err(slot) = self.descend(key)? {
+            self.insert_at(slot, key, value)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
     fn insert(&mut self, key: &[u8], value: &NewValue<'_>) -> Result<Option<Displaced>> {
         if self.tree.root.is_none() {
             self.plant(key, value)?;

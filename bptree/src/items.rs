@@ -156,13 +156,18 @@ impl Items {
 
     /// Cuts the items into `count` pieces of about equal size that fit in pages each, or more if they do not fit in so few.
     pub(crate) fn cut(&self, count: usize) -> Vec<Piece> {
+        let whole = self.whole();
+        let fits = whole.size <= count * CAPACITY;
+        let count = if fits { count } else { count.max(self.cut_below(CAPACITY).len()) };
+        let even = self.cut_evenly(&whole, count);
+        if even.iter().all(|piece| piece.size <= CAPACITY) {
+            return even;
+        }
+        // Large items do not stand where the cuts would have to be.
         let mut best = self.cut_below(CAPACITY);
         let count = count.max(best.len());
-        if count == 1 {
-            return best;
-        }
         // The least limit that still gives so few pieces is the one that evens them out.
-        let (mut low, mut high) = (self.whole().size / count, CAPACITY);
+        let (mut low, mut high) = (whole.size / count, CAPACITY);
         while high.saturating_sub(low) > 64 {
             let limit = low.midpoint(high);
             let pieces = self.cut_below(limit);
@@ -173,6 +178,29 @@ impl Items {
             }
         }
         best
+    }
+
+    /// Ends each piece with the item that brings it to its part of all bytes, counted under the prefix of the whole: under its own, a piece
+    /// takes no more. So the last one gets less, and pages that were filled together do not overflow together. Pieces may be too
+    /// large for a page. There are fewer of them if there are fewer items.
+    fn cut_evenly(&self, whole: &Piece, count: usize) -> Vec<Piece> {
+        let mut pieces = Vec::with_capacity(count);
+        let fill = Fill { prefix_len: whole.prefix_len, ..Fill::begin(0) };
+        let (mut start, mut size) = (0, 0);
+        for at in 0..self.len() {
+            if size * count >= whole.size {
+                pieces.push(self.piece(start..at));
+                (start, size) = (at, 0);
+            }
+            size += fill.cost(self, at);
+        }
+        pieces.push(self.piece(start..self.len()));
+        pieces
+    }
+
+    /// Fills one page after the other.
+    pub(crate) fn fill(&self) -> Vec<Piece> {
+        self.cut_below(CAPACITY)
     }
 
     /// Fills one piece after the other up to `limit` bytes. A piece has at least one item.

@@ -38,7 +38,7 @@
 //!
 //! `tree` is the public face and `value` what goes in and out; `node` is the layout of a page, `check` vouches for it,
 //! `search` finds a key in it, `node_mut` changes it in place and `items` lays it out anew; `edit` is the path of a change, `insert`,
-//! `remove` and `rebalance` what happens on it; `cursor` and `multi_get` read many; `overflow` holds what is too long for
+//! `insert_many`, `remove` and `rebalance` what happens on it; `cursor` and `multi_get` read many; `overflow` holds what is too long for
 //! a page; `bulk_load`, `free_some`, `move_down` and `verify` treat a tree as a whole.
 
 #![forbid(unsafe_code)]
@@ -64,6 +64,8 @@ mod separator;
 mod edit;
 
 mod insert;
+
+mod insert_many;
 
 mod remove;
 

@@ -70,7 +70,9 @@ impl Pages for WriteBatch<'_> {
         Ok(())
     }
 
-    fn prefetch(&mut self, _: &[PagePtr]) {}
+    fn prefetch(&mut self, ptrs: &[PagePtr]) {
+        WriteBatch::prefetch(self, ptrs);
+    }
 
     fn malformed(&self, page: PageId, why: Malformed) -> PagerError {
         WriteBatch::malformed(self, page, why)

@@ -24,8 +24,8 @@ use crate::separator::{OwnedKey, between};
 const LEAST: usize = CAPACITY * 2 / 5;
 /// Bytes up to which two pages become one: less than a page, or else the next insertion splits it again.
 const MERGED_MOST: usize = CAPACITY * 19 / 20;
-/// Bytes up to which two pages share rather than become three.
-const SHARED_MOST: usize = 2 * CAPACITY * 92 / 100;
+/// Bytes of each page up to which two pages share rather than become three.
+const SHARED_MOST: usize = CAPACITY * 92 / 100;
 
 /// What happened to the items of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) enum Change {
     Grew,
     /// The first item is new, and the page is the first of its level.
     GrewAtLeftEdge,
-    /// The last item is new, and the page is the last of its level.
+    /// The last items are new, and the page is the last of its level.
     GrewAtRightEdge,
 }
 
@@ -84,31 +84,20 @@ impl Edit<'_, '_> {
         let own = self.path[depth].ptr;
         let slot = depth.checked_sub(1).map_or(0, |parent| self.path[parent].slot);
         let at_edge = match change {
-            Change::GrewAtLeftEdge => Some(1),
-            Change::GrewAtRightEdge => Some(items.len() - 1),
-            Change::Grew | Change::Shrank => None,
+            Change::GrewAtLeftEdge => vec![items.piece(0..1), items.piece(1..items.len())],
+            Change::GrewAtRightEdge => items.fill(),
+            Change::Grew | Change::Shrank => Vec::new(),
         };
-        if let Some(cut) = at_edge {
-            let last = items.len();
-            let pieces = [items.piece(0..cut), items.piece(cut..last)];
-            if pieces.iter().all(|piece| piece.size <= CAPACITY) {
-                return self.lay_out(depth, &items, &pieces, &[own], slot);
-            }
+        if !at_edge.is_empty() && at_edge.iter().all(|piece| piece.size <= CAPACITY) {
+            return self.lay_out(depth, &items, &at_edge, &[own], slot);
         }
         let sibling = if has_sibling { Some(self.emptier_sibling(depth)?) } else { None };
         let Some(sibling) = sibling else {
-            return self.lay_out(depth, &items, &items.cut(2), &[own], slot);
+            return self.lay_out(depth, &items, &items.cut(pages_for(whole.size)), &[own], slot);
         };
         let both = whole.size + sibling.used;
-        let count = if both <= MERGED_MOST {
-            1
-        } else if both <= SHARED_MOST {
-            2
-        } else {
-            3
-        };
         let items = self.join(depth, items, sibling)?;
-        let pieces = items.cut(count);
+        let pieces = items.cut(pages_for(both));
         if sibling.slot < slot {
             self.lay_out(depth, &items, &pieces, &[sibling.ptr, own], sibling.slot)
         } else {
@@ -161,7 +150,7 @@ impl Edit<'_, '_> {
     }
 
     /// Puts pieces into the places of the pages `old`, whose first is at `slot` of the parent.
-    fn lay_out(
+    pub(crate) fn lay_out(
         &mut self,
         depth: usize,
         items: &Items,
@@ -237,7 +226,6 @@ impl Edit<'_, '_> {
             let bytes = child.ptr.to_bytes();
             if !node.insert(at, separator.as_ref(), Payload { bytes: &bytes, spilled: false }) {
                 let mut items = Items::of(node.node());
-                let only_one = removed == 1 && children.len() == 2;
                 for (nth, child) in children.iter().enumerate().skip(nth) {
                     items.insert_child(slot + nth, child.separator.as_ref(), child.ptr);
                     if !items.in_order(slot + nth) || !items.in_order(slot + nth + 1) {
@@ -245,9 +233,10 @@ impl Edit<'_, '_> {
                         return Err(Pages::malformed(self.batch, ptr.id, why).into());
                     }
                 }
-                let change = if only_one && at + 1 == items.len() && self.is_rightmost(depth) {
+                let is_last = slot + children.len() == items.len();
+                let change = if removed == 1 && is_last && self.is_rightmost(depth) {
                     Change::GrewAtRightEdge
-                } else if only_one && at == 1 && self.is_leftmost(depth) {
+                } else if removed == 1 && children.len() == 2 && at == 1 && self.is_leftmost(depth) {
                     Change::GrewAtLeftEdge
                 } else {
                     Change::Grew
@@ -292,6 +281,11 @@ impl Edit<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Into how many pages so many bytes go.
+pub(crate) fn pages_for(size: usize) -> usize {
+    if size <= MERGED_MOST { 1 } else { size.div_ceil(SHARED_MOST).max(2) }
 }
 
 /// Whether a separator may stand before slot `at`, as far as stored keys can tell.

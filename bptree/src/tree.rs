@@ -6,6 +6,7 @@ use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::free_some::free_some;
 use crate::insert::insert;
+use crate::insert_many::insert_many;
 use crate::move_down::{MoveDown, move_down};
 use crate::multi_get::get_many;
 use crate::node::{KEY_KEPT, Node};
@@ -147,6 +148,23 @@ impl Tree {
         value: NewValue<'_>,
     ) -> Result<Option<Displaced>> {
         insert(self, batch, key, &value)
+    }
+
+    /// Inserts entries that come in the order of their keys, up to the first that is there already; returns how many. Their values are
+    /// a `head` that is the same for all, and a body each. Ends the batch's operation now and then.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Tree::insert), and [`TreeError::NotAscending`](crate::TreeError::NotAscending) before anything is changed.
+    ///
+    /// Cost: the pages of an [`insert`](Tree::insert), once for all entries of a leaf.
+    pub fn insert_many(
+        &mut self,
+        batch: &mut WriteBatch<'_>,
+        head: &[u8],
+        rows: &[(&[u8], &[u8])],
+    ) -> Result<usize> {
+        insert_many(self, batch, head, rows)
     }
 
     /// Removes a key. For the displaced value, errors and cost see [`insert`](Tree::insert). If there is no such key nothing

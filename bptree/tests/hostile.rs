@@ -60,8 +60,16 @@ fn exercise(batch: &mut WriteBatch<'_>, tree: Tree, keys: &[Vec<u8>], random: &m
             _ => None,
         };
         let _ = run.map(|run| run.read(batch, &mut Vec::new()));
-        let done = match random.below(5) {
+        let done = match random.below(6) {
             0 | 1 => changed.remove(batch, &key).map(drop),
+            2 => {
+                let mut many = vec![key];
+                for _ in 0..random.below(60) {
+                    let near = &keys[random.below(keys.len())];
+                    many.push([&near[..], &[random.next() as u8]].concat());
+                }
+                insert_many(batch, &mut changed, &many, &vec![2; random.below(300)]).map(drop)
+            }
             _ => {
                 let body = vec![2; random.below(1100)];
                 changed.insert(batch, &key, NewValue { head: b"h", body: Body::Bytes(&body) }).map(drop)
@@ -77,6 +85,17 @@ fn exercise(batch: &mut WriteBatch<'_>, tree: Tree, keys: &[Vec<u8>], random: &m
     for _ in 0..4 {
         let _ = changed.free_some(batch, 5);
     }
+}
+
+fn insert_many(
+    batch: &mut WriteBatch<'_>,
+    tree: &mut Tree,
+    keys: &[Vec<u8>],
+    body: &[u8],
+) -> Result<usize, TreeError> {
+    let keys: BTreeSet<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let rows: Vec<_> = keys.into_iter().map(|key| (key, body)).collect();
+    tree.insert_many(batch, b"h", &rows)
 }
 
 /// A change that worked has left nothing behind that the check would refuse.

@@ -6,7 +6,7 @@
 //!
 //! Memory: one portion, of 16 KiB at first and at most 256 KiB, or one row if that is larger.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use dynamite_pager::Access;
 
@@ -120,12 +120,7 @@ impl<S: Portions> Scan<S> {
         let broke_off = broke_off.inspect_err(|_| self.rows.clear())?;
         self.exhausted = !broke_off;
         if let Some(last) = self.rows.last() {
-            let key = Bound::Excluded(self.bytes[last.key..last.payload].to_vec());
-            if self.rest.reverse {
-                self.rest.to = key;
-            } else {
-                self.rest.from = key;
-            }
+            self.rest.go_on_behind(&self.bytes[last.key..last.payload]);
         }
         self.portion = (self.portion * 2).min(LARGEST_PORTION);
         Ok(())

@@ -10,16 +10,19 @@
 //!
 //! # Where a reader looks
 //!
-//! The records in the trees link past the versions that are here, as if these had been dropped. Whoever finds a record that is too new
-//! asks here first, by the item's key, and then follows the links. So the record must stand in the tree: a tombstone
-//! goes only when no snapshot can be older than the deletion, and a sweep leaves items alone that have versions here.
+//! The trees are as if the versions that are here had been dropped: records link past them, and an item that was deleted has no
+//! tombstone, unless an older version in the history needs one to be found. So whoever finds a record that is too new, or none, asks
+//! here first, by the item's key, and then follows the links; and whoever walks over a range of a tree walks over what is here
+//! beside it. A tree is never younger than what is here: versions come here before the transaction that superseded them can be seen.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use dynamite_pager::sync::Mutex;
 
 use crate::record::Record;
+use crate::scan::Range;
 use crate::snapshot::Registry;
 use crate::txn_id::{TableId, TxnId};
 
@@ -104,17 +107,35 @@ impl RecentVersions {
         is_seen.then(|| (place.2, version.clone()))
     }
 
-    /// Whether there is any version of an item.
-    pub(crate) fn has(&self, table: TableId, key: &[u8]) -> bool {
+    /// The first version of a range, in its order, that a snapshot sees, and its key.
+    pub(crate) fn first_in(
+        &self,
+        table: TableId,
+        range: &Range<&[u8]>,
+        as_of: TxnId,
+    ) -> Option<(Arc<[u8]>, RecentVersion)> {
         let inner = self.inner.lock();
-        !inner.versions.is_empty() && {
-            let first = (table, Arc::from(key), TxnId(0));
-            inner
-                .versions
-                .range(first..)
-                .next()
-                .is_some_and(|(place, _)| place.0 == table && *place.1 == *key)
+        if inner.versions.is_empty() || range.is_empty() {
+            return None;
         }
+        let place = |key: &[u8], by| (table, Arc::from(key), TxnId(by));
+        let from = match range.from {
+            Bound::Unbounded => Bound::Included(place(&[], 0)),
+            Bound::Included(key) => Bound::Included(place(key, 0)),
+            Bound::Excluded(key) => Bound::Excluded(place(key, u64::MAX)),
+        };
+        let to = match range.to {
+            Bound::Unbounded => {
+                Bound::Excluded((TableId(table.0.checked_add(1)?), Arc::from(&[][..]), TxnId(0)))
+            }
+            Bound::Included(key) => Bound::Included(place(key, u64::MAX)),
+            Bound::Excluded(key) => Bound::Excluded(place(key, 0)),
+        };
+        let is_seen =
+            |(place, version): &(&Place, &RecentVersion)| version.record.created <= as_of && as_of < place.2;
+        let mut versions = inner.versions.range((from, to));
+        let found = if range.reverse { versions.rfind(is_seen) } else { versions.find(is_seen) };
+        found.map(|(place, version)| (place.1.clone(), version.clone()))
     }
 
     /// Whether there is none of any item.
@@ -165,9 +186,11 @@ impl SupersededHere {
         self.versions.insert((table, Arc::from(key)), version);
     }
 
-    /// Takes the version of an item out again.
-    pub(crate) fn take(&mut self, table: TableId, key: &[u8]) -> Option<RecentVersion> {
-        let version = self.versions.remove(&(table, Arc::from(key)))?;
+    /// Takes the version of an item out again, if it links to an older one.
+    pub(crate) fn take_if_linked(&mut self, table: TableId, key: &[u8]) -> Option<RecentVersion> {
+        let place = (table, Arc::from(key));
+        self.versions.get(&place)?.record.older?;
+        let version = self.versions.remove(&place)?;
         self.bytes -= size(key, version.payload.len());
         Some(version)
     }
@@ -180,6 +203,7 @@ fn size(key: &[u8], payload_len: usize) -> usize {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::txn_id::VersionKey;
 
     const TABLE: TableId = TableId(16);
 
@@ -206,24 +230,50 @@ mod tests {
         assert_eq!((found(&recent, b"ab", 4), found(&recent, b"ab", 5)), (Some(2), None));
         assert_eq!((found(&recent, b"", 4), found(&recent, b"b", 4)), (None, None));
         assert!(recent.find(TableId(15), b"a", TxnId(4)).is_none());
-        assert!(recent.has(TABLE, b"ab") && !recent.has(TABLE, b"") && !recent.has(TableId(17), b"a"));
+    }
+
+    #[test]
+    fn a_walk_comes_to_the_versions_that_a_snapshot_sees_in_order() {
+        let recent = RecentVersions::default();
+        recent.add(superseded(5, &[b"a", b"ab", b"b"], 2));
+        recent.add(superseded(9, &[b"a", b"c"], 5));
+        recent.add(superseded(9, &[b"c"], 5));
+        let first = |from: Bound<&'static [u8]>, to: Bound<&'static [u8]>, reverse, as_of| {
+            let found = recent.first_in(TABLE, &Range { from, to, reverse }, TxnId(as_of));
+            found.map(|(key, version)| (key.to_vec(), version.record.created.0))
+        };
+        let all = |reverse, as_of| first(Bound::Unbounded, Bound::Unbounded, reverse, as_of);
+        let found = |key: &[u8], created| Some((key.to_vec(), created));
+        assert_eq!([1, 2, 4].map(|as_of| all(false, as_of)), [None, found(b"a", 2), found(b"a", 2)]);
+        assert_eq!([5, 8, 9].map(|as_of| all(false, as_of)), [found(b"a", 5), found(b"a", 5), None]);
+        assert_eq!((all(true, 4), all(true, 5)), (found(b"b", 2), found(b"c", 5)));
+        let (a, b): (&[u8], &[u8]) = (b"a", b"b");
+        assert_eq!(first(Bound::Excluded(a), Bound::Unbounded, false, 4), found(b"ab", 2));
+        assert_eq!(first(Bound::Excluded(a), Bound::Excluded(b), true, 4), found(b"ab", 2));
+        assert_eq!(first(Bound::Included(b), Bound::Included(b), true, 4), found(b"b", 2));
+        assert_eq!(first(Bound::Excluded(a), Bound::Unbounded, false, 5), found(b"c", 5));
+        assert_eq!(first(Bound::Excluded(b), Bound::Included(a), false, 4), None);
+        assert_eq!(first(Bound::Excluded(a), Bound::Excluded(a), false, 4), None);
+        let other = Range { from: Bound::Unbounded, to: Bound::Unbounded, reverse: false };
+        assert!([15, 17].iter().all(|table| recent.first_in(TableId(*table), &other, TxnId(4)).is_none()));
     }
 
     #[test]
     fn a_version_goes_when_its_successor_is_published_and_no_snapshot_sees_it() {
         let (recent, registry) = (RecentVersions::default(), Registry::new(TxnId(0)));
+        let has = |key: &[u8]| recent.inner.lock().versions.keys().any(|place| *place.1 == *key);
         registry.hold(TxnId(3));
         recent.add(superseded(5, &[b"a"], 2));
         recent.add(superseded(6, &[b"b"], 4));
         recent.add(superseded(7, &[b"c"], 4));
         recent.settle(TxnId(4), &registry);
-        assert!([b"a", b"b", b"c"].into_iter().all(|key| recent.has(TABLE, key)));
+        assert!([b"a", b"b", b"c"].into_iter().all(|key| has(key)));
         // The snapshot at 3 sees the first, nobody the second; the third may still be registered.
         recent.settle(TxnId(6), &registry);
-        assert_eq!([b"a", b"b", b"c"].map(|key| recent.has(TABLE, key)), [true, false, true]);
+        assert_eq!([b"a", b"b", b"c"].map(|key| has(key)), [true, false, true]);
         registry.release(TxnId(3));
         recent.settle(TxnId(6), &registry);
-        assert_eq!([b"a", b"c"].map(|key| recent.has(TABLE, key)), [false, true]);
+        assert_eq!([b"a", b"c"].map(|key| has(key)), [false, true]);
         recent.settle(TxnId(7), &registry);
         assert!(recent.is_empty());
         assert_eq!(recent.room(), MAX_BYTES);
@@ -234,10 +284,14 @@ mod tests {
         let recent = RecentVersions::default();
         let mut here = SupersededHere::new(TxnId(5), recent.room());
         assert!(here.has_room(b"k", MAX_BYTES - OVERHEAD - 1) && !here.has_room(b"k", MAX_BYTES - OVERHEAD));
-        let version = RecentVersion { record: Record::live(TxnId(1), None), payload: vec![0; MAX_BYTES / 2] };
+        let older = Some(VersionKey { superseded_by: TxnId(1), ordinal: 0 });
+        let version =
+            RecentVersion { record: Record::live(TxnId(1), older), payload: vec![0; MAX_BYTES / 2] };
         here.add(TABLE, b"k", version.clone());
         assert!(!here.has_room(b"l", MAX_BYTES / 2));
-        assert_eq!(here.take(TABLE, b"k"), Some(version.clone()));
+        here.add(TABLE, b"m", RecentVersion { record: Record::live(TxnId(1), None), payload: vec![] });
+        assert_eq!(here.take_if_linked(TABLE, b"m"), None);
+        assert_eq!(here.take_if_linked(TABLE, b"k"), Some(version.clone()));
         assert!(here.has_room(b"l", MAX_BYTES / 2));
         here.add(TABLE, b"k", version);
         recent.add(here);

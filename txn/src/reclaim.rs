@@ -161,10 +161,6 @@ impl WriteTxn<'_> {
 
     /// Drops from an item's chain what nobody needs, and links what is left.
     fn sweep_item(&mut self, table: TableId, key: &[u8]) -> Result<()> {
-        // What a snapshot sees there it finds through the record in the tree.
-        if self.shared.recent.has(table, key) {
-            return Ok(());
-        }
         let record = self.record(table)?;
         let Some(value) = record.tree.get(&mut self.batch, key)? else { return Ok(()) };
         let (newest, _) = Record::decode_of(table, value.head())?;

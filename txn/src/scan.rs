@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 use dynamite_bptree::{Cursor, Pages, Value};
 use dynamite_pager::Access;
 
 use crate::error::{Damage, Result};
+use crate::recent::RecentVersion;
 use crate::record::Record;
 use crate::txn_id::TxnId;
 use crate::visibility::View;
@@ -38,6 +40,16 @@ impl Range {
     pub fn all() -> Range {
         Range { from: Bound::Unbounded, to: Bound::Unbounded, reverse: false }
     }
+
+    /// Leaves of the range what is behind a key of it.
+    pub(crate) fn go_on_behind(&mut self, key: &[u8]) {
+        let key = Bound::Excluded(key.to_vec());
+        if self.reverse {
+            self.to = key;
+        } else {
+            self.from = key;
+        }
+    }
 }
 
 impl<B: AsRef<[u8]>> Range<B> {
@@ -56,6 +68,17 @@ impl<B: AsRef<[u8]>> Range<B> {
 }
 
 impl Range<&[u8]> {
+    /// Whether its bounds leave no room for any key.
+    pub(crate) fn is_empty(&self) -> bool {
+        match (self.from, self.to) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(from), Bound::Included(to)) => from > to,
+            (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => {
+                from >= to
+            }
+        }
+    }
+
     /// Whether a key, met in the range's order, lies behind its end.
     #[inline]
     fn is_behind(&self, key: &[u8]) -> bool {
@@ -112,6 +135,65 @@ struct Slow {
     run: Option<dynamite_bptree::Overflow>,
 }
 
+/// The versions in memory that a walk comes to: of items that stand in the tree, which the walk asks for itself, and of others.
+struct Beside<'s> {
+    view: View<'s>,
+    as_of: TxnId,
+    /// What is left of the range behind the next one.
+    rest: Range,
+    next: Option<(Arc<[u8]>, RecentVersion)>,
+}
+
+impl<'s> Beside<'s> {
+    fn new(view: View<'s>, as_of: TxnId, range: &Range<&[u8]>) -> Beside<'s> {
+        let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
+        let rest = Range { from: owned(range.from), to: owned(range.to), reverse: range.reverse };
+        let mut beside = Beside { view, as_of, rest, next: None };
+        beside.find_next();
+        beside
+    }
+
+    fn find_next(&mut self) {
+        self.next = self.view.recent.first_in(self.view.table, &self.rest.borrow(), self.as_of);
+        if let Some((key, _)) = &self.next {
+            self.rest.go_on_behind(key);
+        }
+    }
+
+    /// Visits those that the walk comes to before this key, or at all.
+    fn visit_before(
+        &mut self,
+        key: Option<&[u8]>,
+        visit: &mut impl FnMut(Seen<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        while let Some((key, RecentVersion { record, payload })) = self.next_before(key) {
+            visit(Seen { key: &key, record, payload: &payload, is_old: true })?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The next one, if the walk comes to it before this key, or at all.
+    fn next_before(&mut self, key: Option<&[u8]>) -> Option<(Arc<[u8]>, RecentVersion)> {
+        loop {
+            let (next, _) = self.next.as_ref()?;
+            let order = match key {
+                Some(key) if self.rest.reverse => key.cmp(next),
+                Some(key) => (**next).cmp(key),
+                None => Ordering::Less,
+            };
+            if order == Ordering::Greater {
+                return None;
+            }
+            let passed = self.next.take();
+            self.find_next();
+            // What stands in the tree leads here by itself.
+            if order != Ordering::Equal {
+                return passed;
+            }
+        }
+    }
+}
+
 /// Sees to it that a walk makes headway. A tree whose pages hang in it more than once could otherwise keep a scan for
 /// ever, and one whose leaves have changed places could lead whoever goes on from the last key back to the first. One key of
 /// each leaf tells.
@@ -162,21 +244,30 @@ impl View<'_> {
         access: Access,
         mut visit: impl FnMut(Seen<'_>) -> ControlFlow<()>,
     ) -> Result<bool> {
+        let mut beside = match self.as_of {
+            Some(as_of) if !self.recent.is_empty() => Some(Beside::new(*self, as_of, range)),
+            _ => None,
+        };
         let mut cursor = self.record.tree.cursor(pages, access);
         range.seek(&mut cursor);
         let mut order = KeyOrder { reverse: range.reverse, last: None };
-        loop {
+        'walk: loop {
             let mut slow = None;
             let mut is_first = true;
             let rows = if range.reverse { cursor.prev_rows()? } else { cursor.next_rows()? };
-            let Some(mut rows) = rows else { return Ok(false) };
+            let Some(mut rows) = rows else { break };
             while let Some(entry) = rows.next() {
                 if range.is_behind(entry.key) {
-                    return Ok(false);
+                    break 'walk;
                 }
                 if std::mem::take(&mut is_first) && (range.is_before(entry.key) || !order.goes_on(entry.key))
                 {
                     return Err(self.damaged(Damage::KeyOrder));
+                }
+                if let Some(beside) = &mut beside
+                    && beside.visit_before(Some(entry.key), &mut visit).is_break()
+                {
+                    return Ok(true);
                 }
                 let (record, at) = self.decode(entry.value.head())?;
                 if self.sees(record.created) {
@@ -206,6 +297,7 @@ impl View<'_> {
                 }
             }
         }
+        Ok(beside.is_some_and(|mut beside| beside.visit_before(None, &mut visit).is_break()))
     }
 
     /// Looks up many keys at once. `visit` gets the index of each key and what is seen under it, in no particular
@@ -222,7 +314,11 @@ impl View<'_> {
         let mut damage = None;
         self.record.tree.get_many(pages, keys, &mut |index, value| {
             let Some(value) = value else {
-                visit(index, None);
+                let seen = self.recent(keys[index]);
+                visit(
+                    index,
+                    seen.as_ref().map(|(_, version)| (version.record.created, &version.payload[..])),
+                );
                 return Ok(());
             };
             let looked = self.decode(value.head()).and_then(|(record, at)| {

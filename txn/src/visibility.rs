@@ -3,7 +3,8 @@
 //! Trees are always the current ones. A reader of the newest state takes what stands in the tree. A snapshot at
 //! transaction *s* takes the record if it was created at or before *s*; otherwise the version of its time is one of those that
 //! were superseded a moment ago and are kept in memory ([`recent`](crate::recent)), or it follows the record's link to
-//! older versions until it meets one that was created early enough (INV-6):
+//! older versions until it meets one that was created early enough (INV-6). Where nothing stands in the tree, the version of its time
+//! can only be in memory:
 //!
 //! ```text
 //!   leaf                    history
@@ -20,7 +21,7 @@ use crate::catalog::{Catalog, HISTORY, Retention, TableRecord};
 use crate::error::{Damage, Result, TxnError};
 use crate::history;
 use crate::payload::{Loaded, Payload};
-use crate::recent::RecentVersions;
+use crate::recent::{RecentVersion, RecentVersions};
 use crate::record::Record;
 use crate::txn_id::{TableId, TxnId};
 
@@ -70,7 +71,9 @@ impl View<'_> {
         key: &[u8],
         with: impl FnOnce(TxnId, &[u8]) -> R,
     ) -> Result<Option<R>> {
-        let Some(value) = self.record.tree.get(pages, key)? else { return Ok(None) };
+        let Some(value) = self.record.tree.get(pages, key)? else {
+            return Ok(self.recent(key).map(|(_, version)| with(version.record.created, &version.payload)));
+        };
         let (record, at) = self.decode(value.head())?;
         if self.sees(record.created)
             && !record.tombstone
@@ -112,9 +115,7 @@ impl View<'_> {
             let Some(run) = run else { return Ok(None) };
             return Ok(Some((record, Payload::Run(run).load(pages)?)));
         }
-        if let Some(as_of) = self.as_of
-            && let Some((_, version)) = self.recent.find(self.table, key, as_of)
-        {
+        if let Some((_, version)) = self.recent(key) {
             return Ok(Some((version.record, Payload::Bytes(version.payload).load(pages)?)));
         }
         let history = self.history(pages)?;
@@ -148,18 +149,21 @@ impl View<'_> {
         mut visit: impl FnMut(ItemVersion<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
         let history = self.history(pages)?;
-        let Some(value) = self.record.tree.get(pages, key)? else { return Ok(()) };
-        let (mut record, at) = self.decode(value.head())?;
-        let mut stored = match (&value, self.run_of(&value, at)?) {
-            (_, Some(run)) => Payload::Run(run),
-            (value, None) => Payload::Bytes(value.head()[at..].to_vec()),
+        let current = match self.record.tree.get(pages, key)? {
+            None => None,
+            Some(value) => {
+                let (record, at) = self.decode(value.head())?;
+                let stored = match (&value, self.run_of(&value, at)?) {
+                    (_, Some(run)) => Payload::Run(run),
+                    (value, None) => Payload::Bytes(value.head()[at..].to_vec()),
+                };
+                Some((record, stored, None))
+            }
         };
-        let mut superseded_by = None;
-        if let Some(as_of) = self.as_of.filter(|as_of| record.created > *as_of)
-            && let Some((by, version)) = self.recent.find(self.table, key, as_of)
-        {
-            (record, stored, superseded_by) = (version.record, Payload::Bytes(version.payload), Some(by));
-        }
+        let is_seen = current.as_ref().is_some_and(|(record, ..)| self.sees(record.created));
+        let recent = if is_seen { None } else { self.recent(key) };
+        let recent = recent.map(|(by, version)| (version.record, Payload::Bytes(version.payload), Some(by)));
+        let Some((mut record, mut stored, mut superseded_by)) = recent.or(current) else { return Ok(()) };
         loop {
             if self.sees(record.created) {
                 let payload = stored.load(pages)?;
@@ -179,6 +183,11 @@ impl View<'_> {
             stored = Payload::from(payload);
             (record, superseded_by) = (older, Some(at.superseded_by));
         }
+    }
+
+    /// The version of an item that is seen, if it was superseded a moment ago, and the transaction that did that.
+    pub(crate) fn recent(&self, key: &[u8]) -> Option<(TxnId, RecentVersion)> {
+        self.recent.find(self.table, key, self.as_of?)
     }
 
     /// The tree that holds the table's superseded versions.

@@ -8,16 +8,17 @@
 //! 1. Written by this very transaction: nobody has seen it, it is forgotten.
 //! 2. Otherwise it is kept: the published state counts as a snapshot, and whoever enters before this transaction is published
 //!    may register one that needs the version. Most often nobody does, so it is kept in memory ([`crate::recent`]), and the
-//!    new record links past it.
-//! 3. If somebody needs it already, if the table's retention does, if it is large, or if the item is deleted, it moves to the history
-//!    tree, and the new record links to it.
+//!    new record links past it; an item that is deleted is taken out of the table's tree.
+//! 3. If somebody needs it already, if the table's retention does, if it is large, or if the item is deleted and the history holds older
+//!    versions of it, it moves to the history tree, and the new record links to it.
 //! 4. The next writer of the item looks at what the link leads to: a version that has turned out to be needed by
 //!    nobody is dropped there and then, so that an item that is written often beside one old snapshot has
 //!    the version that this snapshot needs, and one or two more.
 //! 5. What no snapshot can need any more, since all are younger, is collected in the order of the history
 //!    ([`crate::reclaim`]).
 //!
-//! A deletion leaves a tombstone in the table, and its history entry says so: when the entry goes, the tombstone goes.
+//! A deletion whose version moves to the history leaves a tombstone in the table, and the history entry says so: when the entry
+//! goes, the tombstone goes.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -120,9 +121,10 @@ impl<'s> WriteTxn<'s> {
         &mut self,
         table: TableId,
         range: &Range<&[u8]>,
+        access: Access,
         visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
     ) -> Result<bool> {
-        self.view(table)?.scan(&mut self.batch, range, Access::Point, visit)
+        self.view(table)?.scan(&mut self.batch, range, access, visit)
     }
 
     /// Stores an item, replacing what stands under its key.
@@ -154,6 +156,38 @@ impl<'s> WriteTxn<'s> {
         })
     }
 
+    /// Stores items that come in the order of their keys, as [`put`](Self::put) does each of them. An error leaves some of them
+    /// stored.
+    ///
+    /// Cost: for those that are new, one descent for all that go to the same leaf.
+    pub fn put_ascending(&mut self, table: TableId, items: &[(&[u8], &[u8])]) -> Result<()> {
+        for (key, payload) in items {
+            check_size("key", key.len(), MAX_KEY)?;
+            check_size("value", payload.len(), MAX_PAYLOAD)?;
+        }
+        self.writable_table(table)?;
+        let mut left = items;
+        while !left.is_empty() {
+            let new = self.attempt(|txn| {
+                let mut record = txn.record(table)?;
+                let head = Record::live(txn.id(), None).encode();
+                let new = record.tree.insert_many(&mut txn.batch, &head, left)?;
+                for (key, payload) in &left[..new] {
+                    record.count_item(size(key, payload.len()));
+                }
+                txn.set_table(table, record);
+                Ok(new)
+            })?;
+            left = &left[new..];
+            // Something stands in the place of the next.
+            if let Some(((key, payload), rest)) = left.split_first() {
+                self.put(table, key, payload)?;
+                left = rest;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes an item. Returns whether there was one.
     ///
     /// Cost and errors: as for [`put`](Self::put).
@@ -167,7 +201,7 @@ impl<'s> WriteTxn<'s> {
             let mut record = txn.record(table)?;
             record.forget_item(size(key, old.payload_len));
             let displaced = if older.link.is_none() {
-                // Nobody but this transaction ever saw the item.
+                // Nobody but this transaction ever saw the item, or whoever did finds it in memory.
                 record.tree.remove(&mut txn.batch, key)?
             } else {
                 let head = Record::tombstone(txn.id(), older.link).encode();
@@ -327,8 +361,9 @@ impl<'s> WriteTxn<'s> {
     ) -> Result<Link> {
         let Some(old) = old else { return Ok(Link { link: None, moves: Moves::Nothing }) };
         if old.record.created == self.id() {
-            // A tombstone that nothing leads to would not be found again: it needs the version before it in the history.
-            if is_deletion && let Some(version) = self.recent.take(table, key) {
+            // What is in memory is found without a record, but what it links to is not; and a tombstone that nothing leads to would
+            // not be found again. So that needs the version from memory in the history.
+            if is_deletion && let Some(version) = self.recent.take_if_linked(table, key) {
                 return Ok(Link { link: Some(self.next_version_key()), moves: Moves::FromMemory(version) });
             }
             // Its successor takes its place in the chain.
@@ -336,7 +371,9 @@ impl<'s> WriteTxn<'s> {
         }
         let older = self.prune(table, old.record.older)?;
         let moved = Current { record: Record { older, ..old.record }, ..*old };
-        if !is_deletion && self.may_stay_in_memory(table, key, old)? {
+        // Without a record nothing would lead to older versions.
+        let is_found = !is_deletion || older.is_none();
+        if is_found && self.may_stay_in_memory(table, key, old)? {
             return Ok(Link { link: older, moves: Moves::ToMemory(moved) });
         }
         Ok(Link { link: Some(self.next_version_key()), moves: Moves::ToHistory(moved) })

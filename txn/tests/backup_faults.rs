@@ -268,13 +268,12 @@ fn cut_power(store: &Store, world: &World, step: usize) {
 #[test]
 fn a_failing_disk_ends_it_and_the_original_goes_on() {
     let (store, mut world) = small();
-    let count = {
-        let disk = DiskSim::new(1);
-        backup_on(&store, &disk).unwrap();
-        disk.operations()
-    };
     let mut client = Client::new(6);
     for fault in [Fault::Eio, Fault::Enospc, Fault::Short] {
+        // The original is another one each time.
+        let whole = DiskSim::new(1);
+        backup_on(&store, &whole).unwrap();
+        let count = whole.operations();
         for operation in 0..count {
             let disk = DiskSim::new(operation);
             disk.fail_operation(operation, fault);

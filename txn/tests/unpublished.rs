@@ -197,6 +197,69 @@ fn what_nobody_needs_leaves_nothing_in_the_history() {
 }
 
 #[test]
+fn a_deletion_that_nobody_looks_behind_leaves_nothing() {
+    let (_disk, store, table) = store();
+    let left = || (history_entries(&store), store.read().unwrap().stats(table).unwrap().entries);
+    store.write(|txn| txn.delete(table, b"key").map(drop)).unwrap();
+    assert_eq!(left(), (0, 0));
+    store.write(|txn| txn.put(table, b"key", b"new")).unwrap();
+    // What a snapshot sees already moves to the history, and so does what hides something there.
+    let snapshot = store.snapshot().unwrap();
+    store.write(|txn| txn.put(table, b"key", b"newer")).unwrap();
+    store.write(|txn| txn.delete(table, b"key").map(drop)).unwrap();
+    assert_eq!(left(), (2, 1));
+    assert_eq!(seen(&snapshot, table, &[b"key"]), [Some(b"new".to_vec())]);
+    drop(snapshot);
+    store.maintain().unwrap();
+    assert_eq!(left(), (0, 0));
+    check_sound(&store, "at the end");
+}
+
+/// Whatever happens in the transaction that is being flushed, and in others afterwards, a snapshot sees what was before: what was
+/// superseded and deleted, with and without something in its place, is in memory, in the history, or both.
+#[test]
+fn snapshots_taken_during_flushes_see_what_the_model_was() {
+    for seed in 0..12 {
+        let disk = GatedDisk::new(DiskSim::new(seed));
+        let store = options().create_on(disk.clone(), DATABASE_ID).unwrap();
+        let mut client = Client::new(seed);
+        (client.keys, client.large) = ([6, 40][seed as usize % 2], seed % 3 == 0);
+        // A transaction that changes nothing is not flushed.
+        let steps = store.write(|txn| txn.create_table(b"steps", b"", Retention::None)).unwrap();
+        let mut world = World::from([("steps".to_owned(), Items::new())]);
+        let mut snapshots: Vec<(Snapshot, World)> = Vec::new();
+        for step in 0..60 {
+            let before = world.clone();
+            if step % 3 == 0 {
+                let change = |txn: &mut WriteTxn<'_>| {
+                    world.get_mut("steps").unwrap().insert(b"step".to_vec(), vec![step]);
+                    txn.put(steps, b"step", &[step])?;
+                    client.changes(txn, &mut world)
+                };
+                snapshots.push((snapshot_during(&disk, &store, change), before));
+            } else {
+                store.write(|txn| client.changes(txn, &mut world)).unwrap();
+            }
+            if snapshots.len() > 4 {
+                snapshots.remove(client.random.below(5) as usize);
+            }
+            for (snapshot, world) in &snapshots {
+                let context = format!("seed {seed}, step {step}, snapshot {}", snapshot.txn());
+                check_world(&mut snapshot.read().unwrap(), world, &context);
+            }
+            check_newest(&store, &world, &format!("seed {seed}, step {step}"));
+            if step % 20 == 19 {
+                store.maintain().unwrap();
+                check_sound(&store, &format!("seed {seed}, step {step}"));
+            }
+        }
+        snapshots.clear();
+        store.maintain().unwrap();
+        assert_eq!(history_entries(&store), 0, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_snapshot_taken_during_a_flush_sees_what_was_before_for_as_long_as_it_is_held() {
     let (disk, store, table) = store();
     store.write(|txn| txn.put(table, b"other", b"old")).unwrap();

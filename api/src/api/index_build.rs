@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::ops::{Bound, ControlFlow};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dynamite_txn::{Durability, Range, TableId, TxnId, WriteTxn};
+use dynamite_txn::{Access, Durability, Range, TableId, TxnId, WriteTxn};
 
 use crate::api::database::{DynaMite, Engine};
 use crate::api::housekeeping::Pace;
@@ -250,7 +250,7 @@ impl Chunk {
         };
         let range = Range { from, to: Bound::Unbounded, reverse: false };
         let (mut looked_at, mut failed) = (0, None);
-        let broke_off = txn.scan(table.id, &range.borrow(), |row| {
+        let broke_off = txn.scan(table.id, &range.borrow(), Access::Scan, |row| {
             looked_at += 1;
             // Whoever wrote a younger item has written its entry too.
             if row.version < since
@@ -311,9 +311,10 @@ impl Chunk {
             let keys = || bytes[a.key..a.payload].cmp(&bytes[b.key..b.payload]);
             a.prefix.cmp(&b.prefix).then_with(keys)
         });
-        for entry in &self.entries {
-            txn.put(tree, &bytes[entry.key..entry.payload], &bytes[entry.payload..entry.end])?;
-        }
+        let entries = self.entries.iter();
+        let entries =
+            entries.map(|entry| (&bytes[entry.key..entry.payload], &bytes[entry.payload..entry.end]));
+        txn.put_ascending(tree, &entries.collect::<Vec<_>>())?;
         if !self.is_last {
             return Ok(txn.put(tree, Progress::KEY, &self.progress.encode()?)?);
         }

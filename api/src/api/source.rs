@@ -219,7 +219,7 @@ impl<'a, 's> Reading<'a, 's> {
         };
         let broke_off = match &mut self.state {
             State::Read(txn) => txn.scan(tree, range, access, living)?,
-            State::Write(txn) => txn.scan(tree, range, living)?,
+            State::Write(txn) => txn.scan(tree, range, access, living)?,
         };
         failed.map_or(Ok(broke_off), Err)
     }

@@ -254,7 +254,7 @@ fn trim_some(engine: &Engine, table: &str, stream: &Stream) -> Result<Pace> {
 fn trim_rows(writing: &mut Writing<'_, '_>, stream: &Stream, is_old: impl Fn(u64) -> bool) -> Result<()> {
     let txn = writing.txn();
     let (mut rows, mut last) = (Vec::new(), None);
-    txn.scan(stream.records, &records().borrow(), |row| {
+    txn.scan(stream.records, &records().borrow(), Access::Point, |row| {
         if let Some((number, [])) = SequenceNumber::split(row.key) {
             if rows.len() >= TRIMMED || !is_old(stream_record::time_ms(row.payload).unwrap_or(0)) {
                 return ControlFlow::Break(());

@@ -145,7 +145,7 @@ pub(crate) fn expire(engine: &Engine) -> Result<Pace> {
 /// Removes at most so many tokens that have expired.
 fn remove_expired(txn: &mut WriteTxn<'_>, tree: TableId, now_ms: u64, at_most: usize) -> Result<()> {
     let (mut keys, mut failed) = (Vec::new(), None);
-    txn.scan(tree, &expiries().borrow(), |row| {
+    txn.scan(tree, &expiries().borrow(), Access::Point, |row| {
         match time_of(row) {
             Ok(time_ms) if keys.len() < at_most && is_expired(time_ms, now_ms) => keys.push(row.key.to_vec()),
             Ok(_) => return ControlFlow::Break(()),

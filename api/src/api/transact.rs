@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use dynamite_txn::{Portions, Range, Row, TableId, TxnError, WriteTxn};
+use dynamite_txn::{Access, Portions, Range, Row, TableId, TxnError, WriteTxn};
 use serde::Serialize;
 
 use crate::api::batch::BatchWrite;
@@ -197,7 +197,7 @@ impl Portions for &Transaction<'_> {
         range: &Range<&[u8]>,
         visit: &mut dyn FnMut(Row<'_>) -> ControlFlow<()>,
     ) -> Result<bool, TxnError> {
-        self.txn.borrow_mut().scan(table, range, visit)
+        self.txn.borrow_mut().scan(table, range, Access::Scan, visit)
     }
 }
 

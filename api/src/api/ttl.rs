@@ -197,7 +197,7 @@ fn range(now: u64, until: Option<u64>) -> Range {
 fn expire_some(writing: &mut Writing<'_, '_>, table: &Table, ttl: &Ttl) -> Result<()> {
     let now = writing.moment().seconds();
     let mut due = Vec::new();
-    writing.txn().scan(ttl.queue, &range(now, Some(now)).borrow(), |row| {
+    writing.txn().scan(ttl.queue, &range(now, Some(now)).borrow(), Access::Point, |row| {
         due.push(row.key.to_vec());
         if due.len() < DELETED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -224,7 +224,7 @@ fn fill_some(writing: &mut Writing<'_, '_>, table: &Table, ttl: &Ttl) -> Result<
     let range = Range { from, to: Bound::Unbounded, reverse: false };
     let (mut entries, mut last, mut count, mut bytes) = (Vec::new(), None, 0, 0);
     let mut failed = None;
-    let is_more = txn.scan(table.id, &range.borrow(), |row| {
+    let is_more = txn.scan(table.id, &range.borrow(), Access::Scan, |row| {
         match ttl.last_second(row.payload) {
             Ok(second) => entries.extend(second.map(|second| entry(second, row.key))),
             Err(damage) => failed = Some(table.damaged(damage)),

@@ -134,6 +134,19 @@ impl<'p> WriteBatch<'p> {
         operation.read(ptr, access).map(PageRef::into_page)
     }
 
+    /// Asks for pages that will be wanted soon, see [`Operation::prefetch`]. Those of the batch itself are here, or were written a
+    /// moment ago.
+    pub fn prefetch(&mut self, ptrs: &[PagePtr]) {
+        if self.operation.is_none() {
+            // The read that follows will see to an error.
+            self.operation = self.writer.core.pool.enter().ok();
+        }
+        if let Some(operation) = &self.operation {
+            let older: Vec<PagePtr> = ptrs.iter().filter(|ptr| ptr.birth != self.birth).copied().collect();
+            operation.prefetch(&older);
+        }
+    }
+
     /// The error for a page that holds what the calling layer never writes there.
     pub fn malformed(&self, page: PageId, why: impl std::error::Error + Send + Sync + 'static) -> PagerError {
         self.writer.core.context.malformed(page, Arc::new(why))

@@ -4,66 +4,69 @@ use roaring::RoaringBitmap;
 
 use crate::format::page_id::{Extent, PageId};
 
-/// A set of page ids.
+/// A set of page ids. It knows how many there are: the bitmap would count its runs, each time it is asked.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct PageSet(RoaringBitmap);
+pub(crate) struct PageSet {
+    pages: RoaringBitmap,
+    len: u64,
+}
 
 impl PageSet {
     pub(crate) fn insert(&mut self, extent: Extent) {
-        if extent.count == 1 {
-            self.0.insert(extent.first.0);
+        self.len += if extent.count == 1 {
+            self.pages.insert(extent.first.0).into()
         } else {
-            self.0.insert_range(bounds(extent));
-        }
+            self.pages.insert_range(bounds(extent))
+        };
     }
 
     pub(crate) fn remove(&mut self, extent: Extent) {
-        if extent.count == 1 {
-            self.0.remove(extent.first.0);
+        self.len -= if extent.count == 1 {
+            self.pages.remove(extent.first.0).into()
         } else {
-            self.0.remove_range(bounds(extent));
-        }
+            self.pages.remove_range(bounds(extent))
+        };
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = PageSet::default();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     /// How many pages are in the set.
     pub(crate) fn len(&self) -> u64 {
-        self.0.len()
+        self.len
     }
 
     /// Whether any page of the extent is in the set.
     pub(crate) fn overlaps(&self, extent: Extent) -> bool {
         if extent.count == 1 {
-            self.0.contains(extent.first.0)
+            self.pages.contains(extent.first.0)
         } else {
-            !self.0.is_empty() && self.0.range(bounds(extent)).next().is_some()
+            self.len > 0 && self.pages.range(bounds(extent)).next().is_some()
         }
     }
 
     /// Whether all pages of the extent are in the set.
     pub(crate) fn contains(&self, extent: Extent) -> bool {
         if extent.count == 1 {
-            self.0.contains(extent.first.0)
+            self.pages.contains(extent.first.0)
         } else {
-            self.0.contains_range(bounds(extent))
+            self.pages.contains_range(bounds(extent))
         }
     }
 
     /// The lowest page from `from` on.
     pub(crate) fn next(&self, from: PageId) -> Option<PageId> {
-        self.0.range(from.0..).next().map(PageId)
+        self.pages.range(from.0..).next().map(PageId)
     }
 
     /// The pages of both sets.
     pub(crate) fn intersection(&self, other: &PageSet) -> PageSet {
-        PageSet(&self.0 & &other.0)
+        PageSet::from(&self.pages & &other.pages)
     }
 
     /// The pages within an extent.
@@ -77,22 +80,30 @@ impl PageSet {
 
     /// Adds the pages of another set.
     pub(crate) fn insert_all(&mut self, other: &PageSet) {
-        self.0 |= &other.0;
+        self.pages |= &other.pages;
+        self.len = self.pages.len();
     }
 
     /// Removes the pages of another set.
     pub(crate) fn remove_all(&mut self, other: &PageSet) {
-        self.0 -= &other.0;
+        self.pages -= &other.pages;
+        self.len = self.pages.len();
     }
 
     /// The pages as extents, ascending, as long as possible.
     pub(crate) fn extents(&self) -> impl Iterator<Item = Extent> {
-        runs(self.0.iter())
+        runs(self.pages.iter())
     }
 
     /// The pages within an extent, as extents, ascending, as long as possible.
     pub(crate) fn extents_within(&self, extent: Extent) -> impl Iterator<Item = Extent> {
-        runs(self.0.range(bounds(extent)))
+        runs(self.pages.range(bounds(extent)))
+    }
+}
+
+impl From<RoaringBitmap> for PageSet {
+    fn from(pages: RoaringBitmap) -> PageSet {
+        PageSet { len: pages.len(), pages }
     }
 }
 
@@ -136,5 +147,32 @@ mod tests {
             set.extents_within(extent(0, 70_000)).collect::<Vec<_>>(),
             [extent(3, 1), extent(5, 5), extent(69_010, 990)]
         );
+    }
+
+    #[test]
+    fn the_length_counts_each_page_once_whatever_is_done() {
+        let mut set = PageSet::default();
+        let check = |set: &PageSet, len: u64| {
+            let counted: u64 = set.extents().map(|extent| u64::from(extent.count)).sum();
+            assert_eq!((set.len(), counted, set.is_empty()), (len, len, len == 0));
+        };
+        for (first, count, len) in [(10, 1, 1), (10, 1, 1), (8, 5, 5), (12, 100_000, 100_004)] {
+            set.insert(extent(first, count));
+            check(&set, len);
+        }
+        let mut other = PageSet::default();
+        other.insert(extent(100_000, 50_000));
+        check(&set.intersection(&other), 12);
+        let mut both = set.clone();
+        both.insert_all(&other);
+        check(&both, 149_992);
+        both.remove_all(&set);
+        check(&both, 49_988);
+        for (first, count, len) in [(8, 1, 100_003), (8, 1, 100_003), (0, 20, 99_992), (20, 200_000, 0)] {
+            set.remove(extent(first, count));
+            check(&set, len);
+        }
+        other.clear();
+        check(&other, 0);
     }
 }

@@ -115,6 +115,13 @@ impl Client {
                 assert!(txn.drop_table(name.as_bytes())?);
                 world.remove(name);
             }
+            1..=3 => {
+                let count = self.random.below(20);
+                let some: Items = (0..count).map(|_| (self.key(), self.payload())).collect();
+                let list: Vec<_> = some.iter().map(|(key, payload)| (&key[..], &payload[..])).collect();
+                txn.put_ascending(info.id, &list)?;
+                items.extend(some);
+            }
             0..=69 => {
                 let (key, payload) = (self.key(), self.payload());
                 txn.put(info.id, &key, &payload)?;
