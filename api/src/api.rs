@@ -8,9 +8,9 @@
 //! `options` opens a database, `database` is the handle; `schema`, `table`, `tables` and `update_table` are what is known of
 //! tables; `source` is where a read looks, and `moment` by which time it judges; `writing` is where items change, and with them what
 //! belongs to them: `index` and its like, `ttl`, `stream`; `key` makes keys of arguments, `terms` are what is said in expressions,
-//! `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
+//! `encoded` are items in their stored form, `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
 //! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
-//! `batch`, `snapshot`, `transact`; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`;
+//! `batch`, `snapshot`, `transact`; `deferred`, writes that wait together; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`;
 //! `stream_reader` (of `stream_record`s, woken by `news`), `history` and `past_table`; and `housekeeping`, what is done when nobody
 //! waits for it.
 
@@ -21,7 +21,9 @@ mod change;
 mod clock;
 mod consumed;
 mod database;
+mod deferred;
 mod delete;
+mod encoded;
 mod get;
 mod history;
 mod housekeeping;
@@ -71,7 +73,9 @@ pub use crate::api::backup::{Backup, BackupProgress};
 pub use crate::api::batch::{BatchGet, BatchWrite};
 pub use crate::api::consumed::{Consumed, ConsumedEntry, ConsumedKind};
 pub use crate::api::database::DynaMite;
+pub use crate::api::deferred::{Deferred, Pending};
 pub use crate::api::delete::DeleteItem;
+pub use crate::api::encoded::EncodedItem;
 pub use crate::api::get::{GetItem, GetItemVersioned, VersionedItem};
 pub use crate::api::history::{ItemHistory, ItemVersion, RestoreVersion};
 pub use crate::api::index::{
@@ -80,6 +84,7 @@ pub use crate::api::index::{
 };
 pub use crate::api::index_verify::{IndexFault, IndexFinding, IndexProgress};
 pub use crate::api::key::IntoAttribute;
+pub use crate::api::news::Commits;
 pub use crate::api::options::Builder;
 pub use crate::api::past_table::PastTable;
 pub use crate::api::put::{IntoItem, PutItem, Replaced};

@@ -2,6 +2,7 @@
 //!
 //! Where DynamoDB has a text for a mistake, it is DynamoDB's text: programs that look at it find what they look for.
 
+pub mod elsewhere;
 mod index;
 mod past;
 
@@ -273,7 +274,7 @@ pub enum Error {
 }
 
 /// Why an action of a transaction could not be done.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct CancellationReason {
     /// The kind of reason.
     pub code: CancellationCode,
@@ -284,7 +285,7 @@ pub struct CancellationReason {
 }
 
 /// The kinds of [`CancellationReason`], by DynamoDB's codes. (Its others, for conflicts and throughput, cannot occur.)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum CancellationCode {
     /// The action could have been done.
@@ -308,7 +309,7 @@ impl CancellationCode {
 }
 
 /// The check that stored bytes failed.
-#[derive(Clone, Debug, Error)]
+#[derive(Clone, Debug, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Damage {
     /// An item's bytes.
@@ -332,7 +333,7 @@ pub enum Damage {
 }
 
 /// What is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Invalid {
     /// A table's name.
@@ -374,7 +375,8 @@ pub enum Invalid {
         /// The type that the table says.
         expected: KeyType,
         /// The type of the value, by DynamoDB's letters.
-        actual: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        actual: crate::word::Word,
     },
 
     /// Something about an index.
@@ -430,9 +432,11 @@ pub enum Invalid {
     )]
     Mixed {
         /// DynamoDB's name for what was said by methods: `KeyConditions` for the key, `AttributesToGet` for attributes.
-        method: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        method: crate::word::Word,
         /// DynamoDB's name of the expression.
-        expression: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        expression: crate::word::Word,
     },
 
     /// A limit of 0.

@@ -23,6 +23,8 @@ pub mod json;
 
 mod typed;
 
+mod word;
+
 pub mod dynamodb_json;
 
 pub mod typed_fields;

@@ -28,7 +28,7 @@ pub(crate) const ELEMENT_SIZE: usize = 1;
 /// Why a value cannot be stored.
 ///
 /// The texts are DynamoDB's where it has one.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ValueError {
     /// The item is larger than [`MAX_ITEM_SIZE`].
@@ -92,9 +92,11 @@ pub enum ValueError {
     )]
     MalformedMarker {
         /// The name.
-        name: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        name: crate::word::Word,
         /// What it must hold.
-        expected: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        expected: crate::word::Word,
     },
 
     /// A number that cannot be stored.

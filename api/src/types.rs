@@ -9,7 +9,7 @@ use thiserror::Error;
 pub const MAX_KEY_NAME_LEN: usize = 255;
 
 /// The type of a key attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum KeyType {
     /// Text, ordered by its UTF-8 bytes: `S`.
     String,
@@ -58,10 +58,25 @@ impl FromStr for KeyType {
 }
 
 /// An attribute that is a key, or part of one: its name, and the type that its values must have.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "(String, KeyType)", into = "(String, KeyType)")]
 pub struct KeyAttribute {
     name: String,
     key_type: KeyType,
+}
+
+impl TryFrom<(String, KeyType)> for KeyAttribute {
+    type Error = SchemaError;
+
+    fn try_from((name, key_type): (String, KeyType)) -> Result<KeyAttribute, SchemaError> {
+        KeyAttribute::new(name, key_type)
+    }
+}
+
+impl From<KeyAttribute> for (String, KeyType) {
+    fn from(attribute: KeyAttribute) -> Self {
+        (attribute.name, attribute.key_type)
+    }
 }
 
 impl KeyAttribute {
@@ -106,11 +121,30 @@ pub const MAX_KEY_ATTRIBUTES: usize = 4;
 /// assert_eq!(schema.sort_key().map(KeyAttribute::name), Some("timestamp"));
 /// # Ok::<(), dynamite_core::types::SchemaError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
 pub struct KeySchema {
     /// The partition attributes, of which there is one at least, and the sort attributes behind them.
     attributes: Vec<KeyAttribute>,
     partition_len: usize,
+}
+
+/// The two parts of a key, as serde sees one.
+type Parts = (Vec<KeyAttribute>, Vec<KeyAttribute>);
+
+impl TryFrom<Parts> for KeySchema {
+    type Error = SchemaError;
+
+    fn try_from((partition, sort): Parts) -> Result<KeySchema, SchemaError> {
+        KeySchema::of_several(partition, sort)
+    }
+}
+
+impl From<KeySchema> for Parts {
+    fn from(mut keys: KeySchema) -> Parts {
+        let sort = keys.attributes.split_off(keys.partition_len);
+        (keys.attributes, sort)
+    }
 }
 
 impl KeySchema {
@@ -188,7 +222,7 @@ impl KeySchema {
 }
 
 /// Why something is not a key schema. The texts are DynamoDB's, but for the place in the request, which is not known here.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum SchemaError {
     /// A letter that no key type has.
@@ -236,6 +270,7 @@ pub enum SchemaError {
     )]
     TooManyAttributes {
         /// `HASH` or `RANGE`.
-        role: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        role: crate::word::Word,
     },
 }

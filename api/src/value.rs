@@ -50,7 +50,7 @@ pub enum AttributeValue {
 }
 
 /// The type of an attribute value, with the name that DynamoDB has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum AttributeType {
     /// String.
     S,

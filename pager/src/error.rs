@@ -219,6 +219,13 @@ pub enum PagerError {
         /// The database file.
         path: Arc<Path>,
     },
+
+    /// What went wrong in another process, in its words: for those who are told of it.
+    #[error("{text}")]
+    Elsewhere {
+        /// The text.
+        text: String,
+    },
 }
 
 /// What a layer above found wrong with a page of its own.

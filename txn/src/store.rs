@@ -349,6 +349,12 @@ impl Store {
         times::newest_at(&times, &mut operation, time_ms)
     }
 
+    /// Waits until a transaction that [joined](WriteTxn::join) its group, and all before it, is durable. Who waits at the same time
+    /// shares one flush.
+    pub fn wait_durable(&self, txn: TxnId) -> Result<()> {
+        self.shared.wait_durable(txn)
+    }
+
     /// Makes every commit so far durable.
     pub fn flush(&self) -> Result<()> {
         self.shared.pager.commit_group()?;

@@ -290,6 +290,25 @@ impl<'s> WriteTxn<'s> {
         Ok(id)
     }
 
+    /// Commits the transaction and waits for nothing. Returns the transaction that [`Store::wait_durable`](crate::Store::wait_durable)
+    /// is to wait for before anybody is told of it: this one, or, if it changed nothing, the one that it is based on.
+    ///
+    /// Somebody must wait: nobody flushes otherwise. Likewise who drops a transaction, to undo it, has to wait for its
+    /// [`base`](WriteTxn::base) before he tells what it read.
+    pub fn join(mut self) -> Result<TxnId> {
+        if self.failed {
+            return Err(TxnError::Aborted);
+        }
+        if !self.changed {
+            return Ok(self.base());
+        }
+        self.reclaim_some()?;
+        let shared = self.shared;
+        let id = self.enter_group(Durability::Immediate)?;
+        shared.tasks.committed();
+        Ok(id)
+    }
+
     /// Undoes everything, and waits until what the transaction read is durable.
     pub fn roll_back(self) -> Result<()> {
         let (shared, base) = (self.shared, TxnId::from(self.batch.base()));
@@ -298,7 +317,18 @@ impl<'s> WriteTxn<'s> {
     }
 
     /// Commits without collecting garbage, and without a word to whoever works when the database is idle.
-    pub(crate) fn finish(mut self, durability: Durability) -> Result<TxnId> {
+    pub(crate) fn finish(self, durability: Durability) -> Result<TxnId> {
+        let shared = self.shared;
+        let id = self.enter_group(durability)?;
+        match durability {
+            Durability::Immediate => shared.wait_durable(id)?,
+            Durability::Eventual => shared.tasks.flush_later(),
+        }
+        Ok(id)
+    }
+
+    /// Stores what the transaction leaves behind, and joins the gathering group. The next transaction may begin.
+    fn enter_group(mut self, durability: Durability) -> Result<TxnId> {
         let now = self.now_ms();
         times::note(&mut self, now)?;
         for (table, open) in std::mem::take(&mut self.tables) {
@@ -318,10 +348,6 @@ impl<'s> WriteTxn<'s> {
         batch.finish(durability)?;
         drop(nesting);
         named.committed();
-        match durability {
-            Durability::Immediate => shared.wait_durable(id)?,
-            Durability::Eventual => shared.tasks.flush_later(),
-        }
         Ok(id)
     }
 

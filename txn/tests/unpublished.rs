@@ -374,3 +374,26 @@ fn a_transaction_that_overwrites_more_than_memory_may_hold_keeps_it_all_for_a_sn
     .unwrap();
     assert_eq!(rows, count + 1);
 }
+
+/// Transactions that joined without waiting are published, and durable, when somebody has waited for the last of them: not before.
+#[test]
+fn what_joined_is_seen_when_somebody_has_waited_for_it() {
+    let (disk, store, table) = store();
+    let put = |payload: &[u8]| {
+        let mut txn = store.begin().unwrap();
+        txn.put(table, b"key", payload).unwrap();
+        txn.join().unwrap()
+    };
+    let seen = || store.read().unwrap().get(table, b"key", bytes).unwrap().unwrap();
+    let first = put(b"first");
+    let last = put(b"last");
+    assert!(first < last);
+    assert_eq!(store.begin().unwrap().join().unwrap(), last, "what changed nothing depends on what it saw");
+    assert_eq!(seen(), b"old");
+    store.wait_durable(last).unwrap();
+    assert_eq!(seen(), b"last");
+    disk.shut();
+    // Both are durable: nobody has to flush.
+    store.wait_durable(first).unwrap();
+    disk.open();
+}

@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::api::change::{Change, Wants};
 use crate::api::consumed::{self, Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::encoded::EncodedItem;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
-use crate::api::projection::{AS_ITEM, AS_VALUE, Compiled, Decode, Projection, Wanted, as_type};
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Compiled, Decode, Projection, Wanted, as_type};
 use crate::api::put::IntoItem;
 use crate::api::source::{Reading, Source, Target};
 use crate::api::table::Table;
@@ -145,6 +146,11 @@ impl<'a, S: Source> BatchGet<'a, S> {
     /// Gets the items as a type of one's own, straight from their stored form.
     pub fn execute_as<T: DeserializeOwned>(self) -> Result<Vec<Option<T>>> {
         self.run(as_type())
+    }
+
+    /// Gets the items in their stored form.
+    pub fn execute_encoded(self) -> Result<Vec<Option<EncodedItem<'static>>>> {
+        self.run(AS_ENCODED)
     }
 
     fn run<T>(self, decode: Decode<T>) -> Result<Vec<Option<T>>> {

@@ -159,6 +159,11 @@ impl DynaMite {
         self.shared.store.stats()
     }
 
+    /// Sixteen bytes that no other database has, drawn when it was created.
+    pub fn database_id(&self) -> [u8; 16] {
+        self.shared.store.database_id()
+    }
+
     /// Makes everything durable, marks the file as cleanly closed and gives it free, and says whether that worked. With
     /// other handles or snapshots about it makes everything durable, and the last of them closes the file.
     pub fn close(self) -> Result<()> {

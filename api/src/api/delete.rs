@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::api::change::{Change, Changed, Wants};
 use crate::api::consumed::{Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::encoded::EncodedItem;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
-use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Projection};
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::Target;
 use crate::api::table::Table;
 use crate::api::terms::{Terms, placeholders};
@@ -97,6 +98,11 @@ impl<'a, T: Target> DeleteItem<'a, T> {
     /// [`execute`](DeleteItem::execute).
     pub fn execute_returning_old_item(self) -> Result<Option<Item>> {
         self.take(AS_ITEM)
+    }
+
+    /// Deletes the item. Returns what it was, in its stored form; see [`execute`](DeleteItem::execute).
+    pub fn execute_returning_old_encoded(self) -> Result<Option<EncodedItem<'static>>> {
+        self.take(AS_ENCODED)
     }
 
     fn take<R>(self, decode: Decode<R>) -> Result<Option<R>> {

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::api::consumed::{self, Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::encoded::EncodedItem;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
-use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Wanted, as_type, projects};
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode, Wanted, as_type, projects};
 use crate::api::source::Source;
 use crate::error::Result;
 use crate::value::Item;
@@ -89,6 +90,11 @@ impl<'a, S: Source> GetItem<'a, S> {
         self.run(as_type(), |_, item| item)
     }
 
+    /// Gets the item in its stored form.
+    pub fn execute_encoded(self) -> Result<Option<EncodedItem<'static>>> {
+        self.run(AS_ENCODED, |_, item| item)
+    }
+
     fn run<T, R>(self, decode: Decode<T>, with: impl FnOnce(TxnId, T) -> R) -> Result<Option<R>> {
         let GetItem { source, table, key, wanted, consumed } = self;
         let wanted = wanted.compile()?;
@@ -157,6 +163,11 @@ impl<'a, S: Source> GetItemVersioned<'a, S> {
     /// Gets the item as a type of one's own, and its version; see [`GetItem::execute_as`].
     pub fn execute_as<T: DeserializeOwned>(self) -> Result<Option<VersionedItem<T>>> {
         self.run(as_type())
+    }
+
+    /// Gets the item in its stored form, and its version.
+    pub fn execute_encoded(self) -> Result<Option<VersionedItem<EncodedItem<'static>>>> {
+        self.run(AS_ENCODED)
     }
 
     fn run<T>(self, decode: Decode<T>) -> Result<Option<VersionedItem<T>>> {

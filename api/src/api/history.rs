@@ -11,8 +11,9 @@ use dynamite_txn::{Retention, TxnError, TxnId};
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
+use crate::api::encoded::EncodedItem;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
-use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Projection};
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::{ReadFrom, Target};
 use crate::api::table::Table;
 use crate::error::{Error, Invalid, PastMoment, Result};
@@ -29,7 +30,7 @@ pub struct ItemHistory<'a> {
 }
 
 /// What an item was from one write on until the next.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ItemVersion<T = Value> {
     /// The transaction that wrote it.
@@ -38,6 +39,17 @@ pub struct ItemVersion<T = Value> {
     pub time: Option<SystemTime>,
     /// The item; `None` if it was deleted.
     pub item: Option<T>,
+}
+
+impl<T> ItemVersion<T> {
+    /// The version with its item made into something else.
+    ///
+    /// # Errors
+    ///
+    /// That of `map`.
+    pub fn try_map<U, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<ItemVersion<U>, E> {
+        Ok(ItemVersion { version: self.version, time: self.time, item: self.item.map(map).transpose()? })
+    }
 }
 
 /// A version that is about to be put back; [`DynaMite::restore_version`] begins, [`execute`](RestoreVersion::execute) ends.
@@ -114,6 +126,11 @@ impl ItemHistory<'_> {
     /// Lists the versions, with exact attribute values; see [`execute`](ItemHistory::execute).
     pub fn execute_items(self) -> Result<Vec<ItemVersion<Item>>> {
         self.run(AS_ITEM)
+    }
+
+    /// Lists the versions, with items in their stored form; see [`execute`](ItemHistory::execute).
+    pub fn execute_encoded(self) -> Result<Vec<ItemVersion<EncodedItem<'static>>>> {
+        self.run(AS_ENCODED)
     }
 
     fn run<T>(self, decode: Decode<T>) -> Result<Vec<ItemVersion<T>>> {

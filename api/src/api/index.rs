@@ -17,7 +17,7 @@ pub const MAX_INCLUDED: usize = 20;
 pub const MAX_INCLUDED_IN_ALL: usize = 100;
 
 /// Which attributes of its items an index holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Projection {
     /// All.
     #[default]
@@ -81,7 +81,7 @@ impl Projection {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct GlobalIndex {
     name: String,
     partition: Vec<(String, KeyType)>,
@@ -130,7 +130,7 @@ impl GlobalIndex {
 /// An index with the table's partition key, and another sort key. It can be made only together with the table.
 ///
 /// A read that asks for attributes which it does not hold gets them from the table.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct LocalIndex {
     name: String,
     sort: Vec<(String, KeyType)>,
@@ -177,7 +177,7 @@ fn attributes(named: Vec<(String, KeyType)>) -> Result<Vec<KeyAttribute>> {
 }
 
 /// Whether an index has a partition key of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum IndexKind {
     /// It has.
     Global,
@@ -232,7 +232,7 @@ pub(crate) fn check_together<'a>(
 }
 
 /// What is known of an index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct IndexDescription {
     /// Its name.
@@ -255,7 +255,7 @@ pub struct IndexDescription {
 }
 
 /// Whether an index can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum IndexState {
     /// Not yet: the items that were there before it are still being looked through.
     Creating {

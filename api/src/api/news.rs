@@ -2,7 +2,43 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::api::database::DynaMite;
+
+/// Tells of commits; [`DynaMite::commits`] makes one.
+#[derive(Debug)]
+pub struct Commits<'db>(Listener<'db>);
+
+impl DynaMite {
+    /// Begins to listen for commits, for those who follow many streams at once: look at them after this, and wait if they show
+    /// nothing new.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use dynamite_core::{api::DynaMite, types::KeyType};
+    /// # use serde_json::json;
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("id", KeyType::String).execute()?;
+    /// let mut commits = db.commits();
+    /// db.put_item("users", json!({"id": "alice"}))?;
+    /// assert!(commits.wait(Duration::MAX));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn commits(&self) -> Commits<'_> {
+        Commits(self.shared.news.listen())
+    }
+}
+
+impl Commits<'_> {
+    /// Waits for a commit since it began to listen, or last waited; at most so long. Returns whether there was one.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        // A time beyond all times is as good as none.
+        self.0.wait(Instant::now().checked_add(timeout))
+    }
+}
 
 /// Tells listeners that something was published.
 #[derive(Debug, Default)]

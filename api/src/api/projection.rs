@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::api::encoded::EncodedItem;
 use crate::api::layout::Layout;
 use crate::api::table::Table;
 use crate::api::terms::Terms;
@@ -61,20 +62,29 @@ pub(crate) const AS_ITEM: Decode<Item> = Decode {
     },
 };
 
+/// In the stored form.
+pub(crate) const AS_ENCODED: Decode<EncodedItem<'static>> = Decode {
+    whole: |item| Ok(EncodedItem::stored(item.to_vec())),
+    part: |item, names| write_part(item, names).map(EncodedItem::stored),
+};
+
 /// As a type of the user's.
 pub(crate) const fn as_type<T: DeserializeOwned>() -> Decode<T> {
     Decode {
         whole: |item| item_codec::from_bytes(item),
-        part: |item, names| {
-            let mut part = ItemWriter::new();
-            for name in names {
-                if let Some(value) = item.get(name)? {
-                    part.copy(name, value).map_err(unfit)?;
-                }
-            }
-            item_codec::from_bytes(&part.finish().map_err(unfit)?)
-        },
+        part: |item, names| item_codec::from_bytes(&write_part(item, names)?),
     }
+}
+
+/// The stored form of a part of an item.
+fn write_part(item: ItemView<'_>, names: &[Cow<'_, str>]) -> Result<Vec<u8>, DecodeError> {
+    let mut part = ItemWriter::new();
+    for name in names {
+        if let Some(value) = item.get(name)? {
+            part.copy(name, value).map_err(unfit)?;
+        }
+    }
+    part.finish().map_err(unfit)
 }
 
 /// A part of a stored item could be stored as well, so no other error than damage is to be expected.

@@ -6,8 +6,9 @@ use serde_json::Value;
 use crate::api::change::{Change, Changed, Wants};
 use crate::api::consumed::{Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::encoded::EncodedItem;
 use crate::api::key;
-use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Projection};
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::Target;
 use crate::api::table::Table;
 use crate::api::terms::{Terms, placeholders};
@@ -224,6 +225,11 @@ impl<'a, T: Target> PutItem<'a, T> {
     /// Puts the item. Returns the one in its place, too, with its exact attribute values; see [`execute`](PutItem::execute).
     pub fn execute_returning_old_item(self) -> Result<Replaced<Item>> {
         self.replace(AS_ITEM)
+    }
+
+    /// Puts the item. Returns the one in its place, too, in its stored form; see [`execute`](PutItem::execute).
+    pub fn execute_returning_old_encoded(self) -> Result<Replaced<EncodedItem<'static>>> {
+        self.replace(AS_ENCODED)
     }
 
     fn replace<R>(self, decode: Decode<R>) -> Result<Replaced<R>> {

@@ -36,7 +36,7 @@ const TRIMMED: usize = 256;
 pub(crate) const LAST_TRIMMED: [u8; SequenceNumber::SIZE] = [0; SequenceNumber::SIZE];
 
 /// What the records of a stream show of an item, beside its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum StreamView {
     /// Nothing.
     KeysOnly,
@@ -90,7 +90,7 @@ pub(crate) struct Stream {
 }
 
 /// What is known of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct StreamDescription {
     /// What tells it from the other streams of its table, earlier and later ones: the time at which it was enabled.

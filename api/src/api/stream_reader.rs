@@ -13,7 +13,8 @@ use dynamite_txn::{Access, Range, ReadTxn};
 use serde_json::Value;
 
 use crate::api::database::DynaMite;
-use crate::api::projection::{AS_ITEM, AS_VALUE, Decode};
+use crate::api::encoded::EncodedItem;
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode};
 use crate::api::schema::is_of_users;
 use crate::api::sequence_number::SequenceNumber;
 use crate::api::stream::{LAST_TRIMMED, Stream};
@@ -50,13 +51,25 @@ enum Begin {
 }
 
 /// Records of a stream, and where to go on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct StreamPage<T = Value> {
     /// The records, in order.
     pub records: Vec<StreamRecord<T>>,
     /// Read on [`after`](StreamReader::after) this. `None` if the stream was disabled and this was the last of it.
     pub next: Option<SequenceNumber>,
+}
+
+impl<T> StreamPage<T> {
+    /// The page with the keys and images of its records made into something else.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `map`.
+    pub fn try_map<U, E>(self, mut map: impl FnMut(T) -> Result<U, E>) -> Result<StreamPage<U>, E> {
+        let records = self.records.into_iter().map(|record| record.try_map(&mut map));
+        Ok(StreamPage { records: records.collect::<Result<_, E>>()?, next: self.next })
+    }
 }
 
 impl DynaMite {
@@ -139,6 +152,11 @@ impl<'a> StreamReader<'a> {
     /// Reads what there is now, with exact attribute values; see [`poll`](StreamReader::poll).
     pub fn poll_items(self, limit: usize) -> Result<StreamPage<Item>> {
         self.page(limit, AS_ITEM)
+    }
+
+    /// Reads what there is now, with items in their stored form; see [`poll`](StreamReader::poll).
+    pub fn poll_encoded(self, limit: usize) -> Result<StreamPage<EncodedItem<'static>>> {
+        self.page(limit, AS_ENCODED)
     }
 
     /// All records one after the other, with items as JSON; at the end it waits for the next commit.

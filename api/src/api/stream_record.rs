@@ -44,7 +44,7 @@ const OLD_APART: u8 = 64;
 const LONGEST_INLINE: usize = 128 << 10;
 
 /// What a change did to an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum StreamEvent {
     /// There was none before.
     Insert,
@@ -75,12 +75,14 @@ impl StreamEvent {
 }
 
 /// Who made a change that no client made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct UserIdentity {
     /// The kind of who.
-    pub identity_type: &'static str,
+    #[serde(deserialize_with = "crate::word::deserialize")]
+    pub identity_type: crate::word::Word,
     /// Who.
-    pub principal_id: &'static str,
+    #[serde(deserialize_with = "crate::word::deserialize")]
+    pub principal_id: crate::word::Word,
 }
 
 /// The deletions of what has expired.
@@ -88,7 +90,7 @@ const SERVICE: UserIdentity =
     UserIdentity { identity_type: "Service", principal_id: "dynamodb.amazonaws.com" };
 
 /// A change of an item, as its stream tells it. Items are JSON, or exact attribute values.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct StreamRecord<T = Value> {
     /// Its place in the stream.
@@ -109,6 +111,27 @@ pub struct StreamRecord<T = Value> {
     pub size_bytes: usize,
     /// Who did it, if the database did by itself: TTL.
     pub user_identity: Option<UserIdentity>,
+}
+
+impl<T> StreamRecord<T> {
+    /// The record with its keys and images made into something else.
+    ///
+    /// # Errors
+    ///
+    /// The first error of `map`.
+    pub fn try_map<U, E>(self, mut map: impl FnMut(T) -> Result<U, E>) -> Result<StreamRecord<U>, E> {
+        Ok(StreamRecord {
+            sequence_number: self.sequence_number,
+            event_id: self.event_id,
+            event: self.event,
+            keys: map(self.keys)?,
+            new_image: self.new_image.map(&mut map).transpose()?,
+            old_image: self.old_image.map(&mut map).transpose()?,
+            approximate_creation_time: self.approximate_creation_time,
+            size_bytes: self.size_bytes,
+            user_identity: self.user_identity,
+        })
+    }
 }
 
 /// What is stored of a change.

@@ -31,7 +31,7 @@ pub struct CreateTable<'a> {
 }
 
 /// What is known of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct TableDescription {
     /// Its name.

@@ -5,11 +5,11 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use dynamite_txn::{Access, Portions, Range, Row, TableId, TxnError, WriteTxn};
+use dynamite_txn::{Access, Portions, Range, Row, TableId, TxnError, TxnId, WriteTxn};
 use serde::Serialize;
 
 use crate::api::batch::BatchWrite;
-use crate::api::database::DynaMite;
+use crate::api::database::{DynaMite, Engine};
 use crate::api::delete::DeleteItem;
 use crate::api::history::RestoreVersion;
 use crate::api::put::{self, IntoItem, PutItem};
@@ -65,37 +65,51 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn transact<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
-        let transaction = Transaction {
-            txn: RefCell::new(self.shared.store.begin()?),
-            tables: &self.shared.tables,
-            course: self.shared.course(),
-            writes: Cell::new(0),
-            conflict: Cell::new(None),
-        };
+        let transaction = Transaction::begin(&self.shared)?;
         let result = body(&transaction);
-        let txn = transaction.txn.into_inner();
+        let (txn, due_ms, result) = transaction.end(result);
         match result {
             Ok(result) => {
                 txn.commit(self.shared.durability)?;
                 self.shared.news.announce();
-                self.shared.bell.expect(transaction.course.due_ms());
+                self.shared.bell.expect(due_ms);
                 Ok(result)
             }
             Err(error) => {
                 txn.roll_back()?;
-                Err(match (error, transaction.conflict.get()) {
-                    (
-                        error @ (Error::VersionConflict { .. } | Error::ConditionFailed { .. }),
-                        Some(operation),
-                    ) => error.of_operation(operation),
-                    (error, _) => error,
-                })
+                Err(error)
             }
         }
     }
 }
 
 impl<'s> Transaction<'s> {
+    pub(crate) fn begin(engine: &'s Engine) -> Result<Transaction<'s>> {
+        Ok(Transaction {
+            txn: RefCell::new(engine.store.begin()?),
+            tables: &engine.tables,
+            course: engine.course(),
+            writes: Cell::new(0),
+            conflict: Cell::new(None),
+        })
+    }
+
+    /// The transaction that this one is based on.
+    pub(crate) fn base(&self) -> TxnId {
+        self.txn.borrow().base()
+    }
+
+    /// What is to be committed or rolled back, when the next chore is due, and the result, in which a conflict says which write met it.
+    pub(crate) fn end<R>(self, result: Result<R>) -> (WriteTxn<'s>, u64, Result<R>) {
+        let result = result.map_err(|error| match (error, self.conflict.get()) {
+            (error @ (Error::VersionConflict { .. } | Error::ConditionFailed { .. }), Some(operation)) => {
+                error.of_operation(operation)
+            }
+            (error, _) => error,
+        });
+        (self.txn.into_inner(), self.course.due_ms(), result)
+    }
+
     /// The version that everything written here will have.
     pub fn version(&self) -> u64 {
         self.txn.borrow().id().0

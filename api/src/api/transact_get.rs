@@ -6,8 +6,9 @@ use serde_json::Value;
 use crate::api::batch::Keys;
 use crate::api::consumed::{self, Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::encoded::EncodedItem;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
-use crate::api::projection::{AS_ITEM, AS_VALUE, Compiled, Decode, Wanted, as_type, projects};
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Compiled, Decode, Wanted, as_type, projects};
 use crate::api::snapshot::Snapshot;
 use crate::api::source::{Reading, Source};
 use crate::api::table::TableCache;
@@ -104,6 +105,11 @@ impl<'a, S: Source> TransactGet<'a, S> {
     /// Gets the items as a type of one's own; see [`execute`](TransactGet::execute).
     pub fn execute_as<T: DeserializeOwned>(self) -> Result<Vec<Option<T>>> {
         self.run(as_type())
+    }
+
+    /// Gets the items in their stored form.
+    pub fn execute_encoded(self) -> Result<Vec<Option<EncodedItem<'static>>>> {
+        self.run(AS_ENCODED)
     }
 
     fn run<T>(self, decode: Decode<T>) -> Result<Vec<Option<T>>> {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::api::change::Wants;
 use crate::api::consumed::{self, Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::source::Target;
 use crate::api::table::Table;
 use crate::api::token::Token;
 use crate::api::transact_action::{Action, Check, Delete, Put, Ready, Update, is_of_one_action};
@@ -30,8 +31,8 @@ const MAX_PAYLOAD: usize = 4 << 20;
 /// ends.
 #[derive(Debug)]
 #[must_use = "nothing is written before execute"]
-pub struct TransactWrite<'a> {
-    db: &'a DynaMite,
+pub struct TransactWrite<'a, T = DynaMite> {
+    target: &'a T,
     actions: Vec<Action<'a>>,
     token: Option<&'a str>,
     consumed: Option<&'a Consumed>,
@@ -66,11 +67,15 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn transact_write(&self) -> TransactWrite<'_> {
-        TransactWrite { db: self, actions: Vec::new(), token: None, consumed: None }
+        TransactWrite::new(self)
     }
 }
 
-impl<'a> TransactWrite<'a> {
+impl<'a, T: Target> TransactWrite<'a, T> {
+    pub(crate) fn new(target: &'a T) -> Self {
+        TransactWrite { target, actions: Vec::new(), token: None, consumed: None }
+    }
+
     /// Puts an item.
     pub fn put(self, put: Put<'a>) -> Self {
         self.action(put.into())
@@ -118,7 +123,7 @@ impl<'a> TransactWrite<'a> {
     ///
     /// Cost: one commit, and for each action what it would cost alone; a token adds a lookup and two puts.
     pub fn execute(self) -> Result<u64> {
-        let TransactWrite { db, actions, token, consumed } = self;
+        let TransactWrite { target, actions, token, consumed } = self;
         check_count(actions.len())?;
         token.map(Token::check).transpose()?;
         let compiled = actions.into_iter().enumerate();
@@ -126,7 +131,7 @@ impl<'a> TransactWrite<'a> {
             compiled.map(|(nth, action)| action.compile().map_err(|error| error.of_operation(nth)));
         let mut actions = compiled.collect::<Result<Vec<Ready<'_>>>>()?;
         let token = token.map(|token| Token::new(token, &actions)).transpose()?;
-        let (version, sizes, repeats) = db.shared.change(|writing| {
+        let (version, sizes, repeats) = target.write(|writing| {
             let located = locate(writing, &mut actions)?;
             if let Some(token) = &token
                 && let Some(version) = token.find(writing)?

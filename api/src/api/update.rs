@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::api::change::{Change, Changed, Wants};
 use crate::api::consumed::{Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::encoded::EncodedItem;
 use crate::api::key::{IntoAttribute, KeyArguments, item_key};
-use crate::api::projection::{AS_ITEM, AS_VALUE, Decode, Projection};
+use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::Target;
 use crate::api::terms::{Terms, placeholders};
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::item_codec::{ItemError, ItemView};
 use crate::value::Item;
 
 /// Which attributes an update returns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ReturnValues {
     /// None.
     #[default]
@@ -142,6 +143,11 @@ impl<'a, T: Target> UpdateItem<'a, T> {
     /// Updates the item. What is returned has its exact attribute values; see [`execute`](UpdateItem::execute).
     pub fn execute_item(self) -> Result<Updated<Item>> {
         self.run(AS_ITEM)
+    }
+
+    /// Updates the item. Returns what is asked for in its stored form; see [`execute`](UpdateItem::execute).
+    pub fn execute_encoded(self) -> Result<Updated<EncodedItem<'static>>> {
+        self.run(AS_ENCODED)
     }
 
     fn run<R>(self, decode: Decode<R>) -> Result<Updated<R>> {

@@ -166,6 +166,11 @@ macro_rules! selections {
             self.page(crate::api::projection::as_type())
         }
 
+        /// Reads a page of items in their stored form.
+        pub fn execute_encoded(self) -> Result<Page<crate::api::EncodedItem<'static>>> {
+            self.page(crate::api::projection::AS_ENCODED)
+        }
+
         /// Counts the items, all of them unless a limit is set, without decoding any.
         pub fn count(self) -> Result<u64> {
             let (source, expressions) = (self.source, self.compile()?);
@@ -197,6 +202,13 @@ macro_rules! selections {
         /// Streams all items as a type of one's own, from one snapshot.
         pub fn iter_as<T: serde::de::DeserializeOwned>(self) -> Result<crate::api::Iter<S::State<'a>, T>> {
             self.stream(crate::api::projection::as_type())
+        }
+
+        /// Streams all items in their stored form, from one snapshot.
+        pub fn iter_encoded(
+            self,
+        ) -> Result<crate::api::Iter<S::State<'a>, crate::api::EncodedItem<'static>>> {
+            self.stream(crate::api::projection::AS_ENCODED)
         }
 
         fn page<T>(self, decode: crate::api::projection::Decode<T>) -> Result<Page<T>> {

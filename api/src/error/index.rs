@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::types::KeyType;
 
 /// Why an index cannot be made, changed, maintained or read. The texts are DynamoDB's, where it has one.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum IndexError {
     /// An attribute of an index's key has the wrong type in an item.
@@ -19,7 +19,8 @@ pub enum IndexError {
         /// The type that the index says.
         expected: KeyType,
         /// The type of the value, by DynamoDB's letters.
-        actual: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        actual: crate::word::Word,
         /// The index.
         index: String,
     },
@@ -35,7 +36,8 @@ pub enum IndexError {
     )]
     UpdateToEmpty {
         /// `string` or `binary`.
-        kind: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        kind: crate::word::Word,
     },
 
     /// An update makes an attribute of an index's key too long.

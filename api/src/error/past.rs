@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A moment of the past, as it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum PastMoment {
     /// After the transaction of a version.
     Version(u64),

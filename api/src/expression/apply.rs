@@ -23,7 +23,7 @@ use crate::number::{Number, NumberError};
 use crate::value::{AttributeType, AttributeValue, Item};
 
 /// Why an update cannot be applied to an item. The texts are DynamoDB's.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum UpdateError {
     /// A path leads into what is not there, or by name into what is no map, or by index into what is no list.

@@ -8,7 +8,7 @@ use super::key_condition::KeyConditionProblem;
 use crate::limits::ValueError;
 
 /// What an expression is for, by DynamoDB's name of the parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum ExpressionKind {
     /// `ConditionExpression`: whether a write is done.
     Condition,
@@ -42,7 +42,7 @@ impl fmt::Display for ExpressionKind {
 }
 
 /// Why the expressions of a request cannot be used, before any item was looked at.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ExpressionError {
     /// One expression is wrong.
@@ -162,7 +162,7 @@ impl ExpressionError {
 }
 
 /// A map of placeholders, by DynamoDB's name of the parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Placeholders {
     /// `ExpressionAttributeNames`
     Names,
@@ -180,7 +180,7 @@ impl fmt::Display for Placeholders {
 }
 
 /// What is wrong with one expression.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Problem {
     /// No text.
@@ -303,7 +303,8 @@ pub enum Problem {
         /// The operator or function.
         operator: String,
         /// The value's type.
-        found: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        found: crate::word::Word,
     },
 
     /// `ADD` or `DELETE` with a value of a type that it cannot have.
@@ -313,9 +314,11 @@ pub enum Problem {
     )]
     ActionType {
         /// `ADD` or `DELETE`.
-        action: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        action: crate::word::Word,
         /// The value's type.
-        found: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        found: crate::word::Word,
     },
 
     /// A value where only the path of an attribute makes sense.
@@ -372,7 +375,8 @@ pub enum Problem {
     #[error("The \"{clause}\" section can only be used once in an update expression;")]
     RepeatedClause {
         /// `SET`, `REMOVE`, `ADD` or `DELETE`.
-        clause: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        clause: crate::word::Word,
     },
 
     /// A path that is another one, or leads to what is inside another one.

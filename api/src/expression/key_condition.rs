@@ -66,14 +66,15 @@ pub struct KeyQuery {
 }
 
 /// Why a condition is not one on keys. The texts are DynamoDB's.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum KeyConditionProblem {
     /// An operator or function that finds no range of keys.
     #[error("Invalid operator used in KeyConditionExpression: {operator}")]
     Operator {
         /// The operator or function.
-        operator: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        operator: crate::word::Word,
     },
 
     /// An operator or function whose first operand must be an attribute.
@@ -82,7 +83,8 @@ pub enum KeyConditionProblem {
     )]
     NotFirst {
         /// The operator or function.
-        operator: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        operator: crate::word::Word,
     },
 
     /// `size` within a condition.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// The check that stored bytes failed, with the offset of what is wrong, counted from the first byte of the item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ItemDamage {
     /// The first byte is not a version that this program knows.

@@ -6,7 +6,7 @@ use crate::number::Number;
 use crate::types::KeyType;
 
 /// The check that the bytes of a key failed, with what was found.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum KeyDamage {
     /// The bytes end inside a value, or before it.

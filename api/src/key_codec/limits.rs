@@ -17,7 +17,7 @@ pub const MAX_SORT_KEY_LEN: usize = 1024;
 const _: () = assert!(5 * (2 * MAX_PARTITION_KEY_LEN + 3) + 5 * (2 * MAX_SORT_KEY_LEN + 3) <= MAX_KEY);
 
 /// What an attribute is in a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum KeyRole {
     /// Items are grouped by it.
     Partition,
@@ -36,7 +36,7 @@ impl KeyRole {
 }
 
 /// Why a value cannot be that of a key attribute. The texts are those that DynamoDB gives.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum KeyError {
     /// An empty string or binary in a table's key.
@@ -46,7 +46,8 @@ pub enum KeyError {
     )]
     Empty {
         /// `string` or `binary`.
-        kind: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        kind: crate::word::Word,
         /// The attribute's name.
         attribute: String,
     },
@@ -58,7 +59,8 @@ pub enum KeyError {
     )]
     EmptyInIndex {
         /// `string` or `binary`.
-        kind: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        kind: crate::word::Word,
         /// The index's name.
         index: String,
         /// The attribute's name.

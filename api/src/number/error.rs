@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 /// Why something is not a [`Number`](super::Number), one variant per cause. The texts are those that DynamoDB gives.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NumberError {
     /// No text at all.
@@ -21,7 +21,8 @@ pub enum NumberError {
     #[error("The parameter cannot be converted to a numeric value: {name}")]
     NotFinite {
         /// `NaN`, `Infinity` or `-Infinity`.
-        name: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        name: crate::word::Word,
     },
 
     /// 1E+126 or more, without the sign.

@@ -1,0 +1,156 @@
+//! Writes that wait for their durability later, and together: for a server that does the writes of many clients on one thread.
+//!
+//! A write on the database ends when it is durable, so as many threads are needed as there are writes that are to share a flush.
+//! Through a [`Deferred`] a thread does one write after the other without waiting; another one waits for all of them, and
+//! then tells of each what came of it.
+
+use std::cell::Cell;
+use std::fmt;
+
+use dynamite_txn::TxnId;
+
+use crate::api::batch::BatchWrite;
+use crate::api::database::DynaMite;
+use crate::api::delete::DeleteItem;
+use crate::api::history::RestoreVersion;
+use crate::api::put::PutItem;
+use crate::api::source::{Target, WriteTo};
+use crate::api::transact::Transaction;
+use crate::api::transact_write::TransactWrite;
+use crate::api::update::UpdateItem;
+use crate::api::writing::Writing;
+use crate::error::Result;
+
+/// A target of writes that does not wait until they are durable; [`DynaMite::deferred`] makes one.
+///
+/// Nothing of what its operations return, be it a version, an item or an error, may be told to anybody, or acted on, before
+/// [`DynaMite::settle`] has returned `Ok` for the [`Pending`] that was taken afterwards: readers do not see the writes
+/// until then, and a power cut takes them back. Somebody has to settle, since nobody flushes otherwise. If that fails, so did all
+/// the writes.
+///
+/// ```
+/// # use dynamite_core::{api::DynaMite, types::KeyType};
+/// # use serde_json::json;
+/// # fn main() -> Result<(), dynamite_core::Error> {
+/// # let db = DynaMite::in_memory()?;
+/// # db.create_table("users").partition_key("id", KeyType::String).execute()?;
+/// let writes = db.deferred();
+/// let alice = writes.put("users").item(json!({"id": "alice"})).execute()?;
+/// let bob = writes.put("users").item(json!({"id": "bob"})).execute()?;
+/// let pending = writes.pending();
+/// assert!(db.get_item("users").partition_key("alice").execute()?.is_none());
+///
+/// // Perhaps on another thread: one flush for both.
+/// db.settle(pending)?;
+/// assert_eq!(db.get_item_versioned("users").partition_key("bob").execute()?.unwrap().version, bob);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Deferred<'db> {
+    db: &'db DynaMite,
+    /// What all that was done depends on.
+    pending: Cell<TxnId>,
+}
+
+/// What [`DynaMite::settle`] waits for. Later ones include earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[must_use = "nothing is durable before it is settled"]
+pub struct Pending(TxnId);
+
+impl DynaMite {
+    /// A target of writes that does not wait until they are durable; see [`Deferred`].
+    pub fn deferred(&self) -> Deferred<'_> {
+        Deferred { db: self, pending: Cell::new(TxnId(0)) }
+    }
+
+    /// Waits until the writes of a [`Deferred`] are durable. Who waits at the same time, writers of any kind, shares one flush.
+    ///
+    /// # Errors
+    ///
+    /// What the device says. Nobody knows then what became of the writes.
+    pub fn settle(&self, pending: Pending) -> Result<()> {
+        self.shared.store.wait_durable(pending.0)?;
+        self.shared.news.announce();
+        Ok(())
+    }
+}
+
+impl Deferred<'_> {
+    /// What all operations so far depend on.
+    pub fn pending(&self) -> Pending {
+        Pending(self.pending.get())
+    }
+
+    /// Begins to put an item; see [`DynaMite::put`].
+    pub fn put<'a>(&'a self, table: &'a str) -> PutItem<'a, Self> {
+        PutItem::new(self, table)
+    }
+
+    /// Begins to update an item; see [`DynaMite::update_item`].
+    pub fn update_item<'a>(&'a self, table: &'a str) -> UpdateItem<'a, Self> {
+        UpdateItem::new(self, table)
+    }
+
+    /// Begins to delete an item; see [`DynaMite::delete_item`].
+    pub fn delete_item<'a>(&'a self, table: &'a str) -> DeleteItem<'a, Self> {
+        DeleteItem::new(self, table)
+    }
+
+    /// Begins to put an old version of an item back; see [`DynaMite::restore_version`].
+    pub fn restore_version<'a>(&'a self, table: &'a str, version: u64) -> RestoreVersion<'a, Self> {
+        RestoreVersion::new(self, table, version)
+    }
+
+    /// Puts and deletes many items; see [`DynaMite::batch_write`].
+    pub fn batch_write(&self) -> BatchWrite<'_, Self> {
+        BatchWrite::new(self)
+    }
+
+    /// Begins a transaction of actions; see [`DynaMite::transact_write`].
+    pub fn transact_write(&self) -> TransactWrite<'_, Self> {
+        TransactWrite::new(self)
+    }
+
+    /// Runs a transaction; see [`DynaMite::transact`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`DynaMite::transact`].
+    pub fn transact<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
+        let shared = &self.db.shared;
+        let transaction = Transaction::begin(shared)?;
+        self.depend_on(transaction.base());
+        let result = body(&transaction);
+        let (txn, due_ms, result) = transaction.end(result);
+        let result = result?;
+        self.depend_on(txn.join()?);
+        shared.bell.expect(due_ms);
+        Ok(result)
+    }
+
+    fn depend_on(&self, txn: TxnId) {
+        self.pending.set(self.pending.get().max(txn));
+    }
+}
+
+impl Target for Deferred<'_> {}
+
+impl WriteTo for Deferred<'_> {
+    fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
+        let shared = &self.db.shared;
+        let course = shared.course();
+        let mut txn = shared.store.begin()?;
+        // Also an error tells what was read.
+        self.depend_on(txn.base());
+        let result = body(&mut Writing::new(&shared.tables, &mut txn, &course))?;
+        self.depend_on(txn.join()?);
+        shared.bell.expect(course.due_ms());
+        Ok(result)
+    }
+}
+
+impl fmt::Debug for Deferred<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deferred").field("pending", &self.pending.get()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+//! From a request to its answer: every operation is one of the embedded database's, told what the request says.
+//!
+//! [`read`] and its like append the frame of the answer, or of the error, to a buffer; what it cannot decode is an error that ends the
+//! connection.
+
+mod build;
+mod follow;
+mod reads;
+mod rows;
+mod tables;
+mod writes;
+
+use std::sync::Arc;
+
+use dynamite_core::api::Deferred;
+use serde::Deserialize;
+
+use crate::engine::Engine;
+use crate::flow::{Flow, Source};
+use crate::frame::{self, FrameError, Kind};
+use crate::link::{Link, put_failure};
+use crate::protocol::fault::{Failure, Refusal};
+use crate::protocol::{self, Code, Operation, operation};
+
+/// Where a request is worked on.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'c> {
+    pub(crate) engine: &'c Arc<Engine>,
+    pub(crate) link: &'c Arc<Link>,
+}
+
+/// Does what is no write of items.
+pub(crate) fn read(
+    context: Context<'_>,
+    code: Code,
+    id: u64,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), FrameError> {
+    use operation as op;
+    let call = Call { id, body, out };
+    let db = &context.engine.db;
+    match code {
+        Code::Ping => call.answer(|_: op::Ping| Ok(())),
+        Code::Stats => call.answer(|_: op::Stats| Ok(context.engine.stats())),
+        Code::Get => call.answer(|get| reads::get(context, &get)),
+        Code::BatchGet => call.answer(|get| reads::batch_get(context, &get)),
+        Code::TransactGet => call.answer(|get| reads::transact_get(context, &get)),
+        Code::ItemHistory => call.answer(|history| reads::item_history(db, &history)),
+        Code::ListPartitionKeys => call.answer(|list| reads::list_partition_keys(context, &list)),
+        Code::OpenSnapshot => call.answer(|_: op::OpenSnapshot| reads::open_snapshot(context)),
+        Code::OpenPast => call.answer(|open| reads::open_past(context, &open)),
+        Code::Release => call.answer(|op::Release { handle }| {
+            context.link.release(handle);
+            Ok(())
+        }),
+        Code::Query => call.answer(|op::Query(terms)| rows::query(context, &terms)),
+        Code::Scan => call.answer(|op::Scan(terms)| rows::scan(context, &terms)),
+        Code::CountQuery => call.answer(|op::CountQuery(terms)| rows::count_query(context, &terms)),
+        Code::CountScan => call.answer(|op::CountScan(terms)| rows::count_scan(context, &terms)),
+        Code::CountWholeQuery => {
+            call.answer(|op::CountWholeQuery(terms)| rows::count_whole_query(context, &terms))
+        }
+        Code::CountWholeScan => {
+            call.answer(|op::CountWholeScan(terms)| rows::count_whole_scan(context, &terms))
+        }
+        Code::StreamQuery => {
+            call.stream(context, |op::StreamQuery(terms)| rows::stream_query(context, &terms))
+        }
+        Code::StreamScan => call.stream(context, |op::StreamScan(terms)| rows::stream_scan(context, &terms)),
+        Code::Poll => call.answer(|poll| follow::poll(db, &poll)),
+        Code::Follow => call.stream(context, |follow| follow::follow(context.engine, &follow)),
+        Code::CreateTable => call.answer(|create| tables::create(db, create)),
+        Code::DropTable => call.answer(|drop: op::DropTable<'_>| Ok(db.drop_table(&drop.table)?)),
+        Code::UpdateTable => call.answer(|update| tables::update(db, update)),
+        Code::ListTables => call.answer(|list| tables::list(context, list)),
+        Code::DescribeTable => call.answer(|describe| tables::describe(context, &describe)),
+        Code::WaitForIndex => {
+            call.answer(|wait: op::WaitForIndex<'_>| Ok(db.wait_for_index(&wait.table, &wait.index)?))
+        }
+        Code::Backup => call.answer(|backup| tables::backup(db, &backup)),
+        Code::Maintain => call.answer(|_: op::Maintain| Ok(db.maintain()?)),
+        Code::Put
+        | Code::Update
+        | Code::Delete
+        | Code::BatchWrite
+        | Code::TransactWrite
+        | Code::Commit
+        | Code::RestoreVersion => unreachable!("{code:?} is a write"),
+    }
+}
+
+/// Does a write of items. Nobody may be told of it before what is pending is settled.
+pub(crate) fn write(
+    target: &Deferred<'_>,
+    code: Code,
+    id: u64,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), FrameError> {
+    let call = Call { id, body, out };
+    match code {
+        Code::Put => call.answer(|put| writes::put(target, &put)),
+        Code::Update => call.answer(|update| writes::update(target, &update)),
+        Code::Delete => call.answer(|delete| writes::delete(target, &delete)),
+        Code::BatchWrite => call.answer(|batch| writes::batch_write(target, &batch)),
+        Code::TransactWrite => call.answer(|transact| writes::transact_write(target, &transact)),
+        Code::Commit => call.answer(|commit| writes::commit(target, &commit)),
+        Code::RestoreVersion => call.answer(|restore| writes::restore_version(target, &restore)),
+        other => unreachable!("{other:?} is no write"),
+    }
+}
+
+/// A request, and where its answer goes.
+struct Call<'c> {
+    id: u64,
+    body: &'c [u8],
+    out: &'c mut Vec<u8>,
+}
+
+impl<'c> Call<'c> {
+    /// Decodes the request, and answers it.
+    fn answer<O: Operation + Deserialize<'c>>(
+        self,
+        run: impl FnOnce(O) -> Result<O::Answer<'static>, Failure>,
+    ) -> Result<(), FrameError> {
+        let Call { id, body, out } = self;
+        let operation = protocol::decode(body)?;
+        let answer = crate::link::guarded(|| run(operation));
+        let put = answer
+            .map(|answer| frame::put(out, Kind::Answer, id, |buffer| protocol::encode(&answer, buffer)));
+        match put {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => put_failure(out, id, Refusal::AnswerTooLarge.into()),
+            Err(failure) => put_failure(out, id, failure),
+        }
+        Ok(())
+    }
+
+    /// Decodes the request, and takes its stream up. There is no answer before that has ended.
+    fn stream<O: Operation + Deserialize<'c>>(
+        self,
+        context: Context<'_>,
+        open: impl FnOnce(O) -> Result<Box<dyn Source>, Failure>,
+    ) -> Result<(), FrameError> {
+        let Call { id, body, out } = self;
+        let operation = protocol::decode(body)?;
+        let opened = crate::link::guarded(|| open(operation)).and_then(|source| {
+            let flow = Flow::new(id, context.link.clone(), source);
+            context.link.add_flow(flow.clone())?;
+            Ok(flow)
+        });
+        match opened {
+            Ok(flow) => Flow::grant(&flow, context.engine, FIRST_CREDIT),
+            Err(failure) => put_failure(out, id, failure),
+        }
+        Ok(())
+    }
+}
+
+/// Pages that a stream sends before the client grants more.
+pub(crate) const FIRST_CREDIT: u32 = 2;

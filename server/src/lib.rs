@@ -1,0 +1,50 @@
+//! DynaMite for many processes: the server of a database, and its clients.
+//!
+//! One process has a database file open; others reach it over a Unix socket.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+
+mod frame;
+
+mod protocol;
+
+mod outbox;
+
+mod queue;
+
+mod link;
+
+mod flow;
+
+mod news;
+
+mod stats;
+
+mod engine;
+
+mod dispatch;
+
+mod session;
+
+mod listener;
+
+mod server;
+
+mod shutdown;
+
+pub mod client;
+
+pub mod error;
+
+#[doc(hidden)]
+pub mod doc_test;
+
+pub use crate::client::DynaMiteClient;
+pub use crate::config::{Config, default_socket};
+pub use crate::error::{ClientError, ServerError};
+pub use crate::frame::{Identity, MAX_BODY, VERSION};
+pub use crate::server::Server;
+pub use crate::shutdown::run;
+pub use crate::stats::ServerStats;

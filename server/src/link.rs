@@ -1,0 +1,198 @@
+//! A connection, as those who work for it see it: where answers go, what is under way, and what is held for it.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dynamite_core::api::{PastTable, Snapshot};
+
+use crate::engine::Engine;
+use crate::flow::Flow;
+use crate::frame::{self, FrameError, Kind};
+use crate::outbox::Outbox;
+use crate::protocol::fault::{Failure, Fault, Refusal};
+use crate::protocol::{self, Code};
+
+/// Work of one connection that may be under way, as weighed by [`weight`]. What comes on top stays in the socket.
+pub(crate) const MOST_LOAD: usize = 64;
+
+/// Bytes of answers that may wait to be sent before a connection's next request is looked at.
+pub(crate) const MOST_UNSENT: usize = 1 << 20;
+
+/// Snapshots and streams that a connection may have open.
+const MOST_OPEN: usize = 256;
+
+/// What the work for an operation counts.
+pub(crate) fn weight(code: Code) -> usize {
+    match code {
+        Code::Ping | Code::Stats | Code::Get | Code::Put | Code::Update | Code::Delete => 1,
+        // Their answers may have megabytes.
+        _ => 8,
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// No other connection has the same.
+    pub(crate) number: u64,
+    pub(crate) outbox: Outbox,
+    load: AtomicUsize,
+    /// Whether the connection's task waits for the load to fall to 0.
+    draining: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: HashMap<u64, View>,
+    next_handle: u64,
+    flows: HashMap<u64, Arc<Flow>>,
+    /// Why the connection is to be ended.
+    fault: Option<FrameError>,
+}
+
+/// A state that is held for a client.
+#[derive(Clone, Debug)]
+pub(crate) enum View {
+    Snapshot(Snapshot),
+    Past(PastTable),
+}
+
+impl Link {
+    pub(crate) fn new(number: u64, outbox: Outbox) -> Link {
+        Link {
+            number,
+            outbox,
+            load: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Counts work that begins.
+    pub(crate) fn begin(&self, weight: usize) {
+        self.load.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// Counts work that has ended, its answer sent.
+    pub(crate) fn end(&self, weight: usize) {
+        let before = self.load.fetch_sub(weight, Ordering::SeqCst);
+        if before >= MOST_LOAD || self.draining.load(Ordering::SeqCst) {
+            self.outbox.wake();
+        }
+    }
+
+    /// Whether the next request may be looked at.
+    pub(crate) fn has_room(&self) -> bool {
+        self.load.load(Ordering::SeqCst) < MOST_LOAD && self.outbox.unsent() < MOST_UNSENT
+    }
+
+    /// Whether nothing is under way. From the first call on, the task is woken for everything that ends.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.draining.store(true, Ordering::SeqCst);
+        self.load.load(Ordering::SeqCst) == 0
+    }
+
+    /// Ends the connection, since something came over it that has no place in the protocol.
+    pub(crate) fn refuse(&self, fault: FrameError) {
+        self.state().fault.get_or_insert(fault);
+        self.outbox.wake();
+    }
+
+    pub(crate) fn fault(&self) -> Option<FrameError> {
+        self.state().fault.clone()
+    }
+
+    /// Holds a state for the client. Returns its handle.
+    pub(crate) fn hold(&self, view: View) -> Result<u64, Refusal> {
+        let mut state = self.state();
+        state.check_room()?;
+        state.next_handle += 1;
+        let handle = state.next_handle;
+        state.held.insert(handle, view);
+        Ok(handle)
+    }
+
+    pub(crate) fn held(&self, handle: u64) -> Result<View, Refusal> {
+        self.state().held.get(&handle).cloned().ok_or(Refusal::NoSuchHandle)
+    }
+
+    pub(crate) fn release(&self, handle: u64) {
+        let view = self.state().held.remove(&handle);
+        drop(view);
+    }
+
+    /// Takes up a stream.
+    pub(crate) fn add_flow(&self, flow: Arc<Flow>) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.check_room()?;
+        state.flows.insert(flow.id, flow);
+        Ok(())
+    }
+
+    pub(crate) fn flow(&self, id: u64) -> Option<Arc<Flow>> {
+        self.state().flows.get(&id).cloned()
+    }
+
+    pub(crate) fn remove_flow(&self, id: u64) -> Option<Arc<Flow>> {
+        self.state().flows.remove(&id)
+    }
+
+    /// Lets the streams go on that waited until there is room for what they send.
+    pub(crate) fn resume_flows(&self, engine: &Arc<Engine>) {
+        let flows = self.state().flows.values().cloned().collect::<Vec<_>>();
+        flows.iter().for_each(|flow| Flow::resume(flow, engine));
+    }
+
+    /// Ends what is held for the client, and what is streamed to it.
+    pub(crate) fn close(&self) {
+        self.outbox.close();
+        self.end_flows();
+        let held = std::mem::take(&mut self.state().held);
+        drop(held);
+    }
+
+    pub(crate) fn end_flows(&self) {
+        let flows = std::mem::take(&mut self.state().flows);
+        flows.into_values().for_each(|flow| flow.cancel());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is one step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check_room(&self) -> Result<(), Refusal> {
+        match self.held.len() + self.flows.len() < MOST_OPEN {
+            true => Ok(()),
+            false => Err(Refusal::TooManyOpen { most: MOST_OPEN }),
+        }
+    }
+}
+
+/// Appends the frame of an error.
+pub(crate) fn put_failure(buffer: &mut Vec<u8>, id: u64, failure: Failure) {
+    let fault = Fault::of(failure);
+    let put = frame::put(buffer, Kind::Error, id, |buffer| protocol::encode(&fault, buffer));
+    if put.is_err() {
+        // Reasons of a transaction with an item each may be too long.
+        let fault = Fault::of(Refusal::AnswerTooLarge.into());
+        let put = frame::put(buffer, Kind::Error, id, |buffer| protocol::encode(&fault, buffer));
+        debug_assert!(put.is_ok(), "a short body");
+    }
+}
+
+/// Runs an operation. A panic, which would be a bug, ends it and nothing else.
+pub(crate) fn guarded<R>(run: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
+    // What the operation worked on is undone where a transaction is dropped, and else not seen again.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        tracing::error!(%text, "an operation panicked");
+        Err(Refusal::Panicked { text }.into())
+    })
+}

@@ -1,0 +1,130 @@
+//! What is to be sent over a connection, by whoever has something to send.
+//!
+//! Frames go out on the thread that made them, as long as the socket takes them: no other thread has to wake up for an answer. What
+//! the socket does not take stays here, and the connection's own task sends it when there is room.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+/// A buffer that is larger is given back when it is empty.
+const KEPT: usize = 64 << 10;
+
+/// The sending half of a connection.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    writer: OwnedWriteHalf,
+    state: Mutex<State>,
+    /// Wakes the connection's task.
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the socket has not taken yet, from `sent` on.
+    unsent: Vec<u8>,
+    sent: usize,
+    closed: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(writer: OwnedWriteHalf) -> Outbox {
+        Outbox { writer, state: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Sends whole frames, now or as soon as there is room. Returns whether the connection is still there.
+    pub(crate) fn send(&self, frames: &[u8]) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return false;
+        }
+        let mut rest = frames;
+        if state.unsent.is_empty() {
+            match write(&self.writer, rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(_) => state.closed = true,
+            }
+        }
+        if rest.is_empty() {
+            return true;
+        }
+        let is_open = !state.closed;
+        if is_open {
+            state.unsent.extend_from_slice(rest);
+        }
+        drop(state);
+        self.wake();
+        is_open
+    }
+
+    /// Sends what there is, as far as the socket takes it.
+    pub(crate) fn flush(&self) {
+        let mut state = self.state();
+        match write(&self.writer, &state.unsent[state.sent..]) {
+            Ok(written) => state.sent += written,
+            Err(_) => state.closed = true,
+        }
+        if state.sent == state.unsent.len() {
+            state.sent = 0;
+            state.unsent.clear();
+            state.unsent.shrink_to(KEPT);
+        }
+    }
+
+    /// Bytes that were not sent yet.
+    pub(crate) fn unsent(&self) -> usize {
+        let state = self.state();
+        state.unsent.len() - state.sent
+    }
+
+    /// Nothing is sent any more.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.sent = 0;
+        state.unsent = Vec::new();
+        drop(state);
+        self.wake();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// Waits until the socket takes more.
+    pub(crate) async fn writable(&self) {
+        // If it fails, so does the next write.
+        let _ = self.writer.writable().await;
+    }
+
+    /// Waits until there is something to look at.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Frames are added whole; whoever panics, panics elsewhere.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes as much as the socket takes, and returns how much that was.
+fn write(writer: &OwnedWriteHalf, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match writer.try_write(&bytes[written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}

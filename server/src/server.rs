@@ -1,0 +1,233 @@
+//! A server at work: it accepts connections until it is told to end, and ends without losing what is under way.
+//!
+//! 1. It accepts connections until it is told to end, or nobody has been there for as long as it was told.
+//! 2. The socket goes, so that whoever comes now starts, or finds, another server.
+//! 3. Each connection's requests that are under way are answered, and no other is begun; a connection that does not read its
+//!    answers within the time of grace is cut off.
+//! 4. The engine's threads do what they have, and end.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use dynamite_core::api::DynaMite;
+use tokio::net::UnixListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::engine::Engine;
+use crate::error::ServerError;
+use crate::listener::{self, Place, Socket};
+use crate::session::{self, Patience};
+
+/// How long nothing is accepted after the system has run out of descriptors.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// How a server serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) readers: usize,
+    pub(crate) patience: Patience,
+    pub(crate) idle_exit: Option<Duration>,
+    /// How long what is under way may take at the end.
+    pub(crate) grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let grace = Duration::from_secs(10);
+        Settings { readers: 8, patience: Patience::default(), idle_exit: None, grace }
+    }
+}
+
+/// A server within a process that has the database open, to share it with others. It ends with [`stop`](Server::stop), or when it is
+/// dropped; the database stays open.
+///
+/// ```
+/// use dynamite_core::api::DynaMite;
+/// use dynamite_server::Server;
+/// use dynamite_server::client::BlockingClient;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("d.sock");
+/// let db = DynaMite::in_memory()?;
+/// let server = Server::share(&db, &path)?;
+///
+/// // In another process:
+/// let client = BlockingClient::connect(&path)?;
+/// assert!(client.wait(client.client().list_tables())?.is_empty());
+/// server.stop()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Server {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<Result<(), ServerError>>>,
+}
+
+impl Server {
+    /// Serves an open database at a socket: for processes of the same user.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] if another server is there, or the system refuses.
+    pub fn share(db: &DynaMite, socket: impl AsRef<Path>) -> Result<Server, ServerError> {
+        let path = socket.as_ref().to_owned();
+        let place = Place::take(&path)?;
+        let settings = Settings::default();
+        let (runtime, engine) = start(db.clone(), &path, settings)?;
+        let mut socket = place.listen()?;
+        let (stop, stopped) = oneshot::channel();
+        let failed = {
+            let path = path.clone();
+            move |source| ServerError::Io { what: "serving on", path, source }
+        };
+        let listener = listener(&runtime, &mut socket).map_err(failed.clone())?;
+        let spawned = std::thread::Builder::new().name("dynamite-server".into()).spawn(move || {
+            let told = async {
+                // That the other end is gone is as good.
+                let _ = stopped.await;
+                "stop"
+            };
+            runtime.block_on(serve(&engine, listener, socket, settings, told));
+            drop(runtime);
+            engine.stop();
+            Ok(())
+        });
+        let thread = spawned.map_err(failed)?;
+        Ok(Server { stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ends it, when what is under way is answered.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`].
+    pub fn stop(mut self) -> Result<(), ServerError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), ServerError> {
+        drop(self.stop.take());
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            // A panic was reported when it happened.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
+    }
+}
+
+/// The threads for connections, and those for the database.
+pub(crate) fn start(
+    db: DynaMite,
+    path: &Path,
+    settings: Settings,
+) -> Result<(Runtime, Arc<Engine>), ServerError> {
+    let failed = |source| ServerError::Io { what: "starting threads for", path: path.to_owned(), source };
+    let runtime =
+        Builder::new_multi_thread().enable_all().thread_name("dynamite-io").build().map_err(failed)?;
+    let engine = Engine::start(db, settings.readers).map_err(failed)?;
+    Ok((runtime, engine))
+}
+
+/// The listener of a socket, for a runtime.
+pub(crate) fn listener(runtime: &Runtime, socket: &mut Socket) -> io::Result<UnixListener> {
+    let _inside = runtime.enter();
+    socket.listener()
+}
+
+/// Serves until it is told to end, and nothing is under way any more.
+pub(crate) async fn serve(
+    engine: &Arc<Engine>,
+    listener: UnixListener,
+    socket: Socket,
+    settings: Settings,
+    told: impl Future<Output = &'static str>,
+) {
+    let (stop, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    accept(engine, &listener, settings, &stop, &mut connections, told).await;
+    drop(listener);
+    drop(socket);
+    stop.send_replace(true);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(settings.grace, ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "cut off what did not read its answers");
+        connections.shutdown().await;
+    }
+}
+
+async fn accept(
+    engine: &Arc<Engine>,
+    listener: &UnixListener,
+    settings: Settings,
+    stop: &watch::Sender<bool>,
+    connections: &mut JoinSet<()>,
+    told: impl Future<Output = &'static str>,
+) {
+    let mut number = 0;
+    tokio::pin!(told);
+    loop {
+        let idle_exit = settings.idle_exit.filter(|_| connections.is_empty());
+        let idle = async move {
+            match idle_exit {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = &mut told => return tracing::info!(reason, "ending"),
+            () = idle => return tracing::info!(reason = "nobody was there", "ending"),
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if listener::admits(&stream) => {
+                    number += 1;
+                    let counted = Counted::new(engine);
+                    let session = session::serve(stream, engine.clone(), number, settings.patience, stop.subscribe());
+                    connections.spawn(async move {
+                        session.await;
+                        drop(counted);
+                    });
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+                }
+            },
+        }
+    }
+}
+
+/// A connection, counted for as long as it is open.
+struct Counted(Arc<Engine>);
+
+impl Counted {
+    fn new(engine: &Arc<Engine>) -> Counted {
+        engine.counters.connections_total.fetch_add(1, Ordering::Relaxed);
+        engine.counters.connections.fetch_add(1, Ordering::Relaxed);
+        Counted(engine.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.counters.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,267 @@
+//! A connection, from its greeting to its end.
+//!
+//! One task reads requests and hands them to the [engine](crate::engine); answers are sent by whoever has them. The task stops
+//! reading as long as as much is under way, or unsent, as one connection may have: who does not read his answers stops only himself,
+//! and what he wrote meanwhile stays in the kernel's buffers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::dispatch::{self, Context};
+use crate::engine::Engine;
+use crate::flow::Flow;
+use crate::frame::{self, Frame, FrameError, Kind};
+use crate::link::{self, Link, MOST_UNSENT, weight};
+use crate::outbox::Outbox;
+use crate::protocol::Code;
+use crate::protocol::fault::Refusal;
+use crate::protocol::operation::Class;
+
+/// Bytes that are read at once. A larger frame makes its buffer grow as it arrives.
+const CHUNK: usize = 8 << 10;
+
+/// A buffer that is larger is given back when it is empty.
+const KEPT: usize = 64 << 10;
+
+/// Bytes of answers that are collected before they are sent.
+const BATCH: usize = 64 << 10;
+
+/// How long what comes over a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until the greeting is there.
+    pub(crate) hello: Duration,
+    /// From the first byte of a frame to its last.
+    pub(crate) frame: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { hello: Duration::from_secs(5), frame: Duration::from_secs(30) }
+    }
+}
+
+/// Why a connection ended before its client closed it.
+#[derive(Debug)]
+enum End {
+    Closed,
+    Fault(FrameError),
+    TooSlow,
+    Stopped,
+}
+
+impl From<FrameError> for End {
+    fn from(fault: FrameError) -> End {
+        End::Fault(fault)
+    }
+}
+
+/// Serves a connection until it ends, or the server stops.
+pub(crate) async fn serve(
+    stream: UnixStream,
+    engine: Arc<Engine>,
+    number: u64,
+    patience: Patience,
+    stop: watch::Receiver<bool>,
+) {
+    let (reader, writer) = stream.into_split();
+    let link = Arc::new(Link::new(number, Outbox::new(writer)));
+    let mut session = Session { link: link.clone(), engine, greeted: false, batch: Vec::new() };
+    let end = session.talk(reader, patience, stop).await;
+    let reason = match end {
+        End::Closed => return link.close(),
+        End::Stopped => Refusal::ShuttingDown.to_string(),
+        End::Fault(fault) => session.refuse(fault.to_string()),
+        End::TooSlow => session.refuse("a frame took too long to arrive".to_owned()),
+    };
+    let mut goodbye = Vec::new();
+    frame::put_short(&mut goodbye, Kind::Goodbye, 0, reason.as_bytes());
+    link.outbox.send(&goodbye);
+    link.close();
+}
+
+struct Session {
+    link: Arc<Link>,
+    engine: Arc<Engine>,
+    greeted: bool,
+    /// Answers that were made where their requests arrived.
+    batch: Vec<u8>,
+}
+
+impl Session {
+    /// Counts a connection that the server ends, and says why.
+    fn refuse(&self, reason: String) -> String {
+        self.engine.counters.refused.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(connection = self.link.number, %reason, "a connection was ended");
+        reason
+    }
+
+    async fn talk(
+        &mut self,
+        mut reader: OwnedReadHalf,
+        patience: Patience,
+        mut stop: watch::Receiver<bool>,
+    ) -> End {
+        let link = self.link.clone();
+        let mut bytes = Vec::with_capacity(CHUNK);
+        let mut deadline = Instant::now() + patience.hello;
+        loop {
+            match self.take(&bytes) {
+                Ok(0) => {}
+                Ok(taken) => {
+                    bytes.drain(..taken);
+                    deadline = Instant::now() + patience.frame;
+                }
+                Err(fault) => return End::Fault(fault),
+            }
+            if bytes.is_empty() {
+                bytes.shrink_to(KEPT);
+            }
+            if !self.batch.is_empty() {
+                link.outbox.send(&self.batch);
+                self.batch.clear();
+                self.batch.shrink_to(KEPT);
+            }
+            if let Some(fault) = link.fault() {
+                return End::Fault(fault);
+            }
+            let (unsent, may_read) = (link.outbox.unsent() > 0, link.has_room());
+            let may_be_late = may_read && (!self.greeted || !bytes.is_empty());
+            if may_read {
+                bytes.reserve(CHUNK);
+            }
+            let was_empty = bytes.is_empty();
+            tokio::select! {
+                biased;
+                read = reader.read_buf(&mut bytes), if may_read => match read {
+                    Ok(0) | Err(_) => return End::Closed,
+                    Ok(_) if was_empty && self.greeted => deadline = Instant::now() + patience.frame,
+                    Ok(_) => {}
+                },
+                () = link.outbox.woken() => {
+                    if link.outbox.is_closed() {
+                        return End::Closed;
+                    }
+                }
+                () = link.outbox.writable(), if unsent => {
+                    link.outbox.flush();
+                    if link.outbox.unsent() < MOST_UNSENT {
+                        link.resume_flows(&self.engine);
+                    }
+                }
+                _ = stopped(&mut stop) => {
+                    self.drain().await;
+                    return End::Stopped;
+                }
+                () = tokio::time::sleep_until(deadline), if may_be_late => return End::TooSlow,
+            }
+        }
+    }
+
+    /// Waits until what is under way is answered.
+    async fn drain(&self) {
+        let outbox = &self.link.outbox;
+        self.link.end_flows();
+        while !outbox.is_closed() {
+            let unsent = outbox.unsent() > 0;
+            if self.link.is_idle() && !unsent {
+                return;
+            }
+            tokio::select! {
+                () = outbox.woken() => {}
+                () = outbox.writable(), if unsent => outbox.flush(),
+            }
+        }
+    }
+
+    /// Looks at the frames that have arrived, as far as there is room. Returns how many bytes they took.
+    fn take(&mut self, bytes: &[u8]) -> Result<usize, FrameError> {
+        let mut at = 0;
+        while at < bytes.len() && self.link.has_room() {
+            let Some((frame, len)) = frame::split(&bytes[at..])? else { break };
+            at += len;
+            match frame.kind {
+                Kind::Hello if !self.greeted => {
+                    let version = frame::read_client_hello(frame)?;
+                    frame::put_server_hello(&mut self.batch, version, &self.engine.identity);
+                    self.greeted = true;
+                }
+                _ if !self.greeted => return Err(FrameError::NoHello),
+                Kind::Request => self.request(frame)?,
+                Kind::Credit => {
+                    let pages = <[u8; 4]>::try_from(frame.body);
+                    let pages = pages.map_err(|_| FrameError::Body("a credit has 4 bytes".into()))?;
+                    // The stream may have ended meanwhile.
+                    if let Some(flow) = self.link.flow(frame.id) {
+                        Flow::grant(&flow, &self.engine, u32::from_le_bytes(pages));
+                    }
+                }
+                Kind::Cancel => {
+                    if let Some(flow) = self.link.remove_flow(frame.id) {
+                        flow.cancel();
+                    }
+                }
+                other => return Err(FrameError::Kind { kind: other as u8 }),
+            }
+            if self.batch.len() >= BATCH {
+                self.link.outbox.send(&self.batch);
+                self.batch.clear();
+            }
+        }
+        Ok(at)
+    }
+
+    fn request(&mut self, frame: Frame<'_>) -> Result<(), FrameError> {
+        let Session { link, engine, batch, .. } = self;
+        let id = frame.id;
+        let (&code, body) = frame.body.split_first().ok_or(FrameError::Body("no operation".into()))?;
+        engine.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let Some(code) = Code::of(code) else {
+            link::put_failure(batch, id, Refusal::UnknownOperation { code }.into());
+            return Ok(());
+        };
+        let queue = match code.class() {
+            Class::Point if engine.is_warm() => {
+                let begun = Instant::now();
+                dispatch::read(Context { engine, link }, code, id, body, batch)?;
+                engine.took(begun.elapsed());
+                return Ok(());
+            }
+            Class::Point | Class::Read | Class::Stream => &engine.reads,
+            Class::Slow => &engine.slow,
+            Class::Write => {
+                link.begin(weight(code));
+                engine.write(link, code, id, body);
+                return Ok(());
+            }
+        };
+        link.begin(weight(code));
+        let (worked, answered, body) = (engine.clone(), link.clone(), body.to_vec());
+        queue.push(
+            link.number,
+            Box::new(move || {
+                let mut frames = Vec::new();
+                let context = Context { engine: &worked, link: &answered };
+                match dispatch::read(context, code, id, &body, &mut frames) {
+                    Ok(()) => drop(answered.outbox.send(&frames)),
+                    Err(fault) => answered.refuse(fault),
+                }
+                answered.end(weight(code));
+            }),
+        );
+        Ok(())
+    }
+}
+
+/// Waits until the server stops. (By itself, since what it looks at may not be held while another branch is worked on.)
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that the server is gone, which is as good.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,72 @@
+//! The life of the program: it takes the socket's place, opens the database, serves, and closes the database.
+//!
+//! In this order, so that who connects finds an open database: the right to the socket, the database, the socket. A second server on
+//! the same socket, or the same file, fails at one of the first two, and touches nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynamite_core::api::DynaMite;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Config};
+use crate::error::ServerError;
+use crate::listener::Place;
+use crate::server::{self, Settings};
+use crate::session::Patience;
+
+/// Runs a server until it is told to end.
+///
+/// # Errors
+///
+/// [`ServerError`] if it does not start, or cannot close the database.
+pub fn run(config: &Config) -> Result<(), ServerError> {
+    allow_many_descriptors();
+    let (path, socket_path) = (config.db_path()?, config.socket_path());
+    let place = Place::take(&socket_path)?;
+    config::make_parent(&path)?;
+    let db = DynaMite::builder().cache_size(config.cache_size).open_or_create(&path)?;
+    let settings = Settings {
+        readers: usize::from(config.readers),
+        patience: Patience { frame: Duration::from_secs(config.frame_timeout), ..Patience::default() },
+        idle_exit: config.idle_exit.map(Duration::from_secs),
+        grace: Duration::from_secs(config.grace),
+    };
+    let (runtime, engine) = server::start(db, &path, settings)?;
+    let failed = |source| ServerError::Io { what: "serving on", path: socket_path.clone(), source };
+    // Before anybody can see that it listens.
+    let told = {
+        let _inside = runtime.enter();
+        told_to_end().map_err(failed)?
+    };
+    let mut socket = place.listen()?;
+    let listener = server::listener(&runtime, &mut socket).map_err(failed)?;
+    tracing::info!(db = %path.display(), socket = %socket_path.display(), "serving");
+    runtime.block_on(server::serve(&engine, listener, socket, settings, told));
+    drop(runtime);
+    engine.stop();
+    Arc::into_inner(engine).map_or(Ok(()), |engine| engine.db.close())?;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT, which from now on do not kill the process.
+fn told_to_end() -> std::io::Result<impl Future<Output = &'static str>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+/// As many connections as the system allows: a thousand are more than it does by default.
+fn allow_many_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays what it is");
+    }
+}
