@@ -64,6 +64,8 @@ mod text_window;
 
 mod check;
 
+mod size;
+
 mod view;
 
 mod writer;
@@ -90,5 +92,6 @@ pub use json::{decode_json, encode_json, encode_json_into};
 pub use model::{decode, encode, encode_into};
 pub(crate) use pick::{Picked, join, pick};
 pub use ser::{to_bytes, to_bytes_into};
+pub(crate) use size::size;
 pub use view::{Elements, Entries, ItemView, ValueView};
 pub use writer::{ItemError, ItemWriter};

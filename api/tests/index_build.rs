@@ -264,7 +264,7 @@ fn changes_of_a_table_that_make_no_sense_are_refused() {
     many(20, 0).execute().unwrap();
     check_error(
         many(1, 20).execute(),
-        "One or more parameter values were invalid: GlobalSecondaryIndex count exceeds the per-table limit of 20",
+        "Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of 20",
     );
     update().drop_index("index7").add_index(index()).execute().unwrap();
     db.create_table("sorted")

@@ -91,7 +91,7 @@ impl Consumed {
 /// Bytes of a stored item, as DynamoDB counts them.
 #[inline(never)]
 pub(crate) fn size(layout: &Layout, item: &[u8]) -> Result<usize> {
-    item_codec::check(item).map_err(|damage| layout.damaged(damage))
+    item_codec::size(item).map_err(|damage| layout.damaged(damage))
 }
 
 /// What a stream has read so far: one entry, added when the stream is dropped.

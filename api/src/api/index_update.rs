@@ -6,7 +6,7 @@ use crate::api::index::{Definition, IndexDescription, IndexKind, IndexState, che
 use crate::api::index_entry::Index;
 use crate::api::index_schema::{IndexSchema, Progress, tree_name};
 use crate::api::schema::Schema;
-use crate::error::{Damage, Error, IndexError, Result};
+use crate::error::{Damage, Error, IndexError, Invalid, Result};
 
 /// Refuses a change that says two things of one index.
 pub(crate) fn check_apart(added: &[Definition], dropped: &[&str]) -> Result<()> {
@@ -67,8 +67,12 @@ pub(crate) fn add_indexes(
         trees.push(index.tree);
         schema.indexes.push(index);
     }
-    check_together(&schema.keys, schema.indexes.iter().map(|index| &index.definition))?;
-    Ok(trees)
+    match check_together(&schema.keys, schema.indexes.iter().map(|index| &index.definition)) {
+        Err(Error::Validation(Invalid::Index(IndexError::TooManyGlobal))) => {
+            Err(IndexError::TooManyGlobalAdded.into())
+        }
+        checked => checked.map(|()| trees),
+    }
 }
 
 impl Index {

@@ -1,6 +1,6 @@
 //! When a page of results is full: at 1 MB of items, counted as DynamoDB counts them.
 //!
-//! Counting an item costs a fifth of decoding it, and most pages end long before. So items are put aside, uncounted, until they may be
+//! Counting an item is not for nothing, and most pages end long before. So items are put aside, uncounted, until they may be
 //! too many.
 
 use crate::item_codec::{self, ItemDamage};
@@ -45,7 +45,7 @@ impl PageMeter {
     fn count(&mut self) -> Result<(), ItemDamage> {
         let mut begin = 0;
         for end in self.ends.drain(..) {
-            self.counted += item_codec::check(&self.aside[begin..end])?;
+            self.counted += item_codec::size(&self.aside[begin..end])?;
             begin = end;
         }
         self.aside.clear();

@@ -124,6 +124,10 @@ pub enum IndexError {
     )]
     TooManyGlobal,
 
+    /// More global indexes than a table may have, by one that is added. Of DynamoDB that is a `LimitExceededException`.
+    #[error("Subscriber limit exceeded: Number of global secondary indexes exceeds per-table limit of 20")]
+    TooManyGlobalAdded,
+
     /// More local indexes than a table may have.
     #[error(
         "One or more parameter values were invalid: Number of LocalSecondaryIndexes exceeds per-table limit of 5"
