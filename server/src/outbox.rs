@@ -64,7 +64,11 @@ impl Outbox {
         let mut state = self.state();
         match write(&self.writer, &state.unsent[state.sent..]) {
             Ok(written) => state.sent += written,
-            Err(_) => state.closed = true,
+            // Nobody will read the rest.
+            Err(_) => {
+                state.closed = true;
+                state.sent = state.unsent.len();
+            }
         }
         if state.sent == state.unsent.len() {
             state.sent = 0;
