@@ -120,8 +120,15 @@ impl Engine {
     fn spawn(self: &Arc<Engine>, name: &str, work: fn(&Arc<Engine>)) -> std::io::Result<()> {
         let engine = self.clone();
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(&engine))?;
-        self.threads().push(thread);
+        self.keep(thread);
         Ok(())
+    }
+
+    /// Waits for a thread at the end.
+    pub(crate) fn keep(&self, thread: JoinHandle<()>) {
+        let mut threads = self.threads();
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
     }
 
     /// Whether a get may be done where its request arrived.

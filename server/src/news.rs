@@ -50,7 +50,10 @@ impl News {
                 .name("dynamite-news".into())
                 .spawn(move || listen(&worked, &listens));
             match spawned {
-                Ok(_) => state.is_running = begun.recv().is_ok(),
+                Ok(thread) => {
+                    engine.keep(thread);
+                    state.is_running = begun.recv().is_ok();
+                }
                 Err(error) => tracing::warn!(%error, "no thread for news of commits"),
             }
         }

@@ -59,12 +59,35 @@ impl Outbox {
         is_open
     }
 
+    /// Leaves whole frames for the connection's task to send, together with those that come before it does. Returns whether the
+    /// connection is still there.
+    pub(crate) fn leave(&self, frames: &[u8]) -> bool {
+        let mut state = self.state();
+        if state.closed {
+            return false;
+        }
+        let is_first = state.unsent.is_empty();
+        state.unsent.extend_from_slice(frames);
+        drop(state);
+        if is_first {
+            self.wake();
+        }
+        true
+    }
+
     /// Sends what there is, as far as the socket takes it.
     pub(crate) fn flush(&self) {
         let mut state = self.state();
+        if state.unsent.is_empty() {
+            return;
+        }
         match write(&self.writer, &state.unsent[state.sent..]) {
             Ok(written) => state.sent += written,
-            Err(_) => state.closed = true,
+            // Nobody will read the rest.
+            Err(_) => {
+                state.closed = true;
+                state.sent = state.unsent.len();
+            }
         }
         if state.sent == state.unsent.len() {
             state.sent = 0;

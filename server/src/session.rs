@@ -138,27 +138,26 @@ impl Session {
                 bytes.reserve(CHUNK);
             }
             let was_empty = bytes.is_empty();
+            if link.outbox.is_closed() {
+                return End::Closed;
+            }
             tokio::select! {
                 biased;
+                _ = stopped(&mut stop) => {
+                    self.drain().await;
+                    return End::Stopped;
+                }
                 read = reader.read_buf(&mut bytes), if may_read => match read {
                     Ok(0) | Err(_) => return End::Closed,
                     Ok(_) if was_empty && self.greeted => deadline = Instant::now() + patience.frame,
                     Ok(_) => {}
                 },
-                () = link.outbox.woken() => {
-                    if link.outbox.is_closed() {
-                        return End::Closed;
-                    }
-                }
+                () = link.outbox.woken() => {}
                 () = link.outbox.writable(), if unsent => {
                     link.outbox.flush();
                     if link.outbox.unsent() < MOST_UNSENT {
                         link.resume_flows(&self.engine);
                     }
-                }
-                _ = stopped(&mut stop) => {
-                    self.drain().await;
-                    return End::Stopped;
                 }
                 () = tokio::time::sleep_until(deadline), if may_be_late => return End::TooSlow,
             }

@@ -138,10 +138,15 @@ impl Connection {
             drop(state);
             return Err(self.lost());
         }
+        let is_alone = state.waiting.is_empty();
         state.waiting.insert(id, waiting);
         drop(state);
         let under_way = UnderWay { shared: &self.shared, id };
-        self.shared.outbox.send(&frames);
+        // A lone request goes at once. With others under way there will be more in a moment: one system call for all of them.
+        match is_alone {
+            true => self.shared.outbox.send(&frames),
+            false => self.shared.outbox.leave(&frames),
+        };
         Ok(under_way)
     }
 
@@ -286,6 +291,7 @@ async fn receive(shared: Arc<Shared>, mut reader: OwnedReadHalf, mut bytes: Vec<
                 if outbox.is_closed() {
                     break io::Error::from(io::ErrorKind::BrokenPipe).to_string();
                 }
+                outbox.flush();
             }
             () = outbox.writable(), if outbox.unsent() > 0 => outbox.flush(),
         }

@@ -5,6 +5,7 @@
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dynamite_core::api::DynaMite;
@@ -63,17 +64,17 @@ impl Drop for Shared {
 
 /// A server's process. It is killed when this is dropped.
 pub(crate) struct Served {
-    pub(crate) directory: TempDir,
+    pub(crate) directory: Arc<TempDir>,
     child: Child,
 }
 
 impl Served {
     pub(crate) fn start(arguments: &[&str]) -> Served {
-        Served::start_in(directory(), arguments)
+        Served::start_in(Arc::new(directory()), arguments)
     }
 
     /// Starts a server in a directory that may have a database already, and waits until it listens.
-    pub(crate) fn start_in(directory: TempDir, arguments: &[&str]) -> Served {
+    pub(crate) fn start_in(directory: Arc<TempDir>, arguments: &[&str]) -> Served {
         let child = command(directory.path()).args(arguments).spawn().expect("the server's process");
         let mut served = Served { directory, child };
         loop {
@@ -115,22 +116,17 @@ impl Served {
     }
 
     /// Tells it to end, and waits until it has.
-    pub(crate) fn stop(mut self) -> (ExitStatus, TempDir) {
+    pub(crate) fn stop(mut self) -> (ExitStatus, Arc<TempDir>) {
         self.signal(rustix::process::Signal::TERM);
         let status = self.wait();
-        (status, self.take())
+        (status, self.directory.clone())
     }
 
     /// Kills it. What it leaves behind is in the directory.
-    pub(crate) fn kill(mut self) -> TempDir {
+    pub(crate) fn kill(mut self) -> Arc<TempDir> {
         self.child.kill().expect("a process");
         self.wait();
-        self.take()
-    }
-
-    fn take(mut self) -> TempDir {
-        let unused = tempfile::tempdir_in(self.directory.path()).expect("a directory");
-        std::mem::replace(&mut self.directory, unused)
+        self.directory.clone()
     }
 }
 

@@ -1,0 +1,168 @@
+//! Whatever comes over a connection ends that connection at the most, costs bounded memory, and harms nobody else.
+
+mod common;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use dynamite_core::types::KeyType;
+use dynamite_server::DynaMiteClient;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
+
+use common::{Served, Shared, run};
+
+const HELLO: &[u8] = b"\x15\0\0\0\x01\0\0\0\0\0\0\0\0DynaMite\x01\0\x01\0";
+
+fn connect(socket: &std::path::Path) -> UnixStream {
+    let stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream
+}
+
+fn frame(kind: u8, id: u64, body: &[u8]) -> Vec<u8> {
+    let mut frame = (9 + body.len() as u32).to_le_bytes().to_vec();
+    frame.push(kind);
+    frame.extend(id.to_le_bytes());
+    frame.extend(body);
+    frame
+}
+
+/// What the server says until it closes the connection.
+fn last_words(mut stream: UnixStream) -> String {
+    let mut said = Vec::new();
+    // A connection that is reset has ended as well.
+    let _ = stream.read_to_end(&mut said);
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[track_caller]
+fn check_ended(served: &Served, bytes: &[u8], why: &str) {
+    let mut stream = connect(&served.socket());
+    // The server may have closed it before the last byte.
+    let _ = stream.write_all(bytes);
+    let said = last_words(stream);
+    assert!(said.contains(why), "{said:?} does not say {why:?}");
+}
+
+#[test]
+fn bytes_that_are_not_the_protocol_end_their_connection_with_a_reason() {
+    let served = Served::start(&[]);
+    let after_hello = |bytes: &[u8]| [HELLO, bytes].concat();
+    check_ended(&served, b"GET / HTTP/1.1\r\n\r\n", "a frame of");
+    check_ended(&served, &[0; 64], "a frame of 0 bytes");
+    check_ended(&served, &[0xFF; 64], "a frame of 4294967295 bytes");
+    check_ended(&served, &frame(2, 1, &[1]), "no greeting");
+    check_ended(&served, &frame(1, 0, b"DynaMite\x02\0\x03\0"), "speaks versions 2 to 3");
+    check_ended(&served, &frame(1, 0, b"DynaMight\x02\0\x03"), "no greeting");
+    check_ended(&served, &after_hello(HELLO), "a frame of kind 1");
+    check_ended(&served, &after_hello(&frame(3, 1, &[])), "a frame of kind 3");
+    check_ended(&served, &after_hello(&frame(77, 1, &[])), "a frame of kind 77");
+    check_ended(&served, &after_hello(&frame(2, 1, &[])), "no operation");
+    check_ended(&served, &after_hello(&frame(6, 1, &[1])), "a credit has 4 bytes");
+    // Each class of operations is decoded elsewhere.
+    for operation in [1, 3, 4, 12, 18, 21] {
+        check_ended(&served, &after_hello(&frame(2, 1, &[operation, 0xFF, 0xFF, 0xFF])), "is malformed");
+    }
+    check_ended(&served, &after_hello(&frame(2, 1, &[1, 0])), "1 bytes are left over");
+    // One that this server does not know is no reason to end.
+    let mut stream = connect(&served.socket());
+    stream.write_all(&after_hello(&[frame(2, 1, &[200]), frame(2, 2, &[1])].concat())).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let said = last_words(stream);
+    // The second request was answered: kind 3, id 2, nothing in it.
+    assert!(said.as_bytes().ends_with(&frame(3, 2, &[])), "{said:?}");
+    run(async {
+        let stats = served.client().await.stats().await.unwrap();
+        assert_eq!(stats.refused, 18);
+    });
+}
+
+/// The greeting has its time, and so has every frame, however slowly its bytes drip.
+#[test]
+fn who_drips_is_cut_off() {
+    let served = Served::start(&["--frame-timeout", "1"]);
+    let mut slow = connect(&served.socket());
+    slow.write_all(HELLO).unwrap();
+    let body = frame(2, 1, &[1; 1000]);
+    let dripped = body.iter().position(|byte| {
+        std::thread::sleep(Duration::from_millis(20));
+        slow.write_all(&[*byte]).is_err()
+    });
+    assert!(dripped.is_some(), "all of it was taken");
+    assert!(last_words(slow).contains("took too long"));
+    // Who says nothing between two requests is not slow.
+    let idle = run(async { served.client().await });
+    std::thread::sleep(Duration::from_millis(1500));
+    drop(idle);
+}
+
+#[test]
+fn announced_bytes_cost_nothing_before_they_come() {
+    let served = Served::start(&["--cache-size", "16MiB"]);
+    let mut announced = 9_u32 + (16 << 20);
+    let connections = (0..200).map(|_| {
+        let mut stream = connect(&served.socket());
+        stream.write_all(HELLO).unwrap();
+        stream.write_all(&announced.to_le_bytes()).unwrap();
+        stream.write_all(&[2]).unwrap();
+        stream.write_all(&[1; 1000]).unwrap();
+        stream
+    });
+    let connections = connections.collect::<Vec<_>>();
+    run(async { served.client().await.ping().await.unwrap() });
+    let status = fs::read_to_string(format!("/proc/{}/status", served.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let resident = line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10;
+    assert!(resident < 64 << 20, "{resident} bytes for 3 GB that were announced");
+    drop(connections);
+    announced += 1;
+    check_ended(&served, &[HELLO, &announced.to_le_bytes()].concat(), "the longest has 16777225");
+}
+
+async fn still_works(db: &DynaMiteClient) {
+    assert_eq!(db.get_item("things", "a", None).await.unwrap(), Some(json!({"id": "a"})));
+}
+
+/// Random bodies for each operation, and damaged ones: no panic, no harm.
+#[test]
+fn random_and_damaged_requests_harm_nobody() {
+    let shared = Shared::new();
+    run(async {
+        let db = shared.client().await;
+        db.create_table("things").partition_key("id", KeyType::String).await.unwrap();
+        db.put_item("things", json!({"id": "a"})).await.unwrap();
+        // A put of an item, and a get, as clients send them.
+        let put = [&b"\x04\x06things\x01\x07\x01\x02id\x31b\x00"[..], &[0, 0, 0]].concat();
+        let get = [&b"\x03\x00\x06things\x01\x06\x01\x01v\x31a"[..], &[0, 0, 0]].concat();
+        let mut runner =
+            TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
+        let strategy = (
+            1..40_u8,
+            proptest::collection::vec(any::<u8>(), 0..48),
+            any::<prop::sample::Index>(),
+            any::<u8>(),
+            any::<bool>(),
+        );
+        runner
+            .run(&strategy, |(operation, random, at, byte, of_put)| {
+                let mut damaged = if of_put { put.clone() } else { get.clone() };
+                let at = at.index(damaged.len());
+                damaged[at] = byte;
+                let bodies = [[&[operation][..], &random].concat(), damaged];
+                for body in bodies.iter().filter(|body| !matches!(body[0], 22 | 23 | 34)) {
+                    let mut stream = connect(&shared.socket);
+                    let _ = stream.write_all(&[HELLO, &frame(2, 1, body)].concat());
+                    stream.shutdown(std::net::Shutdown::Write).unwrap();
+                    let said = last_words(stream);
+                    prop_assert!(!said.contains("panic"), "{said:?} for {body:?}");
+                }
+                Ok(())
+            })
+            .unwrap();
+        still_works(&db).await;
+    });
+}
