@@ -23,7 +23,7 @@ const GET: &[u8] = b"\x03\0\x06things\x01\x05\x01\x01v\x31a\0\0\0";
 
 fn connect(socket: &std::path::Path) -> UnixStream {
     let stream = UnixStream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
 }
 
