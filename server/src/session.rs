@@ -148,7 +148,12 @@ impl Session {
                     return End::Stopped;
                 }
                 read = reader.read_buf(&mut bytes), if may_read => match read {
-                    Ok(0) | Err(_) => return End::Closed,
+                    Ok(0) => {
+                        // Who asks no more may still want his answers.
+                        self.drain().await;
+                        return End::Closed;
+                    }
+                    Err(_) => return End::Closed,
                     Ok(_) if was_empty && self.greeted => deadline = Instant::now() + patience.frame,
                     Ok(_) => {}
                 },

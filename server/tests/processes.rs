@@ -178,9 +178,46 @@ fn a_server_that_is_told_to_end_answers_what_is_under_way_and_loses_none_of_it()
     }
 }
 
+/// Requests that lie in the socket when the end comes are either done and answered, or not done.
+#[test]
+fn a_server_that_is_told_to_end_does_nothing_that_it_does_not_answer() {
+    let mut served = Served::start(&[]);
+    run(async {
+        let db = served.client().await;
+        db.create_table("things").partition_key("id", KeyType::String).await.unwrap();
+    });
+    let mut stream = UnixStream::connect(served.socket()).unwrap();
+    stream.write_all(HELLO).unwrap();
+    let mut writing = stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        for id in 0..100_000_u64 {
+            // Operation 4: a put of an item that has only this id, and no more.
+            let body = format!("\x04\x06things\x01\x0a\x01\x02id\x35{id:05}\0\0\0");
+            if writing.write_all(&request(id, body.as_bytes())).is_err() {
+                return;
+            }
+        }
+    });
+    let (mut header, mut answers) = ([0; 13], 0);
+    while stream.read_exact(&mut header).is_ok() {
+        let len = u32::from_le_bytes(header[..4].try_into().unwrap()) as usize;
+        std::io::copy(&mut (&stream).take(len as u64 - 9), &mut std::io::sink()).unwrap();
+        answers += u64::from(header[4] == 3);
+        if answers == 100 {
+            served.signal(Signal::TERM);
+        }
+    }
+    writer.join().unwrap();
+    assert!(served.wait().success());
+    let db = DynaMite::open(served.db()).unwrap();
+    assert_eq!(db.scan("things").count().unwrap(), answers);
+    assert!(answers < 100_000);
+}
+
 #[track_caller]
 fn check_refused(mut command: Command, why: &str) {
-    let output = command.stderr(Stdio::piped()).output().unwrap();
+    // One that starts all the same is not to stay.
+    let output = command.args(["--idle-exit", "1"]).stderr(Stdio::piped()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains(why), "{said}");
@@ -368,7 +405,10 @@ fn raise_limit() {
 /// Bytes of a request that scans a table, in a frame.
 fn scan_request(id: u64) -> Vec<u8> {
     // Operation 13: a selection of the newest state of the table `things`, and nothing else said.
-    let body = [&[13, 0, 1, 6][..], b"things", &[0, 0, 0, 0, 0, 0, 0]].concat();
+    request(id, &[&[13, 0, 1, 6][..], b"things", &[0, 0, 0, 0, 0, 0, 0]].concat())
+}
+
+fn request(id: u64, body: &[u8]) -> Vec<u8> {
     let mut frame = (9 + body.len() as u32).to_le_bytes().to_vec();
     frame.push(2);
     frame.extend(id.to_le_bytes());
