@@ -136,9 +136,10 @@ impl Flow {
                 drop(self.link.remove_flow(self.id));
             }
         }
+        // Under the lock: as soon as it rests, another thread may run it and send the page behind this one.
+        self.link.outbox.send(&frames);
         let listens = state.listening;
         drop(state);
-        self.link.outbox.send(&frames);
         self.link.end(WEIGHT);
         match listens {
             true => engine.news.listen(engine, &self, edition),
