@@ -26,9 +26,10 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{self, Deserialize, Deserializer, EnumAccess, MapAccess, VariantAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{self, Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
+use crate::item_codec::{Entries, ItemDamage, ItemView, ValueView};
 use crate::limits::ValueError;
 use crate::number::Number;
 use crate::typed::{self, Bytes, DecimalText, TypedSet};
@@ -112,6 +113,65 @@ fn typed<S: Serializer>(
 
 /// The type's place among the names, and in formats that number variants.
 const _: () = assert!(TYPE_NAMES.len() == AttributeType::ALL.len());
+
+/// The DynamoDB JSON of an item, straight from its stored form. For formats that humans read.
+impl Serialize for ItemView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_entries(self.iter(), serializer)
+    }
+}
+
+/// The same of a value.
+impl Serialize for ValueView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.attribute_type().as_str(), &ViewContent(*self))?;
+        map.end()
+    }
+}
+
+/// What stands within the type of a stored value, or of a member of a set.
+struct ViewContent<'a>(ValueView<'a>);
+
+impl Serialize for ViewContent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let damaged = ser::Error::custom::<ItemDamage>;
+        let view = &self.0;
+        match view.attribute_type() {
+            AttributeType::S => serializer.serialize_str(view.as_str().map_err(damaged)?.unwrap_or_default()),
+            AttributeType::N => {
+                let number = view.as_number().map_err(damaged)?.unwrap_or(Number::ZERO);
+                serializer.collect_str(&number)
+            }
+            AttributeType::B => {
+                serializer.serialize_str(&STANDARD.encode(view.as_bytes().unwrap_or_default()))
+            }
+            AttributeType::Bool => serializer.serialize_bool(view.as_bool().unwrap_or_default()),
+            AttributeType::Null => serializer.serialize_bool(true),
+            AttributeType::M => serialize_entries(view.entries(), serializer),
+            kind => {
+                let mut elements = serializer.serialize_seq(None)?;
+                for element in view.elements() {
+                    let element = element.map_err(ser::Error::custom)?;
+                    match kind {
+                        AttributeType::L => elements.serialize_element(&element)?,
+                        _ => elements.serialize_element(&ViewContent(element))?,
+                    }
+                }
+                elements.end()
+            }
+        }
+    }
+}
+
+fn serialize_entries<S: Serializer>(entries: Entries<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    for entry in entries {
+        let (name, value) = entry.map_err(ser::Error::custom)?;
+        map.serialize_entry(name, &value)?;
+    }
+    map.end()
+}
 
 impl<'de> Deserialize<'de> for AttributeValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::api::SequenceNumber;
 pub use crate::error::index::IndexError;
 pub use crate::error::past::PastMoment;
-use crate::expression::{ExpressionError, UpdateError};
+use crate::expression::{ExpressionError, KeyConditionProblem, UpdateError};
 use crate::item_codec::ItemDamage;
 use crate::key_codec::{KeyDamage, KeyError};
 use crate::limits::ValueError;
@@ -387,6 +387,19 @@ pub enum Invalid {
     #[error("The provided key element does not match the schema")]
     KeySchema,
 
+    /// The value of an attribute of a key that is given to find an item by is empty. (Items have [`KeyError::Empty`].)
+    #[error(
+        "One or more parameter values were invalid: The AttributeValue for a key attribute cannot contain an empty {kind} \
+        value. Key: {attribute}"
+    )]
+    EmptyKey {
+        /// The attribute.
+        attribute: String,
+        /// What its value is: a string, or a binary.
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        kind: crate::word::Word,
+    },
+
     /// A query without a partition key.
     #[error("Query condition missed key schema element: {name}")]
     MissingPartitionKey {
@@ -449,6 +462,18 @@ pub enum Invalid {
     /// A start key that is no key of the table.
     #[error("The provided starting key is invalid")]
     StartKey,
+
+    /// A start key whose attributes, where it is also a key of the table, are none.
+    #[error("The provided starting key is invalid: The provided key element does not match the schema")]
+    StartKeySchema,
+
+    /// A start key outside what the condition on the sort key asks for.
+    #[error("The provided starting key does not match the range key predicate")]
+    StartKeyRange,
+
+    /// A start key of another partition, where there is a condition on the sort key as well.
+    #[error("The query can return at most one row and cannot be restarted")]
+    StartKeyPartition,
 
     /// A start key outside what is asked for.
     #[error("The provided starting key is outside query boundaries based on provided conditions")]
@@ -632,6 +657,12 @@ impl Error {
             Error::Operation { source, .. } => source.cause(),
             other => other,
         }
+    }
+}
+
+impl From<KeyConditionProblem> for Error {
+    fn from(problem: KeyConditionProblem) -> Error {
+        Error::Expression(problem.into())
     }
 }
 

@@ -74,11 +74,14 @@ mod projection;
 
 mod update;
 
+mod by_attribute;
+
 mod apply;
 
 use std::collections::BTreeMap;
 
 pub use apply::UpdateError;
+pub use by_attribute::{AttributeChange, AttributeTest};
 pub use condition::Condition;
 pub use error::{ExpressionError, ExpressionKind, Placeholders, Problem};
 pub use key_condition::{KeyCondition, KeyConditionProblem, KeyQuery, SortKeyTest};
@@ -231,26 +234,77 @@ impl Expressions {
     }
 
     fn check(&self, schema: &KeySchema, is_query: bool) -> Result<(), ExpressionError> {
-        let is_key =
-            |path: &&Path| schema.attributes().map(KeyAttribute::name).any(|name| name == path.attribute());
-        let name = |path: &Path| path.attribute().to_owned();
+        self.check_projection(schema, &[])?;
+        if is_query {
+            self.check_filter_apart(schema)?;
+        }
+        self.check_update_apart(schema)?;
+        self.check_conditions(schema, &[])
+    }
 
-        let projection = self.projection.iter().flat_map(Projection::paths);
-        if let Some(path) = projection.filter(is_key).find(|path| !path.is_top_level()) {
-            return Err(ExpressionError::InsideKey { name: name(path) });
-        }
-        if is_query && let Some(path) = self.filter.iter().flat_map(Condition::paths).find(is_key) {
-            return Err(ExpressionError::FilterOnKey { name: name(path) });
-        }
-        let conditions = self.condition.iter().chain(&self.filter).flat_map(Condition::paths);
-        let sources = self.update.iter().flat_map(Update::sources);
-        if let Some(path) = conditions.chain(sources).filter(is_key).find(|path| !path.is_top_level()) {
-            return Err(ExpressionError::InsideKey { name: name(path) });
-        }
-        if let Some(path) = self.update.iter().flat_map(Update::paths).find(is_key) {
-            return Err(ExpressionError::UpdateOfKey { name: name(path) });
+    /// Refuses an update of the key.
+    pub(crate) fn check_update_apart(&self, table: &KeySchema) -> Result<(), ExpressionError> {
+        for attribute in table.attributes() {
+            let mut paths = self.update.iter().flat_map(Update::paths);
+            if paths.any(|path| path.attribute() == attribute.name()) {
+                return Err(ExpressionError::UpdateOfKey { name: attribute.name().to_owned() });
+            }
         }
         Ok(())
+    }
+
+    /// Refuses a projection that looks into attributes of the key of a table or its indexes.
+    pub(crate) fn check_projection(
+        &self,
+        table: &KeySchema,
+        indexes: &[&KeySchema],
+    ) -> Result<(), ExpressionError> {
+        check_scalars(self.projection.iter().flat_map(Projection::paths), table, indexes)
+    }
+
+    /// Refuses a filter that mentions the key that is queried.
+    pub(crate) fn check_filter_apart(&self, queried: &KeySchema) -> Result<(), ExpressionError> {
+        for attribute in queried.attributes() {
+            let mut paths = self.filter.iter().flat_map(Condition::paths);
+            if paths.any(|path| path.attribute() == attribute.name()) {
+                return Err(ExpressionError::FilterOnKey { name: attribute.name().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses conditions, a filter and an update that look into attributes of keys.
+    pub(crate) fn check_conditions(
+        &self,
+        table: &KeySchema,
+        indexes: &[&KeySchema],
+    ) -> Result<(), ExpressionError> {
+        let conditions = self.condition.iter().chain(&self.filter).flat_map(Condition::paths);
+        let updates = self.update.iter().flat_map(|update| update.paths().chain(update.sources()));
+        check_scalars(conditions.chain(updates), table, indexes)
+    }
+}
+
+/// Refuses paths that look into attributes of keys: the table's come first.
+fn check_scalars<'p>(
+    paths: impl Iterator<Item = &'p Path>,
+    table: &KeySchema,
+    indexes: &[&KeySchema],
+) -> Result<(), ExpressionError> {
+    let nested: Vec<&str> = paths.filter(|path| !path.is_top_level()).map(Path::attribute).collect();
+    if nested.is_empty() {
+        return Ok(());
+    }
+    let found = |schema: &KeySchema| {
+        let mut names = schema.attributes().map(KeyAttribute::name);
+        names.find(|name| nested.contains(name)).map(str::to_owned)
+    };
+    if let Some(name) = found(table) {
+        return Err(ExpressionError::InsideKey { name });
+    }
+    match indexes.iter().find_map(|index| found(index)) {
+        Some(name) => Err(ExpressionError::InsideIndexKey { name }),
+        None => Ok(()),
     }
 }
 

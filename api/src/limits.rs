@@ -71,7 +71,7 @@ pub enum ValueError {
     },
 
     /// A set that was given a member twice.
-    #[error("One or more parameter values were invalid: Input collection {}contains duplicates.", listed(*.set, .members))]
+    #[error("{}", duplicates(*.set, .members))]
     DuplicateInSet {
         /// The type of the set.
         set: AttributeType,
@@ -120,19 +120,13 @@ fn empty_set(set: AttributeType) -> &'static str {
     }
 }
 
-/// The members as the service lists them: in order up to the first that repeats, then that one, then the others as
-/// they were given. Number sets are not listed.
-fn listed(set: AttributeType, members: &[String]) -> String {
-    if set == AttributeType::Ns {
-        return String::new();
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    let repeats = members.iter().position(|member| !seen.insert(member)).unwrap_or(members.len());
-    let quoted: Vec<String> =
-        seen.into_iter().chain(&members[repeats..]).map(|member| format!("\"{member}\"")).collect();
+/// The members as they were given; those of number sets are not listed, nor is the sentence before them.
+fn duplicates(set: AttributeType, members: &[String]) -> String {
+    let invalid = "One or more parameter values were invalid: Input collection";
     match set {
-        AttributeType::Bs => format!("[{}]of type BS ", quoted.join(",")),
-        _ => format!("[{}] ", quoted.join(", ")),
+        AttributeType::Ns => "Input collection contains duplicates".to_owned(),
+        AttributeType::Bs => format!("{invalid} [{}]of type BS contains duplicates.", members.join(", ")),
+        _ => format!("{invalid} [{}] contains duplicates.", members.join(", ")),
     }
 }
 

@@ -77,12 +77,12 @@ fn what_is_no_value_is_refused_in_dynamodbs_words() {
     check_refused(json!({"BS": []}), &format!("{invalid}Binary sets should not be empty"));
     check_refused(
         json!({"SS": ["a", "a"]}),
-        &format!("{invalid}Input collection [\"a\", \"a\"] contains duplicates."),
+        &format!("{invalid}Input collection [a, a] contains duplicates."),
     );
-    check_refused(json!({"NS": ["1", "1.0"]}), &format!("{invalid}Input collection contains duplicates."));
+    check_refused(json!({"NS": ["1", "1.0"]}), "Input collection contains duplicates");
     check_refused(
         json!({"BS": ["AA==", "AA=="]}),
-        &format!("{invalid}Input collection [\"AA==\",\"AA==\"]of type BS contains duplicates."),
+        &format!("{invalid}Input collection [AA==, AA==]of type BS contains duplicates."),
     );
     check_refused(json!({"N": "abc"}), "The parameter cannot be converted to a numeric value: abc");
     check_refused(

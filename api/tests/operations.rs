@@ -144,9 +144,9 @@ fn what_is_no_item_of_the_table_is_refused() {
     put(json!({"device": "x".repeat(2048), "at": 1})).unwrap();
     for key in [String::new(), "x".repeat(2049)] {
         let get = db.get_item("events").partition_key(&key).sort_key(1).execute();
-        assert!(matches!(refused(get), Invalid::Key(_)));
+        assert!(matches!(refused(get), Invalid::Key(_) | Invalid::EmptyKey { .. }));
         let delete = db.delete_item("events").sort_key(1).partition_key(&key).execute();
-        assert!(matches!(refused(delete), Invalid::Key(_)));
+        assert!(matches!(refused(delete), Invalid::Key(_) | Invalid::EmptyKey { .. }));
         assert!(matches!(refused(db.query("events").partition_key(&key).execute()), Invalid::Key(_)));
     }
     for not_an_item in [json!([]), json!("text"), json!(5), json!(null)] {
@@ -227,11 +227,17 @@ fn queries_that_make_no_sense_are_refused() {
     assert!(refused(db.query("events").partition_key(7).execute()).to_string().contains("schema type"));
     let start = |key: Value| refused(query().exclusive_start_key(key).execute());
     assert!(matches!(start(json!({"device": "d"})), Invalid::StartKey));
-    assert!(matches!(start(json!({"device": "d", "at": "x"})), Invalid::StartKey));
+    assert!(matches!(start(json!({"device": "d", "nothing": 1})), Invalid::StartKey));
+    assert!(matches!(start(json!({"device": "d", "at": "x"})), Invalid::KeySchema));
     assert!(matches!(start(json!({"device": "d", "at": 1, "more": 1})), Invalid::StartKey));
     assert!(matches!(start(json!({"device": "other", "at": 1})), Invalid::StartKeyOutside));
     let outside = query().sort_key_lt(5).exclusive_start_key(json!({"device": "d", "at": 7}));
-    assert!(matches!(refused(outside.execute()), Invalid::StartKeyOutside));
+    assert!(matches!(refused(outside.execute()), Invalid::StartKeyRange));
+    let other = query().sort_key_lt(5).exclusive_start_key(json!({"device": "other", "at": 4}));
+    assert!(matches!(refused(other.execute()), Invalid::StartKeyPartition));
+    let scan = |key: Value| refused(db.scan("events").exclusive_start_key(key).execute());
+    assert!(matches!(scan(json!({"device": "d"})), Invalid::StartKeySchema));
+    assert!(matches!(scan(json!({"device": "d", "at": "x"})), Invalid::StartKeySchema));
 
     let plain = things();
     assert!(matches!(

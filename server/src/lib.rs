@@ -1,6 +1,6 @@
 //! DynaMite for many processes: the server of a database, and its clients.
 //!
-//! One process has a database file open; others reach it over a Unix socket.
+//! One process has a database file open; others reach it over a Unix socket, or, as [`dynamodb`] has it, over HTTP.
 
 #![forbid(unsafe_code)]
 
@@ -35,6 +35,8 @@ mod server;
 mod shutdown;
 
 pub mod client;
+
+pub mod dynamodb;
 
 pub mod error;
 

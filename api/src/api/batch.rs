@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::change::{Change, Wants};
-use crate::api::consumed::{self, Consumed, consumes};
+use crate::api::consumed::{self, Consumed, Written, consumes};
 use crate::api::database::DynaMite;
 use crate::api::encoded::EncodedItem;
 use crate::api::key::{self, IntoAttribute, KeyArguments};
@@ -90,6 +90,12 @@ impl<'a, S: Source> BatchGet<'a, S> {
         self
     }
 
+    /// An item of a table, by the names of the attributes of its key.
+    pub fn get_named(mut self, table: &str, key: Item) -> Self {
+        self.gets.push((table.to_owned(), KeyArguments::of_named(key)));
+        self
+    }
+
     /// Asks for one more item, of a table with a sort key.
     pub fn get_sorted(
         mut self,
@@ -120,6 +126,12 @@ impl<'a, S: Source> BatchGet<'a, S> {
     /// What a placeholder like `#name` in the projection of this table stands for.
     pub fn name(mut self, table: &str, placeholder: &str, name: &str) -> Self {
         self.wanted(table).terms.name(placeholder, name);
+        self
+    }
+
+    /// What all placeholders like `#name` in the projection of a table stand for, instead of [`name`](BatchGet::name).
+    pub fn names(mut self, table: &str, names: BTreeMap<String, String>) -> Self {
+        self.wanted(table).terms.names(names);
         self
     }
 
@@ -218,6 +230,12 @@ impl<'a, T: Target> BatchWrite<'a, T> {
         self
     }
 
+    /// Deletes an item, by the names of the attributes of its key.
+    pub fn delete_named(mut self, table: &str, key: Item) -> Self {
+        self.writes.push((table.to_owned(), Write::Delete(KeyArguments::of_named(key))));
+        self
+    }
+
     /// Deletes one more item, of a table with a sort key.
     pub fn delete_sorted(
         mut self,
@@ -241,7 +259,8 @@ impl<'a, T: Target> BatchWrite<'a, T> {
         let counted = consumed.map(|consumed| (consumed, names(&writes)));
         let (version, sizes) = target.write(|writing| {
             let mut keys = Keys::default();
-            let mut sizes = vec![0; writes.len()];
+            let mut sizes: Vec<Written> =
+                std::iter::repeat_with(Written::default).take(writes.len()).collect();
             let mut items = Vec::with_capacity(writes.len());
             for (operation, (table, write)) in writes.into_iter().enumerate() {
                 let failed = |error: Error| error.of_operation(operation);
@@ -269,13 +288,13 @@ impl<'a, T: Target> BatchWrite<'a, T> {
                         Some(item) => change.put(writing, item)?,
                         None => change.delete(writing)?.1,
                     };
-                    sizes[operation] = changed.bytes;
+                    sizes[operation] = changed.written;
                 }
             }
             Ok((writing.version(), sizes))
         })?;
         if let Some((consumed, tables)) = counted {
-            tables.iter().zip(sizes).for_each(|(table, bytes)| consumed.written(table, bytes));
+            tables.iter().zip(sizes).for_each(|(table, written)| consumed.written(table, written));
         }
         Ok(version)
     }

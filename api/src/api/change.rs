@@ -1,7 +1,7 @@
 //! A change of one item: what a put, an update, a delete and a check do, whether they stand alone or are actions of a
 //! transaction.
 
-use crate::api::consumed;
+use crate::api::consumed::{self, Written};
 use crate::api::key;
 use crate::api::table::Table;
 use crate::api::writing::Writing;
@@ -39,29 +39,32 @@ pub(crate) struct Changed {
     pub(crate) old: Option<Vec<u8>>,
     /// The item as it is, if that is not what it was put as.
     pub(crate) new: Option<Vec<u8>>,
-    /// Bytes of the item before or after, whichever is larger, as DynamoDB counts them; 0 if that is not wanted.
-    pub(crate) bytes: usize,
+    /// What was written, if that is wanted.
+    pub(crate) written: Written,
 }
 
 impl Change<'_> {
     /// Puts an item.
     pub(crate) fn put(self, writing: &mut Writing<'_, '_>, item: &[u8]) -> Result<Changed> {
         let old = self.check_conditions(writing, self.wants.old || self.wants.bytes)?;
+        writing.count_index_writes(self.wants.bytes);
         writing.put(self.table, self.key, item)?;
-        self.changed(old, Some(item), None)
+        self.changed(writing, old, Some(item), None)
     }
 
     /// Deletes the item. Returns whether there was one, too.
     pub(crate) fn delete(self, writing: &mut Writing<'_, '_>) -> Result<(bool, Changed)> {
         let old = self.check_conditions(writing, self.wants.old || self.wants.bytes)?;
+        writing.count_index_writes(self.wants.bytes);
         let was_there = writing.delete(self.table, self.key)?;
-        Ok((was_there, self.changed(old, None, None)?))
+        Ok((was_there, self.changed(writing, old, None, None)?))
     }
 
     /// Changes nothing.
     pub(crate) fn check(self, writing: &mut Writing<'_, '_>) -> Result<Changed> {
         let old = self.check_conditions(writing, self.wants.bytes)?;
-        self.changed(old, None, None)
+        writing.count_index_writes(self.wants.bytes);
+        self.changed(writing, old, None, None)
     }
 
     /// Updates the item by the update among the expressions; without one, an item is only made if there is none.
@@ -83,15 +86,20 @@ impl Change<'_> {
                 })?
             }
         };
+        writing.count_index_writes(self.wants.bytes);
         writing.put(table, self.key, &new).map_err(Error::of_update)?;
-        self.changed(old, None, Some(new))
+        self.changed(writing, old, None, Some(new))
     }
 
     /// Refuses a change whose expressions do not fit the table, or whose conditions do not hold for what stands under the key.
     /// Returns that, if it is wanted.
     fn check_conditions(&self, writing: &mut Writing<'_, '_>, wanted: bool) -> Result<Option<Vec<u8>>> {
         if let Some(expressions) = self.expressions {
-            expressions.check_schema(&self.table.keys)?;
+            expressions.check_update_apart(&self.table.keys)?;
+            if let Some(update) = &expressions.update {
+                self.table.indexes.check_update(update)?;
+            }
+            expressions.check_conditions(&self.table.keys, &self.table.index_keys())?;
         }
         writing.check_version(self.table, self.key, self.expected)?;
         let condition = self.expressions.and_then(|expressions| expressions.condition.as_ref());
@@ -107,14 +115,21 @@ impl Change<'_> {
         }
     }
 
-    fn changed(&self, old: Option<Vec<u8>>, put: Option<&[u8]>, new: Option<Vec<u8>>) -> Result<Changed> {
-        let mut bytes = 0;
+    fn changed(
+        &self,
+        writing: &mut Writing<'_, '_>,
+        old: Option<Vec<u8>>,
+        put: Option<&[u8]>,
+        new: Option<Vec<u8>>,
+    ) -> Result<Changed> {
+        let mut written = Written::default();
         if self.wants.bytes {
             for item in [old.as_deref(), put, new.as_deref()].into_iter().flatten() {
-                bytes = bytes.max(consumed::size(self.table, item)?);
+                written.bytes = written.bytes.max(consumed::size(self.table, item)?);
             }
+            written.indexes = writing.take_index_writes();
         }
-        Ok(Changed { old, new, bytes })
+        Ok(Changed { old, new, written })
     }
 }
 

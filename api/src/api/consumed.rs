@@ -1,12 +1,14 @@
 //! Consumed: how many bytes operations read and wrote, as DynamoDB counts them.
 //!
 //! Counting an item costs a fifth of decoding it, so it is done only for those who ask: a builder that is given a [`Consumed`]
-//! adds an entry to it for each item that it gets or writes, and for each page. Capacity units are rounded up entry by entry,
+//! adds an entry to it for each item that it gets or writes, for each entry of an index that changes with it, and for each page. Capacity units are rounded up entry by entry,
 //! which is why the entries are not one sum; making units of them is left to those who show units.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::api::index::IndexKind;
 use crate::api::layout::Layout;
+use crate::api::table::Place;
 use crate::error::Result;
 use crate::item_codec;
 
@@ -42,6 +44,8 @@ pub struct Consumed {
 pub struct ConsumedEntry {
     /// The table's name.
     pub table: String,
+    /// The index that was read or written; `None` for the table itself.
+    pub index: Option<(String, IndexKind)>,
     /// Whether it was read or written.
     pub kind: ConsumedKind,
     /// Bytes of items. Of a read: of all items that were looked at, also of those that a filter dropped. Of a write: of the item
@@ -70,15 +74,23 @@ impl Consumed {
     }
 
     pub(crate) fn read(&self, table: &str, bytes: usize) {
-        self.add(table, ConsumedKind::Read, bytes);
+        self.add(table, None, ConsumedKind::Read, bytes);
     }
 
-    pub(crate) fn written(&self, table: &str, bytes: usize) {
-        self.add(table, ConsumedKind::Write, bytes);
+    pub(crate) fn read_place(&self, place: Place<'_>, bytes: usize) {
+        let index = place.index.map(|index| (index.name.clone(), index.kind));
+        self.add(&place.table.name, index, ConsumedKind::Read, bytes);
     }
 
-    fn add(&self, table: &str, kind: ConsumedKind, bytes: usize) {
-        let entry = ConsumedEntry { table: table.to_owned(), kind, bytes: bytes as u64 };
+    pub(crate) fn written(&self, table: &str, written: Written) {
+        self.add(table, None, ConsumedKind::Write, written.bytes);
+        for IndexWrite { index, kind, bytes } in written.indexes {
+            self.add(table, Some((index, kind)), ConsumedKind::Write, bytes);
+        }
+    }
+
+    fn add(&self, table: &str, index: Option<(String, IndexKind)>, kind: ConsumedKind, bytes: usize) {
+        let entry = ConsumedEntry { table: table.to_owned(), index, kind, bytes: bytes as u64 };
         self.with(|entries| entries.push(entry));
     }
 
@@ -86,6 +98,23 @@ impl Consumed {
         // Nothing panics between two halves of a change.
         body(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What a change wrote.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Bytes of the item before or after, whichever is larger.
+    pub(crate) bytes: usize,
+    /// Entries of indexes that were put or removed.
+    pub(crate) indexes: Vec<IndexWrite>,
+}
+
+/// An entry of an index that was put or removed.
+#[derive(Debug)]
+pub(crate) struct IndexWrite {
+    pub(crate) index: String,
+    pub(crate) kind: IndexKind,
+    pub(crate) bytes: usize,
 }
 
 /// Bytes of a stored item, as DynamoDB counts them.

@@ -12,6 +12,7 @@ use crate::api::source::Target;
 use crate::api::table::Table;
 use crate::api::terms::{Terms, placeholders};
 use crate::error::Result;
+use crate::expression::Condition;
 use crate::value::Item;
 
 /// An item that is about to be deleted; [`DynaMite::delete_item`] begins, [`execute`](DeleteItem::execute) ends.
@@ -73,6 +74,12 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         self
     }
 
+    /// Deletes only if this holds, said by attributes, instead of [`condition`](Self::condition).
+    pub fn condition_by_attribute(mut self, condition: Condition) -> Self {
+        self.terms.say().by_attribute.condition = Some(condition);
+        self
+    }
+
     placeholders!(terms);
 
     consumes!(consumed);
@@ -116,17 +123,17 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         let DeleteItem { target, table, key, expected, terms, consumed } = self;
         let expressions = terms.compile()?;
         let wants = Wants { old, bytes: consumed.is_some() };
-        let (bytes, result) = target.write(|writing| {
+        let (written, result) = target.write(|writing| {
             let table = writing.table(table)?;
             let key = key.encode(&table)?;
             let change =
                 Change { table: &table, key: &key, expected, expressions: expressions.as_ref(), wants };
-            let (was_there, changed) = change.delete(writing)?;
-            let bytes = changed.bytes;
-            Ok((bytes, with(&table, was_there, changed)?))
+            let (was_there, mut changed) = change.delete(writing)?;
+            let written = std::mem::take(&mut changed.written);
+            Ok((written, with(&table, was_there, changed)?))
         })?;
         if let Some(consumed) = consumed {
-            consumed.written(table, bytes);
+            consumed.written(table, written);
         }
         Ok(result)
     }

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::ser;
 use serde::{Serialize, Serializer};
 
 use crate::api::put::{Encode, IntoItem};
 use crate::error::{Error, Result};
-use crate::item_codec::{self, ItemDamage};
+use crate::item_codec::{self, ItemDamage, ItemView};
+use crate::value::Item;
 
 /// An item in its [stored form](crate::item_codec). It can be put like any other item, and reads have methods that return
 /// items so.
@@ -64,6 +66,15 @@ impl<'a> EncodedItem<'a> {
         Ok(EncodedItem(Cow::Owned(item_codec::to_bytes(item).map_err(Error::from)?)))
     }
 
+    /// To look at the attributes.
+    ///
+    /// # Errors
+    ///
+    /// [`ItemDamage`], which can only be met in what was read from a damaged file.
+    pub fn view(&self) -> Result<ItemView<'_>, ItemDamage> {
+        ItemView::new(&self.0)
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -83,7 +94,10 @@ impl<'a> EncodedItem<'a> {
 /// As bytes.
 impl Serialize for EncodedItem<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
+        match serializer.is_human_readable() {
+            true => self.view().map_err(ser::Error::custom)?.serialize(serializer),
+            false => serializer.serialize_bytes(&self.0),
+        }
     }
 }
 
@@ -112,6 +126,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for EncodedItem<'a> {
             }
         }
 
+        if deserializer.is_human_readable() {
+            let item = Item::deserialize(deserializer)?;
+            return EncodedItem::of(item).map_err(de::Error::custom);
+        }
         deserializer.deserialize_bytes(Bytes)
     }
 }

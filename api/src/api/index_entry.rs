@@ -19,15 +19,18 @@ use std::sync::Arc;
 
 use dynamite_txn::{TableId, TxnId, WriteTxn};
 
+use crate::api::consumed::{self, IndexWrite};
 use crate::api::index::{Definition, IndexKind, Projection};
 use crate::api::index_schema::IndexSchema;
 use crate::api::key;
 use crate::api::layout::Layout;
 use crate::api::table::Table;
 use crate::error::{IndexError, Invalid, Result};
+use crate::expression::Update;
 use crate::item_codec::{ItemDamage, Picked, join, pick};
 use crate::key_codec::{KeyRole, KeyValue};
 use crate::types::{KeySchema, KeyType};
+use crate::value::AttributeType;
 
 /// The indexes of a table.
 #[derive(Debug, Default)]
@@ -133,12 +136,41 @@ impl Indexes {
     }
 
     /// Looks at an item.
+    /// Refuses an update that gives an attribute of an index's key another type, whatever the item.
+    pub(crate) fn check_update(&self, update: &Update) -> Result<()> {
+        for index in self.iter() {
+            for part in &index.keys {
+                let found = update.static_type(&part.name).map(AttributeType::as_str);
+                if let Some(actual) = found.filter(|found| *found != part.key_type.letter()) {
+                    let (name, index) = (part.name.to_string(), index.name.clone());
+                    return Err(IndexError::KeyType { name, expected: part.key_type, actual, index }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn look<'a>(&self, item: &'a [u8]) -> Result<Seen<'a>, ItemDamage> {
         Ok(Seen { item, picked: pick(item, &self.names)? })
     }
 }
 
 impl Index {
+    /// Counts what a change writes: the entry that it removes, and the one that it puts.
+    fn count(&self, change: &Change, old: Option<&Seen<'_>>, writes: &mut Vec<IndexWrite>) -> Result<()> {
+        let mut write = |entry: &[u8]| -> Result<()> {
+            let bytes = consumed::size(&self.layout, entry)?;
+            writes.push(IndexWrite { index: self.name.clone(), kind: self.kind, bytes });
+            Ok(())
+        };
+        if let Some(old) = old.filter(|_| change.removed.is_some()) {
+            let mut entry = Vec::new();
+            self.encode_payload(old, &mut entry);
+            write(&entry)?;
+        }
+        change.put.as_ref().map_or(Ok(()), |(_, entry)| write(entry))
+    }
+
     /// Whether an item has an entry: whether it has all attributes of the key.
     ///
     /// # Errors
@@ -245,6 +277,7 @@ impl Changes {
         old: Option<(TxnId, &[u8])>,
         key: &[u8],
         new: Option<&[u8]>,
+        mut writes: Option<&mut Vec<IndexWrite>>,
     ) -> Result<Changes> {
         let indexes = &table.indexes;
         if indexes.is_empty() {
@@ -262,7 +295,11 @@ impl Changes {
                 Some(new) => index.admits(new)?.then_some(new),
                 None => None,
             };
-            changes.extend(index.change(old.as_ref(), new, key)?);
+            let change = index.change(old.as_ref(), new, key)?;
+            if let (Some(writes), Some(change)) = (&mut writes, &change) {
+                index.count(change, old.as_ref().map(|(_, old)| old), writes)?;
+            }
+            changes.extend(change);
         }
         Ok(Changes(changes))
     }

@@ -65,17 +65,17 @@ impl Look {
     }
 }
 
-/// Visits the keys that a walk is about, each with the item that is asked for.
+/// Visits the keys that a walk is about, each with the item that is asked for, and with the entry that stands under it.
 pub(crate) fn scan(
     reading: &mut Reading<'_, '_>,
     place: Place<'_>,
     walk: &Walk<'_>,
     access: Access,
-    mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    mut visit: impl FnMut(&[u8], &[u8], &[u8]) -> ControlFlow<()>,
 ) -> Result<()> {
     let (layout, table, mut rest) = (place.layout(), place.table, walk.range.clone());
     if walk.look == Look::There {
-        let visit = |row: dynamite_txn::Row<'_>| visit(row.key, row.payload);
+        let visit = |row: dynamite_txn::Row<'_>| visit(row.key, row.payload, row.payload);
         reading.scan_tree(layout.id, table, &rest.borrow(), access, visit)?;
         return Ok(());
     }
@@ -86,15 +86,15 @@ pub(crate) fn scan(
             if !walk.segment.holds(layout, row.key) {
                 return ControlFlow::Continue(());
             }
-            let is_needed = walk.look == Look::ThereIfAlive;
+            let is_needed = walk.look == Look::ThereIfAlive || walk.counts_entries();
             entries.push((row.key.to_vec(), if is_needed { row.payload.to_vec() } else { Vec::new() }));
             if entries.len() < portion { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         for (key, entry) in &entries {
             let table_key = key::table_key_of(layout, key).map_err(|damage| layout.damaged(damage))?;
             let found = reading.get(table, table_key, |_, item| match walk.look {
-                Look::InTable => visit(key, item),
-                _ => visit(key, entry),
+                Look::InTable => visit(key, item, entry),
+                _ => visit(key, entry, entry),
             })?;
             match found {
                 Some(went_on) if went_on.is_break() => return Ok(()),

@@ -1,5 +1,6 @@
 //! Keys: what users give as keys, made into stored keys and ranges of them, and back.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 
 use dynamite_txn::Range;
@@ -9,9 +10,9 @@ use crate::api::layout::Layout;
 use crate::api::table::Table;
 use crate::error::{Error, Invalid, Result};
 use crate::expression::{SortKeyTest, describe};
-use crate::item_codec::{ItemView, ValueView};
+use crate::item_codec::{self, ItemView, ValueView};
 use crate::json;
-use crate::key_codec::{self, KeyDamage, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
+use crate::key_codec::{self, KeyDamage, KeyError, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
 use crate::number::Number;
 use crate::types::{KeyAttribute, KeyType};
 use crate::value::{AttributeType, AttributeValue, Item};
@@ -131,6 +132,8 @@ pub(crate) struct KeyArguments {
     more: Vec<Part>,
     sort: Option<Part>,
     /// What could not be converted. In a box, since it is large and seldom there.
+    /// The whole key by the names of its attributes, instead of all that.
+    named: Option<Box<Item>>,
     error: Option<Box<Error>>,
 }
 
@@ -146,6 +149,13 @@ macro_rules! item_key {
         /// The sort key of the item, if its table has one.
         pub fn sort_key(mut self, value: impl IntoAttribute) -> Self {
             self.key.sort(value);
+            self
+        }
+
+        /// The key of the item by the names of its attributes, instead of
+        /// [`partition_key`](Self::partition_key) and [`sort_key`](Self::sort_key).
+        pub fn key(mut self, key: crate::value::Item) -> Self {
+            self.key.named(key);
             self
         }
     };
@@ -196,8 +206,19 @@ impl KeyArguments {
     }
 
     /// What was given, encoded.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(crate) fn describe(&self) -> Result<Cow<'_, [u8]>> {
+        match &self.named {
+            None => Ok(Cow::Borrowed(&self.bytes)),
+            Some(item) => Ok(Cow::Owned(item_codec::encode(item)?)),
+        }
+    }
+
+    pub(crate) fn of_named(key: Item) -> KeyArguments {
+        KeyArguments { named: Some(Box::new(key)), ..KeyArguments::default() }
+    }
+
+    pub(crate) fn named(&mut self, key: Item) {
+        *self = KeyArguments::of_named(key);
     }
 
     pub(crate) fn partition(&mut self, value: impl IntoAttribute) {
@@ -241,6 +262,9 @@ impl KeyArguments {
         if let Some(error) = self.error {
             return Err(*error);
         }
+        if let Some(item) = self.named {
+            return encode_named(&item, table);
+        }
         let parts = [
             (Some(table.keys.partition_key()), self.partition, KeyRole::Partition),
             (table.keys.sort_key(), self.sort, KeyRole::Sort),
@@ -249,7 +273,7 @@ impl KeyArguments {
         for (attribute, part, role) in parts {
             match (attribute, part) {
                 (Some(attribute), Some(part)) if part.key_type == Some(attribute.key_type()) => {
-                    check_part(attribute, part, role, &self.bytes[at..])?;
+                    check_part(attribute, part, role, &self.bytes[at..]).map_err(of_given)?;
                     at += part.encoded_len;
                 }
                 (None, None) => {}
@@ -281,6 +305,37 @@ impl KeyArguments {
             (None, Some(_)) => Err(Invalid::ConditionTwice.into()),
             (None, None) => Ok(KeyPrefix::of_encoded(self.bytes)),
         }
+    }
+}
+
+/// The stored key of a key that is given by the names of its attributes.
+fn encode_named(item: &Item, table: &Table) -> Result<Vec<u8>> {
+    if item.len() != table.attributes().count() {
+        return Err(Invalid::KeySchema.into());
+    }
+    let mut key = Vec::new();
+    for (attribute, role) in table.attributes() {
+        let value = item.get(attribute.name()).and_then(|value| key_value_of(value, attribute.key_type()));
+        let value = value.ok_or(Invalid::KeySchema)?;
+        check_given(value, role, attribute)?;
+        value.encode_into(&mut key);
+    }
+    Ok(key)
+}
+
+/// Refuses an empty value of a key that is given, or one that is too long.
+fn check_given(value: KeyValue<'_>, role: KeyRole, attribute: &KeyAttribute) -> Result<()> {
+    let checked = value.check_limits(role, attribute.name(), None).map_err(Invalid::Key);
+    checked.map_err(|error| of_given(error.into()))
+}
+
+/// DynamoDB has another text for empty values where a key is given than where it is in an item.
+fn of_given(error: Error) -> Error {
+    match error {
+        Error::Validation(Invalid::Key(KeyError::Empty { kind, attribute })) => {
+            Invalid::EmptyKey { attribute, kind }.into()
+        }
+        other => other,
     }
 }
 
@@ -345,10 +400,11 @@ pub(crate) fn partition_range(
     layout: &Layout,
     partition: KeyArguments,
     mut conditions: Vec<SortKeyTest>,
-) -> Result<Range> {
+) -> Result<(Range, Within)> {
     let mut prefix = partition.prefix(layout)?;
+    let within = Within { partition: prefix.as_bytes().to_vec(), has_condition: !conditions.is_empty() };
     let attributes = layout.keys.sort_attributes();
-    let Some(condition) = conditions.pop() else { return Ok(prefix.all().into()) };
+    let Some(condition) = conditions.pop() else { return Ok((prefix.all().into(), within)) };
     let Some(attribute) = attributes.get(conditions.len()) else {
         return Err(if attributes.is_empty() { Invalid::NoSortKey } else { Invalid::ConditionTwice }.into());
     };
@@ -383,7 +439,7 @@ pub(crate) fn partition_range(
             }
         },
     };
-    Ok(range.into())
+    Ok((range.into(), within))
 }
 
 /// A value as that of a sort attribute.
@@ -393,25 +449,73 @@ fn sort_value<'v>(attribute: &KeyAttribute, value: &'v AttributeValue) -> Result
     Ok(value)
 }
 
-/// Makes a range begin behind a key, in its direction: the key where the page before ended, as an encoded item. Returns the
-/// stored key.
-pub(crate) fn start_behind(layout: &Layout, range: &mut Range, start: &[u8]) -> Result<Vec<u8>> {
+/// The partition of a query, where a start key must be, and whether there is a condition on the sort key beside.
+#[derive(Debug)]
+pub(crate) struct Within {
+    partition: Vec<u8>,
+    has_condition: bool,
+}
+
+/// Refuses a start key that has too few or too many attributes, or, for a scan of an index, no key of that.
+pub(crate) fn check_start(layout: &Layout, start: &[u8], is_query: bool) -> Result<()> {
     let view = ItemView::new(start).map_err(|damage| layout.damaged(damage))?;
+    let is_index = layout.table_keys.is_some();
     if view.iter().count() != layout.count_names() {
-        return Err(Invalid::StartKey.into());
+        let is_told = is_query || is_index;
+        return Err(if is_told { Invalid::StartKey } else { Invalid::StartKeySchema }.into());
     }
-    let key = of_item(layout, start).map_err(|_| Invalid::StartKey)?;
-    let inside = |bound: &Bound<Vec<u8>>, beyond: fn(&[u8], &[u8]) -> bool| match bound {
+    if is_query || !is_index {
+        return Ok(());
+    }
+    layout.own_attributes().try_for_each(|(attribute, role)| check_start_part(layout, start, attribute, role))
+}
+
+/// Refuses a start key whose attribute of this name is not there, or not of its type.
+pub(crate) fn check_start_part(
+    layout: &Layout,
+    start: &[u8],
+    attribute: &KeyAttribute,
+    role: KeyRole,
+) -> Result<()> {
+    let view = ItemView::new(start).map_err(|damage| layout.damaged(damage))?;
+    let found = view.get(attribute.name()).map_err(|damage| layout.damaged(damage))?;
+    let found = viewed(layout, found.ok_or(Invalid::StartKey)?, attribute.key_type())?;
+    check_given(found.ok_or(Invalid::KeySchema)?, role, attribute)
+}
+
+/// The stored key of a start key. A query begins behind it, within what it asks for.
+pub(crate) fn start_key(
+    layout: &Layout,
+    range: &Range,
+    within: Option<&Within>,
+    start: &[u8],
+) -> Result<Vec<u8>> {
+    let key = of_item(layout, start).map_err(|_| Invalid::StartKeySchema)?;
+    let Some(Within { partition, has_condition }) = within else { return Ok(key) };
+    let own = partition_of(layout, &key).map_err(|damage| layout.damaged(damage))?;
+    if !has_condition {
+        return if own == partition { Ok(key) } else { Err(Invalid::StartKeyOutside.into()) };
+    }
+    // The condition on the sort key comes first: it is held against the same place of the partition that is asked for.
+    let there = [partition, &key[own.len()..]].concat();
+    if !is_within(range, &there) {
+        return Err(Invalid::StartKeyRange.into());
+    }
+    if own == partition { Ok(key) } else { Err(Invalid::StartKeyPartition.into()) }
+}
+
+fn is_within(range: &Range, key: &[u8]) -> bool {
+    let is_behind_start = match &range.from {
         Bound::Unbounded => true,
-        Bound::Included(end) => key == *end || !beyond(&key, end),
-        Bound::Excluded(end) => key != *end && !beyond(&key, end),
+        Bound::Included(from) => key >= &from[..],
+        Bound::Excluded(from) => key > &from[..],
     };
-    if !inside(&range.from, |key, from| key < from) || !inside(&range.to, |key, to| key > to) {
-        return Err(Invalid::StartKeyOutside.into());
-    }
-    let bound = if range.reverse { &mut range.to } else { &mut range.from };
-    *bound = Bound::Excluded(key.clone());
-    Ok(key)
+    let is_before_end = match &range.to {
+        Bound::Unbounded => true,
+        Bound::Included(to) => key <= &to[..],
+        Bound::Excluded(to) => key < &to[..],
+    };
+    is_behind_start && is_before_end
 }
 
 /// The key's attributes as JSON, from a stored key.

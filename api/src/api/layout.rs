@@ -31,6 +31,11 @@ impl Layout {
         })
     }
 
+    /// The attributes of its own key, without those that an index has of its table.
+    pub(crate) fn own_attributes(&self) -> impl Iterator<Item = (&KeyAttribute, KeyRole)> {
+        self.attributes().take(self.keys.attributes().count())
+    }
+
     /// How many attributes a stored key names: those that it has twice count once.
     pub(crate) fn count_names(&self) -> usize {
         let behind = self.table_keys.iter().flat_map(KeySchema::attributes);

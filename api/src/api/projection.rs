@@ -217,7 +217,7 @@ fn resolve<'a>(
     expressions: Expressions,
     table: &Table,
 ) -> Result<Projection<'a>> {
-    expressions.check_schema(&table.keys)?;
+    expressions.check_projection(&table.keys, &table.index_keys())?;
     Ok(projection.or(expressions.projection))
 }
 

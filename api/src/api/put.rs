@@ -13,10 +13,11 @@ use crate::api::source::Target;
 use crate::api::table::Table;
 use crate::api::terms::{Terms, placeholders};
 use crate::error::{Error, Invalid, Result};
+use crate::expression::Condition;
 use crate::item_codec;
 use crate::value::Item;
 
-/// What can be put as an item: a JSON object, or an [`Item`] of exact attribute values, owned or borrowed. Values of one's
+/// What can be put as an item: a JSON object, an [`Item`] of exact attribute values, or one that is encoded, owned or borrowed. Values of one's
 /// own types go through [`DynaMite::put_item_from`].
 pub trait IntoItem: sealed::Encode {}
 
@@ -190,6 +191,12 @@ impl<'a, T: Target> PutItem<'a, T> {
         self
     }
 
+    /// Puts only if this holds, said by attributes, instead of [`condition`](Self::condition).
+    pub fn condition_by_attribute(mut self, condition: Condition) -> Self {
+        self.terms.say().by_attribute.condition = Some(condition);
+        self
+    }
+
     placeholders!(terms);
 
     consumes!(consumed);
@@ -245,17 +252,17 @@ impl<'a, T: Target> PutItem<'a, T> {
         let expressions = terms.compile()?;
         let item = item.ok_or(Invalid::NoItem)??;
         let wants = Wants { old, bytes: consumed.is_some() };
-        let (version, bytes, result) = target.write(|writing| {
+        let (version, written, result) = target.write(|writing| {
             let table = writing.table(table)?;
             let key = key::of_item(&table, &item)?;
             let change =
                 Change { table: &table, key: &key, expected, expressions: expressions.as_ref(), wants };
-            let changed = change.put(writing, &item)?;
-            let bytes = changed.bytes;
-            Ok((writing.version(), bytes, with(&table, changed)?))
+            let mut changed = change.put(writing, &item)?;
+            let written = std::mem::take(&mut changed.written);
+            Ok((writing.version(), written, with(&table, changed)?))
         })?;
         if let Some(consumed) = consumed {
-            consumed.written(table, bytes);
+            consumed.written(table, written);
         }
         Ok((version, result))
     }

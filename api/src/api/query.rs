@@ -8,7 +8,10 @@ use crate::api::source::Source;
 use crate::api::table::Place;
 use crate::api::walk::{Page, Selection, Walk, selections};
 use crate::error::{Invalid, Result};
-use crate::expression::{ExpressionError, Expressions, KeyQuery, SortKeyTest};
+use crate::expression::{
+    ExpressionError, Expressions, KeyCondition, KeyConditionProblem, KeyQuery, SortKeyTest,
+};
+use crate::types::KeyAttribute;
 
 /// A query that is about to be made; [`DynaMite::query`] begins, [`execute`](Query::execute), [`iter`](Query::iter) and
 /// their like end.
@@ -125,6 +128,12 @@ impl<'a, S: Source> Query<'a, S> {
         self
     }
 
+    /// The condition on the key, said by attributes, instead of [`key_condition`](Query::key_condition).
+    pub fn key_condition_by_attribute(mut self, condition: KeyCondition) -> Self {
+        self.selection.wanted.terms.say().by_attribute.key_condition = Some(condition);
+        self
+    }
+
     /// Whether the least sort key comes first (default), or the greatest.
     pub fn scan_forward(mut self, forward: bool) -> Self {
         self.descending = !forward;
@@ -153,23 +162,35 @@ impl<'a, S: Source> Query<'a, S> {
                 Invalid::Mixed { method: "KeyConditions", expression: "KeyConditionExpression" }.into()
             );
         }
-        self.selection.compile()
+        let expressions = self.selection.compile()?;
+        // Only indexes may have more attributes in their keys.
+        let condition = expressions.as_ref().and_then(|expressions| expressions.key_condition.as_ref());
+        if self.selection.index.is_none() && condition.is_some_and(|condition| condition.len() > 2) {
+            return Err(ExpressionError::KeyCondition(KeyConditionProblem::TooMany).into());
+        }
+        Ok(expressions)
     }
 
-    fn walk(self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {
+    fn walk(mut self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {
         let keys = &place.layout().keys;
+        let start = self.selection.check(place, true)?;
+        let beside = |attribute: &KeyAttribute, role| match &start {
+            Some(start) => key::check_start_part(place.layout(), start, attribute, role),
+            None => Ok(()),
+        };
         let (mut key, mut conditions) = (self.key, self.conditions.into_iter().collect::<Result<Vec<_>>>()?);
-        if let Some(expressions) = &expressions {
-            expressions.check_query(keys)?;
-            if let Some(text) = &expressions.key_condition {
-                let KeyQuery { partition, sort } =
-                    text.resolve(keys).map_err(ExpressionError::KeyCondition)?;
+        match expressions.as_ref().and_then(|expressions| expressions.key_condition.as_ref()) {
+            Some(condition) => {
+                let KeyQuery { partition, sort } = condition.resolve_beside(keys, beside)?;
                 partition.into_iter().for_each(|value| key.add_partition(value));
                 conditions = sort;
             }
+            None => {
+                place.layout().own_attributes().try_for_each(|(attribute, role)| beside(attribute, role))?
+            }
         }
-        let mut range = key::partition_range(place.layout(), key, conditions)?;
+        let (mut range, within) = key::partition_range(place.layout(), key, conditions)?;
         range.reverse = self.descending;
-        self.selection.walk(place, range, Segment::ALL, expressions)
+        self.selection.walk(place, range, Some(within), start, Segment::ALL, expressions)
     }
 }

@@ -97,11 +97,9 @@ impl<'a, S: Source> Scan<'a, S> {
         self.selection.compile()
     }
 
-    fn walk(self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {
-        if let Some(expressions) = &expressions {
-            expressions.check_schema(&place.layout().keys)?;
-        }
-        self.selection.walk(place, Range::all(), self.segment, expressions)
+    fn walk(mut self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {
+        let start = self.selection.check(place, false)?;
+        self.selection.walk(place, Range::all(), None, start, self.segment, expressions)
     }
 }
 

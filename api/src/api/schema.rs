@@ -4,7 +4,8 @@
 //! {
 //!   "partition_key": {"name": "user_id", "type": "S"}, "sort_key": {"name": "at", "type": "N"},
 //!   "ttl": {"attribute": "expires_at", "queue": 17}, "indexes": […],
-//!   "streams": [{"view": "NEW_IMAGE", "created_ms": 1700000000000, "created": 9, "records": 18, "closed_ms": …, "closed": …}]
+//!   "streams": [{"view": "NEW_IMAGE", "created_ms": 1700000000000, "created": 9, "records": 18, "closed_ms": …, "closed": …}],
+//!   "created_ms": 1700000000000, "metadata": {…}
 //! }
 //! ```
 //!
@@ -39,6 +40,7 @@ const CREATED: &str = "created";
 const RECORDS: &str = "records";
 const CLOSED_MS: &str = "closed_ms";
 const CLOSED: &str = "closed";
+const METADATA: &str = "metadata";
 
 /// A table's description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +53,23 @@ pub(crate) struct Schema {
     pub(crate) indexes: Vec<IndexSchema>,
     /// Its streams, the oldest first: those that were closed, and the one that is open.
     pub(crate) streams: Vec<Stream>,
+    /// When the table was created; tables of older builds do not say.
+    pub(crate) created_ms: Option<u64>,
+    /// What a front end keeps with the table, and the database only hands back.
+    pub(crate) metadata: Item,
 }
 
 impl Schema {
     /// A table of which only the keys are said.
     pub(crate) fn of(keys: KeySchema) -> Schema {
-        Schema { keys, ttl: None, indexes: Vec::new(), streams: Vec::new() }
+        Schema {
+            keys,
+            ttl: None,
+            indexes: Vec::new(),
+            streams: Vec::new(),
+            created_ms: None,
+            metadata: Item::new(),
+        }
     }
 
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
@@ -73,6 +86,12 @@ impl Schema {
         if !self.streams.is_empty() {
             let described = self.streams.iter().map(describe_stream).collect();
             meta.insert(STREAMS.to_owned(), AttributeValue::L(described));
+        }
+        if let Some(created_ms) = self.created_ms {
+            meta.insert(CREATED_MS.to_owned(), created_ms.into());
+        }
+        if !self.metadata.is_empty() {
+            meta.insert(METADATA.to_owned(), AttributeValue::M(self.metadata.clone()));
         }
         Ok(item_codec::encode(&meta)?)
     }
@@ -101,7 +120,16 @@ impl Schema {
             Some(value) => value.as_l()?.iter().map(stream).collect::<Option<_>>()?,
             None => Vec::new(),
         };
-        Some(Schema { keys: KeySchema::new(partition_key, sort_key).ok()?, ttl, indexes, streams })
+        let created_ms = match meta.get(CREATED_MS) {
+            Some(value) => Some(value.as_n()?.to_u64()?),
+            None => None,
+        };
+        let metadata = match meta.get(METADATA) {
+            Some(value) => value.as_m()?.clone(),
+            None => Item::new(),
+        };
+        let keys = KeySchema::new(partition_key, sort_key).ok()?;
+        Some(Schema { keys, ttl, indexes, streams, created_ms, metadata })
     }
 
     /// The names of the trees that belong to the table, besides its own.

@@ -63,7 +63,7 @@ impl StreamView {
     }
 
     /// The view of a name.
-    pub(crate) fn of_name(name: &str) -> Option<StreamView> {
+    pub fn of_name(name: &str) -> Option<StreamView> {
         StreamView::ALL.into_iter().find(|view| view.as_str() == name)
     }
 

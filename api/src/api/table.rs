@@ -24,6 +24,7 @@ use crate::api::stream::Stream;
 use crate::api::tables;
 use crate::api::ttl::Ttl;
 use crate::error::{Error, IndexError, Result};
+use crate::types::KeySchema;
 
 /// What is known of a table.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ impl<'t> Place<'t> {
 
 impl Table {
     pub(crate) fn decode(name: &str, info: &TableInfo) -> Result<Table> {
-        let Schema { keys, ttl, indexes, streams } =
+        let Schema { keys, ttl, indexes, streams, .. } =
             Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
         let indexes = Indexes::new(name, &keys, indexes);
         let layout = Layout { id: info.id, name: name.to_owned(), index: None, keys, table_keys: None };
@@ -98,6 +99,11 @@ impl Table {
     #[inline]
     fn is_current(&self, reading: &mut Reading<'_, '_>) -> Result<bool> {
         Ok(self.described <= reading.newest() && reading.described(self.id)? == Some(self.described))
+    }
+
+    /// The keys of its indexes.
+    pub(crate) fn index_keys(&self) -> Vec<&KeySchema> {
+        self.indexes.iter().map(|index| &index.layout.keys).collect()
     }
 
     /// The stream that changes go to.

@@ -14,6 +14,7 @@ use crate::api::table::Table;
 use crate::api::ttl::{self, Ttl};
 use crate::error::{Damage, Error, Invalid, Result};
 use crate::types::{KeyAttribute, KeySchema, KeyType, SchemaError};
+use crate::value::Item;
 
 /// A table that is about to be created; [`DynaMite::create_table`] begins, [`execute`](CreateTable::execute) ends.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub struct CreateTable<'a> {
     local: Vec<LocalIndex>,
     stream: Option<StreamView>,
     history: Option<Duration>,
+    metadata: Item,
 }
 
 /// What is known of a table.
@@ -36,6 +38,10 @@ pub struct CreateTable<'a> {
 pub struct TableDescription {
     /// Its name.
     pub name: String,
+    /// When it was created, in milliseconds since 1970; tables of older builds do not say.
+    pub created_ms: Option<u64>,
+    /// What a front end keeps with it.
+    pub metadata: Item,
     /// The attributes of its items' keys.
     pub keys: KeySchema,
     /// The attribute that says when an item expires, if items do; see [`CreateTable::ttl`].
@@ -85,6 +91,7 @@ impl DynaMite {
             local: Vec::new(),
             stream: None,
             history: None,
+            metadata: Item::new(),
         }
     }
 
@@ -190,6 +197,13 @@ impl CreateTable<'_> {
         self
     }
 
+    /// What a front end keeps with the table, such as settings that mean nothing to the database;
+    /// [`TableDescription::metadata`] hands it back.
+    pub fn metadata(mut self, metadata: Item) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
     /// Creates the table. It is there, durably, when this returns.
     pub fn execute(self) -> Result<()> {
         check_name(self.name)?;
@@ -210,6 +224,8 @@ impl CreateTable<'_> {
                 return Err(Error::TableExists { table: self.name.to_owned() });
             }
             let mut schema = Schema::of(keys);
+            schema.created_ms = Some(self.db.shared.clock.now_ms());
+            schema.metadata = self.metadata;
             if let Some(attribute) = self.ttl {
                 schema.ttl = Some(Ttl { attribute, queue: ttl::create_queue(txn, self.name, false)? });
             }
@@ -249,11 +265,14 @@ pub(crate) fn describe(read: &mut ReadTxn<'_>, table: &str) -> Result<TableDescr
     let found = if is_of_users(table.as_bytes()) { read.table(table.as_bytes())? } else { None };
     let info = found.ok_or_else(|| not_found(table))?;
     let decoded = Table::decode(table, &info)?;
+    let Schema { created_ms, metadata, .. } = Schema::decode(&info.meta).ok_or_else(|| malformed(table))?;
     let stats = read.stats(info.id)?;
     let indexes = decoded.indexes.iter().map(|index| index.describe(read, stats.items));
     let (closed, open): (Vec<_>, Vec<_>) = decoded.streams.iter().partition(|stream| stream.closed.is_some());
     Ok(TableDescription {
         name: table.to_owned(),
+        created_ms,
+        metadata,
         keys: decoded.keys.clone(),
         ttl: decoded.ttl.as_ref().map(|ttl| ttl.attribute.clone()),
         stream: open.last().map(|stream| stream.describe()),

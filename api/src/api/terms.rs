@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::key::IntoAttribute;
 use crate::error::{Error, Result};
-use crate::expression::Expressions;
+use crate::expression::{Condition, Expressions, KeyCondition, Update};
 use crate::item_codec;
 use crate::value::Item;
 
@@ -16,6 +16,12 @@ macro_rules! name_placeholders {
             self.$($terms).+.name(placeholder, name);
             self
         }
+
+        /// What all placeholders like `#name` stand for, instead of [`name`](Self::name). DynamoDB refuses none at all.
+        pub fn names(mut self, names: std::collections::BTreeMap<String, String>) -> Self {
+            self.$($terms).+.names(names);
+            self
+        }
     };
 }
 
@@ -25,6 +31,12 @@ macro_rules! value_placeholders {
         /// What a placeholder like `:value` in an expression stands for.
         pub fn value(mut self, placeholder: &str, value: impl crate::api::IntoAttribute) -> Self {
             self.$($terms).+.value(placeholder, value);
+            self
+        }
+
+        /// What all placeholders like `:value` stand for, instead of [`value`](Self::value). DynamoDB refuses none at all.
+        pub fn values(mut self, values: crate::value::Item) -> Self {
+            self.$($terms).+.values(values);
             self
         }
     };
@@ -53,10 +65,21 @@ pub(crate) struct Said<'a> {
     pub(crate) filter: Option<&'a str>,
     pub(crate) key_condition: Option<&'a str>,
     pub(crate) projection: Option<&'a str>,
-    names: BTreeMap<String, String>,
-    values: Item,
+    names: Option<BTreeMap<String, String>>,
+    values: Option<Item>,
+    /// What was said by attributes, instead of in the language.
+    pub(crate) by_attribute: ByAttribute,
     /// The first value that could not be converted.
     error: Option<Error>,
+}
+
+/// Conditions and updates that were said by attributes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ByAttribute {
+    pub(crate) condition: Option<Condition>,
+    pub(crate) filter: Option<Condition>,
+    pub(crate) key_condition: Option<KeyCondition>,
+    pub(crate) update: Option<Update>,
 }
 
 impl<'a> Terms<'a> {
@@ -66,15 +89,23 @@ impl<'a> Terms<'a> {
     }
 
     pub(crate) fn name(&mut self, placeholder: &str, name: &str) {
-        self.say().names.insert(placeholder.to_owned(), name.to_owned());
+        self.say().names.get_or_insert_default().insert(placeholder.to_owned(), name.to_owned());
     }
 
     pub(crate) fn value(&mut self, placeholder: &str, value: impl IntoAttribute) {
         let said = self.say();
         match value.into_attribute() {
-            Ok(value) => drop(said.values.insert(placeholder.to_owned(), value)),
+            Ok(value) => drop(said.values.get_or_insert_default().insert(placeholder.to_owned(), value)),
             Err(error) => drop(said.error.get_or_insert(error)),
         }
+    }
+
+    pub(crate) fn names(&mut self, names: BTreeMap<String, String>) {
+        self.say().names = Some(names);
+    }
+
+    pub(crate) fn values(&mut self, values: Item) {
+        self.say().values = Some(values);
     }
 
     pub(crate) fn projection(&self) -> Option<&'a str> {
@@ -92,17 +123,27 @@ impl<'a> Terms<'a> {
             return Ok(());
         };
         field(&[1]);
-        let Said { condition, update, filter, key_condition, projection, names, values, error: _ } = &**said;
+        let Said {
+            condition,
+            update,
+            filter,
+            key_condition,
+            projection,
+            names,
+            values,
+            by_attribute: _,
+            error: _,
+        } = &**said;
         for text in [condition, update, filter, key_condition, projection] {
             // An empty expression is none: it was refused.
             field(text.unwrap_or("").as_bytes());
         }
-        field(&(names.len() as u64).to_le_bytes());
-        for (placeholder, name) in names {
+        field(&(names.as_ref().map_or(0, BTreeMap::len) as u64).to_le_bytes());
+        for (placeholder, name) in names.iter().flatten() {
             field(placeholder.as_bytes());
             field(name.as_bytes());
         }
-        for (placeholder, value) in values {
+        for (placeholder, value) in values.iter().flatten() {
             field(placeholder.as_bytes());
             field(&item_codec::encode(&Item::from([("value".to_owned(), value.clone())]))?);
         }
@@ -121,15 +162,20 @@ impl Said<'_> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
-        let expressions = Expressions::builder()
+        let mut expressions = Expressions::builder()
             .condition(self.condition)
             .update(self.update)
             .filter(self.filter)
             .key_condition(self.key_condition)
             .projection(self.projection)
-            .names((!self.names.is_empty()).then_some(&self.names))
-            .values((!self.values.is_empty()).then_some(&self.values))
+            .names(self.names.as_ref())
+            .values(self.values.as_ref())
             .build()?;
+        let ByAttribute { condition, filter, key_condition, update } = &self.by_attribute;
+        expressions.condition = expressions.condition.or_else(|| condition.clone());
+        expressions.filter = expressions.filter.or_else(|| filter.clone());
+        expressions.key_condition = expressions.key_condition.or_else(|| key_condition.clone());
+        expressions.update = expressions.update.or_else(|| update.clone());
         Ok(expressions)
     }
 }

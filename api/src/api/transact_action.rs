@@ -243,7 +243,7 @@ impl Ready<'_> {
         field(self.asked.table.as_bytes());
         match &self.target {
             Target::Item(item) => field(item),
-            Target::Key(key) => field(key.as_bytes()),
+            Target::Key(key) => field(&key.describe()?),
         }
         self.asked.terms.describe(&mut field)
     }
@@ -305,7 +305,7 @@ impl Ready<'_> {
 /// item that there is. As in DynamoDB, an empty value of a key is not, since no table could have it.
 pub(crate) fn is_of_one_action(error: &Error) -> bool {
     match error {
-        Error::Validation(Invalid::Key(KeyError::Empty { .. })) => false,
+        Error::Validation(Invalid::Key(KeyError::Empty { .. }) | Invalid::EmptyKey { .. }) => false,
         Error::Validation(_) | Error::Expression(_) | Error::Update(_) => true,
         Error::ConditionFailed { .. } | Error::VersionConflict { .. } => true,
         _ => false,

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::api::change::Wants;
-use crate::api::consumed::{self, Consumed, consumes};
+use crate::api::consumed::{self, Consumed, Written, consumes};
 use crate::api::database::DynaMite;
 use crate::api::source::Target;
 use crate::api::table::Table;
@@ -146,8 +146,12 @@ impl<'a, T: Target> TransactWrite<'a, T> {
         })?;
         if let Some(consumed) = consumed {
             // What was done before is only looked up, which DynamoDB counts as reads.
-            let add = if repeats { Consumed::read } else { Consumed::written };
-            actions.iter().zip(sizes).for_each(|(action, bytes)| add(consumed, action.table(), bytes));
+            for (action, written) in actions.iter().zip(sizes) {
+                match repeats {
+                    true => consumed.read(action.table(), written.bytes),
+                    false => consumed.written(action.table(), written),
+                }
+            }
         }
         Ok(version)
     }
@@ -199,13 +203,13 @@ fn perform(
     actions: &[Ready<'_>],
     located: Vec<Located>,
     bytes: bool,
-) -> Result<Vec<usize>> {
+) -> Result<Vec<Written>> {
     let wants = Wants { bytes, ..Wants::default() };
     let (mut sizes, mut reasons) = (Vec::with_capacity(actions.len()), Vec::with_capacity(actions.len()));
     for (nth, (action, (table, key))) in actions.iter().zip(located).enumerate() {
         match key.and_then(|key| action.perform(writing, &table, &key, wants)) {
             Ok(changed) => {
-                sizes.push(changed.bytes);
+                sizes.push(changed.written);
                 reasons.push(CancellationReason::default());
             }
             Err(error) => reasons.push(action.reason(error).map_err(|error| error.of_operation(nth))?),
@@ -215,10 +219,13 @@ fn perform(
 }
 
 /// Bytes of the items that stand under the keys.
-fn sizes(writing: &mut Writing<'_, '_>, located: &[Located]) -> Result<Vec<usize>> {
-    let size = |(table, key): &Located| match key {
-        Err(_) => Ok(0),
-        Ok(key) => writing.get(table, key, |_, item| consumed::size(table, item))?.unwrap_or(Ok(0)),
+fn sizes(writing: &mut Writing<'_, '_>, located: &[Located]) -> Result<Vec<Written>> {
+    let size = |(table, key): &Located| {
+        let bytes = match key {
+            Err(_) => 0,
+            Ok(key) => writing.get(table, key, |_, item| consumed::size(table, item))?.unwrap_or(Ok(0))?,
+        };
+        Ok(Written { bytes, indexes: Vec::new() })
     };
     located.iter().map(size).collect()
 }

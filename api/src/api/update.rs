@@ -11,7 +11,7 @@ use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode, Projection};
 use crate::api::source::Target;
 use crate::api::terms::{Terms, placeholders};
 use crate::error::{Error, Result};
-use crate::expression::Update;
+use crate::expression::{Condition, Update};
 use crate::item_codec::{ItemError, ItemView};
 use crate::value::Item;
 
@@ -117,6 +117,18 @@ impl<'a, T: Target> UpdateItem<'a, T> {
         self
     }
 
+    /// Updates only if this holds, said by attributes, instead of [`condition`](Self::condition).
+    pub fn condition_by_attribute(mut self, condition: Condition) -> Self {
+        self.terms.say().by_attribute.condition = Some(condition);
+        self
+    }
+
+    /// What is changed, said by attributes, instead of [`update`](Self::update).
+    pub fn update_by_attribute(mut self, update: Update) -> Self {
+        self.terms.say().by_attribute.update = Some(update);
+        self
+    }
+
     placeholders!(terms);
 
     consumes!(consumed);
@@ -154,21 +166,21 @@ impl<'a, T: Target> UpdateItem<'a, T> {
         let UpdateItem { target, table, key, expected, terms, return_values, consumed } = self;
         let expressions = terms.compile()?;
         let wants = Wants { old: false, bytes: consumed.is_some() };
-        let (bytes, updated) = target.write(|writing| {
+        let (written, updated) = target.write(|writing| {
             let table = writing.table(table)?;
             let key = key.encode(&table)?;
             let change =
                 Change { table: &table, key: &key, expected, expressions: expressions.as_ref(), wants };
-            let changed = change.update(writing)?;
-            let bytes = changed.bytes;
+            let mut changed = change.update(writing)?;
+            let written = std::mem::take(&mut changed.written);
             let update = expressions.as_ref().and_then(|expressions| expressions.update.as_ref());
             let returned = returned(return_values, update, changed)?;
             let attributes =
                 returned.map(|item| Projection::All.decode(&table, &item, decode)).transpose()?;
-            Ok((bytes, Updated { version: writing.version(), attributes }))
+            Ok((written, Updated { version: writing.version(), attributes }))
         })?;
         if let Some(consumed) = consumed {
-            consumed.written(table, bytes);
+            consumed.written(table, written);
         }
         Ok(updated)
     }

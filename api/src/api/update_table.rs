@@ -12,6 +12,7 @@ use crate::api::stream::{self, StreamView};
 use crate::api::ttl::{self, Ttl};
 use crate::api::{index_build, index_update, tables};
 use crate::error::{Error, Invalid, Result};
+use crate::value::Item;
 
 /// A table that is about to be changed; [`DynaMite::update_table`] begins, [`execute`](UpdateTable::execute) ends.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub struct UpdateTable<'a> {
     /// What the records show, or none for no stream any more.
     stream: Option<Option<StreamView>>,
     history: Option<Duration>,
+    metadata: Option<Item>,
 }
 
 impl DynaMite {
@@ -51,6 +53,7 @@ impl DynaMite {
             dropped: Vec::new(),
             stream: None,
             history: None,
+            metadata: None,
         }
     }
 
@@ -134,6 +137,12 @@ impl<'a> UpdateTable<'a> {
         self
     }
 
+    /// What a front end keeps with the table, instead of what it kept before.
+    pub fn metadata(mut self, metadata: Item) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
     /// Changes the table. It is so, durably, when this returns.
     ///
     /// # Errors
@@ -143,7 +152,7 @@ impl<'a> UpdateTable<'a> {
     ///
     /// Cost: a commit, whatever the size of the table.
     pub fn execute(self) -> Result<()> {
-        let UpdateTable { db, name, ttl, added, dropped, stream, history } = self;
+        let UpdateTable { db, name, ttl, added, dropped, stream, history, metadata } = self;
         if let Some(Some(attribute)) = &ttl {
             ttl::check_attribute(attribute)?;
         }
@@ -153,7 +162,8 @@ impl<'a> UpdateTable<'a> {
             || !added.is_empty()
             || !dropped.is_empty()
             || stream.is_some()
-            || history.is_some();
+            || history.is_some()
+            || metadata.is_some();
         if !is_something {
             return Err(Invalid::NoUpdate.into());
         }
@@ -173,6 +183,9 @@ impl<'a> UpdateTable<'a> {
                     TxnError::NoRetention { .. } => Error::NoHistory { table: name.to_owned() },
                     other => other.into(),
                 })?;
+            }
+            if let Some(metadata) = metadata {
+                schema.metadata = metadata;
             }
             txn.set_table_meta(name.as_bytes(), &schema.encode()?)?;
             Ok(built)

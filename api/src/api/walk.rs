@@ -4,22 +4,23 @@
 //! go on. A *stream* is what `iter` returns: it holds a snapshot and fetches a portion of rows at a time.
 
 use std::iter::FusedIterator;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use dynamite_txn::{Access, Portions, Range};
 use serde_json::Value;
 
 use crate::api::consumed::{self, Consumed, Tally};
+use crate::api::index::IndexKind;
 use crate::api::index_read::{self, Items, Look};
-use crate::api::key;
+use crate::api::key::{self, Within};
 use crate::api::layout::Layout;
 use crate::api::page_meter::PageMeter;
 use crate::api::projection::{Decode, Projection, Wanted};
 use crate::api::segment::Segment;
 use crate::api::source::{Reading, Timed};
 use crate::api::table::{Place, Table};
-use crate::error::{Invalid, Result};
+use crate::error::{IndexError, Invalid, Result};
 use crate::expression::{Condition, Expressions};
 use crate::item_codec::ItemView;
 
@@ -78,6 +79,7 @@ pub(crate) struct Selection<'a> {
     pub(crate) index: Option<&'a str>,
     /// All attributes of the items, also those that the index does not hold.
     pub(crate) all_attributes: bool,
+    pub(crate) consistent: bool,
 }
 
 impl<'a> Selection<'a> {
@@ -91,25 +93,54 @@ impl<'a> Selection<'a> {
         terms.compile()
     }
 
-    /// The walk over a range, from where it is to begin. The expressions were held against the layout.
+    /// Checks what must hold of the place, whatever is asked of it. Returns the key to start behind.
+    pub(crate) fn check(&mut self, place: Place<'_>, is_query: bool) -> Result<Option<Vec<u8>>> {
+        if self.consistent
+            && let Some(index) = place.index.filter(|index| index.kind == IndexKind::Global)
+        {
+            return Err(IndexError::Consistent { index: index.name.clone() }.into());
+        }
+        let start = self.start.take().transpose()?;
+        start.as_deref().map_or(Ok(()), |start| key::check_start(place.layout(), start, is_query))?;
+        Ok(start)
+    }
+
+    /// What is read of a place. What does not fit it is refused in the order in which DynamoDB finds it, which is another one for
+    /// queries, which stay `within` a partition, than for scans.
     pub(crate) fn walk(
         self,
         place: Place<'_>,
         mut range: Range,
+        within: Option<Within>,
+        start: Option<Vec<u8>>,
         segment: Segment,
-        expressions: Option<Expressions>,
+        mut expressions: Option<Expressions>,
     ) -> Result<Walk<'a>> {
-        let layout = place.layout();
-        if let Some(start) = self.start
-            && !segment.holds(layout, &key::start_behind(layout, &mut range, &start?)?)
-        {
-            return Err(Invalid::StartKeySegment { segment: segment.number, total: segment.total }.into());
+        let (layout, table, is_query) = (place.layout(), place.table, within.is_some());
+        let said = expressions.as_mut();
+        let (filter, projection) =
+            said.map_or((None, None), |said| (said.filter.clone(), said.projection.clone()));
+        let projection = self.wanted.projection.or(projection);
+        let look = || Look::of(place, self.all_attributes, &projection, filter.as_ref());
+        let early = if is_query { None } else { Some(look()?) };
+        if let Some(start) = start {
+            let key = key::start_key(layout, &range, within.as_ref(), &start)?;
+            if !segment.holds(layout, &key) {
+                return Err(Invalid::StartKeySegment { segment: segment.number, total: segment.total }.into());
+            }
+            let bound = if range.reverse { &mut range.to } else { &mut range.from };
+            *bound = Bound::Excluded(key);
         }
-        let (filter, projection) = match expressions {
-            None => (None, self.wanted.projection),
-            Some(expressions) => (expressions.filter, self.wanted.projection.or(expressions.projection)),
-        };
-        let look = Look::of(place, self.all_attributes, &projection, filter.as_ref())?;
+        if let Some(expressions) = &expressions {
+            expressions.check_projection(&table.keys, &table.index_keys())?;
+            if is_query {
+                expressions.check_filter_apart(&layout.keys)?;
+            }
+        }
+        let look = early.map_or_else(look, Ok)?;
+        if let Some(expressions) = &expressions {
+            expressions.check_conditions(&table.keys, &table.index_keys())?;
+        }
         Ok(Walk { range, segment, limit: self.limit, projection, filter, look, consumed: self.consumed })
     }
 }
@@ -127,6 +158,12 @@ macro_rules! selections {
             self
         }
 
+        /// Only items of which this holds, said by attributes, instead of [`filter`](Self::filter).
+        pub fn filter_by_attribute(mut self, filter: crate::expression::Condition) -> Self {
+            self.selection.wanted.terms.say().by_attribute.filter = Some(filter);
+            self
+        }
+
         crate::api::terms::value_placeholders!(selection.wanted.terms);
 
         crate::api::consumed::consumes!(selection.consumed);
@@ -141,6 +178,12 @@ macro_rules! selections {
         /// item at a time. Without it a read of an index gives what the index holds.
         pub fn all_attributes(mut self) -> Self {
             self.selection.all_attributes = true;
+            self
+        }
+
+        /// Only what is consistent. All reads are, but DynamoDB refuses to promise it of a global index, and so do we.
+        pub fn consistent(mut self, consistent: bool) -> Self {
+            self.selection.consistent = consistent;
             self
         }
 
@@ -283,9 +326,10 @@ impl Walk<'_> {
             Some(limit) if limit <= SHORT => Access::Point,
             _ => Access::Scan,
         };
-        let (mut count, mut scanned_count, mut meter) = (0, 0, PageMeter::default());
+        let (mut count, mut scanned_count, mut meter) = (0, 0, PageMeter::new(layout));
+        let mut entry_bytes = 0;
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
-        index_read::scan(reading, place, self, access, |key, item| {
+        index_read::scan(reading, place, self, access, |key, item, entry| {
             if !self.segment.holds(layout, key) {
                 return ControlFlow::Continue(());
             }
@@ -294,6 +338,9 @@ impl Walk<'_> {
                 if passes(self.filter.as_ref(), layout, item)? {
                     visit(item)?;
                     count += 1;
+                }
+                if self.counts_entries() {
+                    entry_bytes += consumed::size(layout, entry)?;
                 }
                 meter.add(item).map_err(|damage| layout.damaged(damage))
             };
@@ -312,7 +359,8 @@ impl Walk<'_> {
         })?;
         let last_evaluated_key = end?.map(|key| key::to_value(layout, &key)).transpose()?;
         if let Some(consumed) = self.consumed {
-            consumed.read(&layout.name, meter.total().map_err(|damage| layout.damaged(damage))?);
+            let bytes = meter.total().map_err(|damage| layout.damaged(damage))?;
+            self.tell(consumed, place, bytes, entry_bytes);
         }
         Ok(PageCount { count, scanned_count, last_evaluated_key })
     }
@@ -320,9 +368,9 @@ impl Walk<'_> {
     /// Counts items, without a limit on their size.
     pub(crate) fn count(&self, reading: &mut Reading<'_, '_>, place: Place<'_>) -> Result<u64> {
         let layout = place.layout();
-        let (mut count, mut scanned_count, mut bytes) = (0, 0, 0);
+        let (mut count, mut scanned_count, mut bytes, mut entry_bytes) = (0, 0, 0, 0);
         let mut failed = None;
-        index_read::scan(reading, place, self, Access::Scan, |key, item| {
+        index_read::scan(reading, place, self, Access::Scan, |key, item, entry| {
             if !self.segment.holds(layout, key) {
                 return ControlFlow::Continue(());
             }
@@ -330,6 +378,9 @@ impl Walk<'_> {
             let mut look = || {
                 if self.consumed.is_some() {
                     bytes += consumed::size(layout, item)?;
+                }
+                if self.counts_entries() {
+                    entry_bytes += consumed::size(layout, entry)?;
                 }
                 passes(self.filter.as_ref(), layout, item)
             };
@@ -346,9 +397,25 @@ impl Walk<'_> {
             return Err(error);
         }
         if let Some(consumed) = self.consumed {
-            consumed.read(&layout.name, bytes);
+            self.tell(consumed, place, bytes, entry_bytes);
         }
         Ok(count)
+    }
+
+    /// Whether entries of an index are counted beside the items that they lead to.
+    pub(crate) fn counts_entries(&self) -> bool {
+        self.consumed.is_some() && self.look == Look::InTable
+    }
+
+    /// Tells what was read: of the place, or, if an index led into the table, of both.
+    fn tell(&self, consumed: &Consumed, place: Place<'_>, bytes: usize, entry_bytes: usize) {
+        match self.look {
+            Look::InTable => {
+                consumed.read_place(place, entry_bytes);
+                consumed.read(&place.table.name, bytes);
+            }
+            _ => consumed.read_place(place, bytes),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dynamite_txn::{Clock, TxnId, WriteTxn};
 
+use crate::api::consumed::IndexWrite;
 use crate::api::index_entry::Changes;
 use crate::api::moment::Moment;
 use crate::api::source::Reading;
@@ -72,6 +73,8 @@ pub(crate) struct Writing<'a, 's> {
     tables: &'a TableCache,
     txn: &'a mut WriteTxn<'s>,
     course: &'a Course<'a>,
+    /// Entries of indexes that were written since that is counted, if it is.
+    index_writes: Option<Vec<IndexWrite>>,
 }
 
 impl<'a, 's> Writing<'a, 's> {
@@ -80,7 +83,7 @@ impl<'a, 's> Writing<'a, 's> {
         txn: &'a mut WriteTxn<'s>,
         course: &'a Course<'a>,
     ) -> Writing<'a, 's> {
-        Writing { tables, txn, course }
+        Writing { tables, txn, course, index_writes: None }
     }
 
     /// The version of everything that is written.
@@ -101,6 +104,16 @@ impl<'a, 's> Writing<'a, 's> {
     /// The transaction below, for what is no item.
     pub(crate) fn txn(&mut self) -> &mut WriteTxn<'s> {
         self.txn
+    }
+
+    /// Begins to count what is written to indexes, or ends it.
+    pub(crate) fn count_index_writes(&mut self, wanted: bool) {
+        self.index_writes = wanted.then(Vec::new);
+    }
+
+    /// What was counted.
+    pub(crate) fn take_index_writes(&mut self) -> Vec<IndexWrite> {
+        self.index_writes.take().unwrap_or_default()
     }
 
     /// A table, as the transaction has left it.
@@ -156,7 +169,8 @@ impl<'a, 's> Writing<'a, 's> {
         }
         let old = self.stored(table, key)?;
         let is_expired = self.is_expired(table, old.as_ref())?;
-        let changes = Changes::of(table, old.as_ref().map(borrowed), key, Some(item))?;
+        let changes =
+            Changes::of(table, old.as_ref().map(borrowed), key, Some(item), self.index_writes.as_mut())?;
         self.txn.put(table.id, key, item)?;
         changes.apply(self.txn)?;
         self.follow(table, key, old.as_ref().map(|(_, old)| &old[..]), Some(item), is_expired)
@@ -190,7 +204,7 @@ impl<'a, 's> Writing<'a, 's> {
 
     /// Deletes an item that is there.
     fn remove(&mut self, table: &Table, key: &[u8], old: &(TxnId, Vec<u8>), is_expired: bool) -> Result<()> {
-        let changes = Changes::of(table, Some(borrowed(old)), key, None)?;
+        let changes = Changes::of(table, Some(borrowed(old)), key, None, self.index_writes.as_mut())?;
         self.txn.delete(table.id, key)?;
         changes.apply(self.txn)?;
         self.follow(table, key, Some(&old.1), None, is_expired)

@@ -44,6 +44,13 @@ pub enum IndexError {
     #[error("The update expression attempted to update the secondary index key beyond allowed size limits")]
     UpdateToTooLong,
 
+    /// A global index is to be read consistently.
+    #[error("Consistent reads are not supported on global secondary indexes")]
+    Consistent {
+        /// The index.
+        index: String,
+    },
+
     /// A read of an index that the table does not have, or did not have when the snapshot was taken.
     #[error("The table does not have the specified index: {index}")]
     NotFound {

@@ -93,6 +93,22 @@ impl Condition {
         Condition { steps }
     }
 
+    /// The condition that all tests are as they must be, or, with `any`, that one of them is. `None` if there are none.
+    pub(super) fn of_tests(tests: Vec<(Test, bool)>, any: bool) -> Option<Condition> {
+        let count = tests.len();
+        let step = |(nth, (test, must_hold)): (usize, (Test, bool))| {
+            let is_last = nth + 1 == count;
+            let next = || if is_last { Next::Done(!any) } else { Next::Step(nth as u32 + 1) };
+            let (good, bad) = match any {
+                true => (Next::Done(true), if is_last { Next::Done(false) } else { next() }),
+                false => (next(), Next::Done(false)),
+            };
+            Step { test, next: if must_hold { [good, bad] } else { [bad, good] } }
+        };
+        let steps: Vec<Step> = tests.into_iter().enumerate().map(step).collect();
+        (!steps.is_empty()).then_some(Condition { steps })
+    }
+
     /// Whether the condition holds for an item.
     ///
     /// Cost: the tests that decide it; each finds its attributes as [`ItemView::get`] does. Nothing is decoded but the

@@ -123,6 +123,15 @@ pub enum ExpressionError {
         name: String,
     },
 
+    /// A path into an attribute of the key of an index.
+    #[error(
+        "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: IndexKey: {name}"
+    )]
+    InsideIndexKey {
+        /// The attribute.
+        name: String,
+    },
+
     /// The filter of a query mentions an attribute of the key, which only the key condition may.
     #[error("Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}")]
     FilterOnKey {
@@ -168,6 +177,37 @@ pub enum Placeholders {
     Names,
     /// `ExpressionAttributeValues`
     Values,
+}
+
+/// Bytes of the longest placeholder, with the sign that begins it.
+const MAX_PLACEHOLDER_LEN: usize = 255;
+
+impl Placeholders {
+    /// The sign that its placeholders begin with.
+    const fn sign(self) -> char {
+        match self {
+            Placeholders::Names => '#',
+            Placeholders::Values => ':',
+        }
+    }
+
+    /// Refuses placeholders that are not: there must be some, each a sign and a word.
+    pub fn check<'k>(self, keys: impl ExactSizeIterator<Item = &'k str>) -> Result<(), ExpressionError> {
+        if keys.len() == 0 {
+            return Err(ExpressionError::NoPlaceholders { map: self });
+        }
+        for key in keys {
+            if key.len() > MAX_PLACEHOLDER_LEN {
+                return Err(ExpressionError::LongPlaceholder { map: self, len: key.len() });
+            }
+            let word = key.strip_prefix(self.sign()).filter(|word| !word.is_empty());
+            if !word.is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+            {
+                return Err(ExpressionError::PlaceholderSyntax { map: self, key: key.to_owned() });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for Placeholders {

@@ -8,6 +8,7 @@ use super::operand::Operand;
 use super::path::Path;
 use super::syntax::{Node, NodeId};
 use super::test::Test;
+use crate::key_codec::KeyRole;
 use crate::types::{KeyAttribute, KeySchema};
 use crate::value::{AttributeType, AttributeValue};
 
@@ -34,7 +35,8 @@ use crate::value::{AttributeType, AttributeValue};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyCondition {
-    conditions: Vec<(String, SortKeyTest)>,
+    /// `None` stands for an operator that no key is searched by.
+    conditions: Vec<(String, Option<SortKeyTest>)>,
 }
 
 /// A condition on one attribute of a key.
@@ -122,6 +124,10 @@ pub enum KeyConditionProblem {
     #[error("Query key condition not supported")]
     NotSupported,
 
+    /// An older operator by which no key is searched.
+    #[error("Attempted conditional constraint is not an indexable operation")]
+    NotIndexable,
+
     /// A value of another type than the attribute of the key.
     #[error("One or more parameter values were invalid: Condition parameter type does not match schema type")]
     Type,
@@ -204,13 +210,26 @@ impl KeyCondition {
                 }
             }
         };
-        self.conditions.push((name, test));
+        self.conditions.push((name, Some(test)));
         Ok(())
     }
 
     /// The conditions with the names of their attributes, in the order of the expression.
     pub fn conditions(&self) -> impl Iterator<Item = (&str, &SortKeyTest)> {
-        self.conditions.iter().map(|(name, test)| (name.as_str(), test))
+        self.conditions.iter().filter_map(|(name, test)| Some((name.as_str(), test.as_ref()?)))
+    }
+
+    /// A condition that was not said in the language, by attributes. `None` stands for an operator that no key is searched by,
+    /// which is found when it is held against one.
+    pub fn of_attributes(
+        conditions: impl IntoIterator<Item = (String, Option<SortKeyTest>)>,
+    ) -> KeyCondition {
+        KeyCondition { conditions: conditions.into_iter().collect() }
+    }
+
+    /// How many attributes it is about.
+    pub(crate) fn len(&self) -> usize {
+        self.conditions.len()
     }
 
     /// Holds the condition against the key of a table or of an index.
@@ -221,31 +240,44 @@ impl KeyCondition {
     /// mentioned beside them: from the first on, without a gap, and by `=` but for the last. That the values are not empty and
     /// not too long is not checked here.
     pub fn resolve(&self, schema: &KeySchema) -> Result<KeyQuery, KeyConditionProblem> {
+        self.resolve_beside(schema, |_, _| Ok(()))
+    }
+
+    /// The same, with something else that is checked attribute by attribute, before the condition on it: DynamoDB finds mistakes
+    /// in this order.
+    pub(crate) fn resolve_beside<E: From<KeyConditionProblem>>(
+        &self,
+        schema: &KeySchema,
+        mut beside: impl FnMut(&KeyAttribute, KeyRole) -> Result<(), E>,
+    ) -> Result<KeyQuery, E> {
         let has_several = schema.attributes().count() > 2;
         if self.conditions.len() > 2 && !has_several {
-            return Err(KeyConditionProblem::TooMany);
+            return Err(KeyConditionProblem::TooMany.into());
         }
-        if self.conditions.len() > schema.attributes().count() {
-            return Err(KeyConditionProblem::NotSupported);
-        }
-        let missing =
-            |attribute: &KeyAttribute| KeyConditionProblem::Missing { name: attribute.name().to_owned() };
         let mut query = KeyQuery { partition: Vec::new(), sort: Vec::new() };
+        let missing = |attribute: &KeyAttribute| {
+            Err(KeyConditionProblem::Missing { name: attribute.name().to_owned() }.into())
+        };
         for attribute in schema.partition_attributes() {
+            beside(attribute, KeyRole::Partition)?;
+            if self.conditions.len() > schema.attributes().count() {
+                return Err(KeyConditionProblem::NotSupported.into());
+            }
             match self.test_of(attribute)? {
-                None => return Err(missing(attribute)),
+                None => return missing(attribute),
                 Some(SortKeyTest::Eq(value)) => query.partition.push(value.clone()),
-                Some(_) => return Err(KeyConditionProblem::NotSupported),
+                Some(_) => return Err(KeyConditionProblem::NotSupported.into()),
             }
         }
         for attribute in schema.sort_attributes() {
+            beside(attribute, KeyRole::Sort)?;
             if query.partition.len() + query.sort.len() == self.conditions.len() {
-                break;
+                continue;
             }
             // What is left is on this attribute, or skips it.
-            let test = self.test_of(attribute)?.ok_or_else(|| missing(attribute))?;
+            let Some(test) = self.test_of(attribute)? else { return missing(attribute) };
             if query.sort.last().is_some_and(|before| !matches!(before, SortKeyTest::Eq(_))) {
-                return Err(KeyConditionProblem::NotSupported);
+                return Err(KeyConditionProblem::NotSupported.into());
             }
             query.sort.push(test.clone());
         }
@@ -257,6 +289,7 @@ impl KeyCondition {
         let Some((_, test)) = self.conditions.iter().find(|(name, _)| name == attribute.name()) else {
             return Ok(None);
         };
+        let test = test.as_ref().ok_or(KeyConditionProblem::NotIndexable)?;
         let fits = |value: &AttributeValue| {
             let kind = value.attribute_type();
             AttributeType::from_name(attribute.key_type().letter()) == Some(kind)

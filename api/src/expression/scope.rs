@@ -13,9 +13,6 @@ use super::reserved::is_reserved;
 use super::syntax::{RawElement, RawPath};
 use crate::value::AttributeValue;
 
-/// Bytes that a placeholder may have.
-const MAX_PLACEHOLDER_LEN: usize = 255;
-
 /// The placeholders of a request.
 pub(super) struct Scope<'r> {
     names: HashMap<&'r str, Binding<&'r str>>,
@@ -40,7 +37,7 @@ impl<'r> Scope<'r> {
     ) -> Result<Self, ExpressionError> {
         let mut scope = Scope { names: HashMap::new(), values: HashMap::new() };
         if let Some(names) = names {
-            check_keys(names, Placeholders::Names, '#')?;
+            Placeholders::Names.check(names.keys().map(String::as_str))?;
             for (key, name) in names {
                 if name.is_empty() {
                     return Err(ExpressionError::EmptyName { key: key.clone() });
@@ -49,7 +46,7 @@ impl<'r> Scope<'r> {
             }
         }
         if let Some(values) = values {
-            check_keys(values, Placeholders::Values, ':')?;
+            Placeholders::Values.check(values.keys().map(String::as_str))?;
             for (key, value) in values {
                 let constant = Constant::new(value)
                     .map_err(|source| ExpressionError::InvalidValue { key: key.clone(), source })?;
@@ -142,22 +139,6 @@ pub(super) fn text_of(text: &str, token: Token) -> &str {
 /// An index within the range that DynamoDB has.
 fn index(digits: &str) -> Option<usize> {
     digits.parse::<i32>().ok().and_then(|index| usize::try_from(index).ok())
-}
-
-fn check_keys<T>(map: &BTreeMap<String, T>, which: Placeholders, sigil: char) -> Result<(), ExpressionError> {
-    if map.is_empty() {
-        return Err(ExpressionError::NoPlaceholders { map: which });
-    }
-    for key in map.keys() {
-        if key.len() > MAX_PLACEHOLDER_LEN {
-            return Err(ExpressionError::LongPlaceholder { map: which, len: key.len() });
-        }
-        let word = key.strip_prefix(sigil).filter(|word| !word.is_empty());
-        if !word.is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')) {
-            return Err(ExpressionError::PlaceholderSyntax { map: which, key: key.clone() });
-        }
-    }
-    Ok(())
 }
 
 fn unused<T>(bindings: &HashMap<&str, Binding<T>>) -> Vec<String> {

@@ -121,6 +121,25 @@ impl Update {
     }
 }
 
+impl Update {
+    /// The type that the update gives to an attribute, as far as that does not depend on the item.
+    pub(crate) fn static_type(&self, attribute: &str) -> Option<AttributeType> {
+        let is_it = |action: &&Action| action.path.is_top_level() && action.path.attribute() == attribute;
+        match &self.actions.iter().find(is_it)?.change {
+            Change::Add(constant) | Change::Delete(constant) => Some(constant.attribute_type()),
+            Change::Remove => None,
+            Change::Set(program) => match program.instructions.last()? {
+                Instruction::Constant(constant) if program.instructions.len() == 1 => {
+                    Some(constant.attribute_type())
+                }
+                Instruction::Append => Some(AttributeType::L),
+                Instruction::Add | Instruction::Subtract => Some(AttributeType::N),
+                _ => None,
+            },
+        }
+    }
+}
+
 pub(super) fn compile_update(text: &str, raw: RawUpdate, scope: &Scope<'_>) -> Result<Update, Located> {
     check_names(text, &raw)?;
     let (paths, sources, constants) = resolve(text, &raw, scope)?;

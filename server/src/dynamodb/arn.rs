@@ -1,0 +1,31 @@
+//! The names of resources: `arn:aws:dynamodb:region:account:table/name`, and what hangs on a table.
+
+use crate::dynamodb::Config;
+
+/// The name of a table's resource.
+pub(crate) fn of_table(config: &Config, table: &str) -> String {
+    format!("arn:aws:dynamodb:{}:{}:table/{table}", config.region, config.account)
+}
+
+/// The name of an index's resource.
+pub(crate) fn of_index(config: &Config, table: &str, index: &str) -> String {
+    format!("{}/index/{index}", of_table(config, table))
+}
+
+/// The name of a stream's resource.
+pub(crate) fn of_stream(config: &Config, table: &str, label: &str) -> String {
+    format!("{}/stream/{label}", of_table(config, table))
+}
+
+/// The table that a request names: by its name, or by its resource's.
+pub(crate) fn table_name(text: &str) -> &str {
+    match text.strip_prefix("arn:") {
+        Some(rest) => rest.split_once(":table/").map_or(text, |(_, name)| name),
+        None => text,
+    }
+}
+
+/// The table and the stream's label that a stream's resource names.
+pub(crate) fn stream(text: &str) -> Option<(&str, &str)> {
+    table_name(text).split_once("/stream/")
+}

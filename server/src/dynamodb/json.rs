@@ -1,0 +1,231 @@
+//! The JSON of requests: a tree that borrows what it can from the body, and keeps the order of names.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    /// What is no integer, or too large for one.
+    Decimal(f64),
+    String(Cow<'a, str>),
+    Array(Vec<Json<'a>>),
+    Object(Entries<'a>),
+}
+
+/// The entries of an object, in the order in which they were written. Of several with one name the last counts.
+pub(crate) type Entries<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
+
+impl<'a> Json<'a> {
+    /// Reads a body.
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Json<'a>, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
+
+    /// A field of an object; one that is null counts as missing.
+    pub(crate) fn field(&self, name: &str) -> Option<&Json<'a>> {
+        let Json::Object(entries) = self else { return None };
+        let found = entries.iter().rfind(|(other, _)| other == name).map(|(_, value)| value);
+        found.filter(|value| **value != Json::Null)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.field(name).is_some()
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match self {
+            Json::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A boolean; some texts count as one.
+    pub(crate) fn as_bool(&self) -> Option<bool> {
+        match self {
+            Json::Bool(value) => Some(*value),
+            Json::String(text) => bool_of_text(text),
+            _ => None,
+        }
+    }
+
+    /// An integer: what stands behind the point is dropped.
+    pub(crate) fn as_integer(&self) -> Option<i64> {
+        match self {
+            Json::Integer(value) => Some(*value),
+            // A cast that stays within the bounds of the type, which is how far away the others are.
+            Json::Decimal(value) => Some(value.floor() as i64),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_array(&self) -> Option<&[Json<'a>]> {
+        match self {
+            Json::Array(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_object(&self) -> Option<&[(Cow<'a, str>, Json<'a>)]> {
+        match self {
+            Json::Object(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn str(&self, name: &str) -> Option<&str> {
+        self.field(name)?.as_str()
+    }
+
+    pub(crate) fn bool(&self, name: &str) -> Option<bool> {
+        self.field(name)?.as_bool()
+    }
+
+    pub(crate) fn integer(&self, name: &str) -> Option<i64> {
+        self.field(name)?.as_integer()
+    }
+
+    pub(crate) fn array(&self, name: &str) -> Option<&[Json<'a>]> {
+        self.field(name)?.as_array()
+    }
+
+    pub(crate) fn object(&self, name: &str) -> Option<&[(Cow<'a, str>, Json<'a>)]> {
+        self.field(name)?.as_object()
+    }
+}
+
+/// What counts as a boolean among texts.
+pub(crate) fn bool_of_text(text: &str) -> Option<bool> {
+    match text.to_ascii_uppercase().as_str() {
+        "TRUE" | "1" | "YES" => Some(true),
+        "FALSE" | "0" | "NO" => Some(false),
+        _ => None,
+    }
+}
+
+impl<'de> Deserialize<'de> for Json<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct JsonVisitor;
+
+        impl<'de> Visitor<'de> for JsonVisitor {
+            type Value = Json<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+                Ok(Json::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+                Ok(Json::Bool(value))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+                Ok(Json::Integer(value))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+                Ok(i64::try_from(value).map_or(Json::Decimal(value as f64), Json::Integer))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
+                Ok(Json::Decimal(value))
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+                Ok(Json::String(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+                Ok(Json::String(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json<'de>, A::Error> {
+                let mut array = Vec::new();
+                while let Some(element) = elements.next_element()? {
+                    array.push(element);
+                }
+                Ok(Json::Array(array))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
+                let mut object = Vec::new();
+                while let Some((Name(name), value)) = entries.next_entry()? {
+                    object.push((name, value));
+                }
+                Ok(Json::Object(object))
+            }
+        }
+
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+/// The name of an entry, borrowed if nothing in it is escaped.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+/// As JSON text, without spaces.
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Json::Null => f.write_str("null"),
+            Json::Bool(value) => write!(f, "{value}"),
+            Json::Integer(value) => write!(f, "{value}"),
+            Json::Decimal(value) => write!(f, "{value}"),
+            Json::String(text) => write_text(f, text),
+            Json::Array(elements) => {
+                f.write_char('[')?;
+                for (nth, element) in elements.iter().enumerate() {
+                    f.write_str(if nth == 0 { "" } else { "," })?;
+                    element.fmt(f)?;
+                }
+                f.write_char(']')
+            }
+            Json::Object(entries) => {
+                f.write_char('{')?;
+                for (nth, (name, value)) in entries.iter().enumerate() {
+                    f.write_str(if nth == 0 { "" } else { "," })?;
+                    write_text(f, name)?;
+                    f.write_char(':')?;
+                    value.fmt(f)?;
+                }
+                f.write_char('}')
+            }
+        }
+    }
+}
+
+fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
+}

@@ -1,0 +1,35 @@
+//! The operations, one a file: what DynamoDB checks, what the database is asked, and how the answer is told.
+
+pub(crate) mod batch_get_item;
+pub(crate) mod batch_write_item;
+pub(crate) mod continuous_backups;
+pub(crate) mod create_table;
+pub(crate) mod delete_item;
+pub(crate) mod get_item;
+pub(crate) mod index_definitions;
+pub(crate) mod put_item;
+pub(crate) mod query;
+pub(crate) mod resource_policy;
+pub(crate) mod scan;
+pub(crate) mod service;
+pub(crate) mod stream_records;
+pub(crate) mod streams;
+pub(crate) mod tables;
+pub(crate) mod tags;
+pub(crate) mod time_to_live;
+pub(crate) mod transact_get_items;
+pub(crate) mod transact_write_items;
+pub(crate) mod update_item;
+pub(crate) mod update_table;
+
+mod pages;
+mod writes;
+
+use serde::Serialize;
+
+use crate::dynamodb::errors::{Answer, Failure};
+
+/// The body of an answer.
+pub(crate) fn reply(answer: &impl Serialize) -> Answer {
+    serde_json::to_vec(answer).map_err(|error| Failure::internal(error.to_string()))
+}

@@ -1,0 +1,57 @@
+//! GetItem.
+
+use dynamite_core::api::Consumed;
+use dynamite_core::api::EncodedItem;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::reply;
+use crate::dynamodb::capacity::{self, Rate, Wanted};
+use crate::dynamodb::errors::Answer;
+use crate::dynamodb::expressions::{Said, attributes_to_get, check_parameters, with_names};
+use crate::dynamodb::json::Json;
+use crate::dynamodb::model::*;
+use crate::dynamodb::{Endpoint, arn, attributes};
+
+pub(crate) const FIELDS: &[Field] = &[
+    RETURN_CONSUMED_CAPACITY,
+    ATTRIBUTES_TO_GET,
+    TABLE_NAME,
+    KEY,
+    CONSISTENT_READ,
+    PROJECTION_EXPRESSION,
+    EXPRESSION_NAMES,
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Got {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumed_capacity: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<EncodedItem<'static>>,
+}
+
+pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    check_parameters(request, &["ProjectionExpression"], &["AttributesToGet"])?;
+    let key = attributes::item_of(request, "Key")?;
+    let names = attributes_to_get(request)?;
+    let mut said = Said::of(request)?;
+    let (wanted, consumed) = (Wanted::of(request), Consumed::default());
+
+    let table = arn::table_name(request.str("TableName").unwrap_or_default());
+    endpoint.creating.check(table)?;
+    let mut get = with_names!(endpoint.db.get_item(table).key(key), said);
+    if let Some(names) = names {
+        get = get.attributes(names);
+    }
+    if let Some(projection) = &said.projection {
+        get = get.projection(projection);
+    }
+    if wanted.is_any() {
+        get = get.consumed(&consumed);
+    }
+    let item = get.execute_encoded()?;
+    let rate = Rate::of(request.bool("ConsistentRead").unwrap_or_default());
+    reply(&Got { consumed_capacity: capacity::describe_one(&consumed.take(), wanted, rate), item })
+}

@@ -1,0 +1,51 @@
+//! DescribeTimeToLive, UpdateTimeToLive.
+
+use serde_json::json;
+
+use super::{reply, tables};
+use crate::dynamodb::errors::Answer;
+use crate::dynamodb::json::Json;
+use crate::dynamodb::model::*;
+use crate::dynamodb::{Endpoint, arn};
+
+pub(crate) const DESCRIBE_FIELDS: &[Field] = &[TABLE];
+pub(crate) const UPDATE_FIELDS: &[Field] = &[
+    TABLE,
+    field(
+        "TimeToLiveSpecification",
+        Shape::Structure(&Structure {
+            name: "TimeToLiveSpecification",
+            fields: &[
+                field("Enabled", Shape::Boolean, &[Rule::NotNull]),
+                field(
+                    "AttributeName",
+                    Shape::String,
+                    &[Rule::NotNull, Rule::MinLength(1), Rule::MaxLength(255)],
+                ),
+            ],
+        }),
+        &[Rule::NotNull],
+    ),
+];
+
+pub(crate) fn describe(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    let table = tables::find(endpoint, arn::table_name(request.str("TableName").unwrap_or_default()))?;
+    reply(&json!({"TimeToLiveDescription": match table.ttl {
+        Some(attribute) => json!({"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}),
+        None => json!({"TimeToLiveStatus": "DISABLED"}),
+    }}))
+}
+
+pub(crate) fn update(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    let name = arn::table_name(request.str("TableName").unwrap_or_default());
+    let specification = request.field("TimeToLiveSpecification");
+    let enabled = specification.and_then(|specification| specification.bool("Enabled")).unwrap_or_default();
+    let attribute =
+        specification.and_then(|specification| specification.str("AttributeName")).unwrap_or_default();
+    let _turn = endpoint.control();
+    tables::find(endpoint, name)?;
+    let update = endpoint.db.update_table(name);
+    let update = if enabled { update.ttl(attribute) } else { update.no_ttl() };
+    update.execute()?;
+    reply(&json!({"TimeToLiveSpecification": {"Enabled": enabled, "AttributeName": attribute}}))
+}

@@ -1,0 +1,227 @@
+//! UpdateTable.
+
+use dynamite_core::api::{IndexKind, TableDescription};
+use serde_json::json;
+
+use super::create_table::{check_units, encryption, stream, throughput};
+use super::index_definitions::{Definitions, global_index};
+use super::{reply, tables};
+use crate::dynamodb::errors::{Answer, Failure};
+use crate::dynamodb::json::Json;
+use crate::dynamodb::model::*;
+use crate::dynamodb::table_settings::{Statuses, TableSettings, Throughput, now_ms};
+use crate::dynamodb::{Endpoint, arn};
+
+pub(crate) const FIELDS: &[Field] = &[
+    TABLE,
+    plain("AttributeDefinitions", ATTRIBUTE_DEFINITIONS_SHAPE),
+    PROVISIONED_THROUGHPUT,
+    BILLING_MODE,
+    GLOBAL_INDEX_UPDATES,
+    STREAM_SPECIFICATION,
+    SSE_SPECIFICATION,
+    TABLE_CLASS,
+    DELETION_PROTECTION,
+];
+
+fn invalid(text: impl std::fmt::Display) -> Failure {
+    Failure::validation(format!("One or more parameter values were invalid: {text}"))
+}
+
+pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    check(request)?;
+    let name = arn::table_name(request.str("TableName").unwrap_or_default());
+    let _turn = endpoint.control();
+    let table = tables::find(endpoint, name)?;
+    let mut settings = TableSettings::of(&table)?;
+
+    let mut told = settings.clone();
+    change_throughput(request, &table, &mut settings, &mut told)?;
+    change_others(request, &mut settings);
+    let mut update = endpoint.db.update_table(name);
+    let mut definitions = Definitions::of(request);
+    let keys = table.indexes.iter().map(|index| &index.keys).chain([&table.keys]);
+    for attribute in keys.flat_map(|keys| keys.attributes()) {
+        definitions.add(attribute.name(), attribute.key_type());
+    }
+    let mut is_index_change = false;
+    for index in request.array("GlobalSecondaryIndexUpdates").unwrap_or_default() {
+        if let Some(create) = index.field("Create") {
+            update = update.add_index(global_index(create, &definitions)?);
+            let name = create.str("IndexName").unwrap_or_default().to_owned();
+            settings.indexes.insert(name, throughput(create));
+            is_index_change = true;
+        }
+        if let Some(name) = index.field("Delete").and_then(|delete| delete.str("IndexName")) {
+            update = update.drop_index(name);
+            settings.indexes.remove(name);
+            is_index_change = true;
+        }
+    }
+    if let Some(view) = stream(request)? {
+        update = match view {
+            Some(view) => update.stream(view),
+            None => update.no_stream(),
+        };
+    }
+    update.metadata(settings.to_metadata()?).execute()?;
+
+    // What is told is how the table was, with what is about to change.
+    let described = if is_index_change || request.has("StreamSpecification") {
+        told = TableSettings { throughput: told.throughput, ..settings };
+        tables::find(endpoint, name)?
+    } else {
+        told = TableSettings { throughput: told.throughput, indexes: told.indexes, ..settings };
+        table
+    };
+    let is_throughput = request.has("ProvisionedThroughput") || request.has("BillingMode");
+    let statuses = Statuses { table: "UPDATING", indexes: is_throughput.then_some("UPDATING") };
+    reply(&json!({"TableDescription": told.describe(&endpoint.config, &described, statuses)}))
+}
+
+fn check(request: &Json<'_>) -> Answer<()> {
+    let updates = request.array("GlobalSecondaryIndexUpdates").unwrap_or_default();
+    let others = [
+        "ProvisionedThroughput",
+        "BillingMode",
+        "SSESpecification",
+        "StreamSpecification",
+        "TableClass",
+        "DeletionProtectionEnabled",
+    ];
+    if updates.is_empty() && !others.iter().any(|name| request.has(name)) {
+        return Err(Failure::validation(
+            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
+             SSESpecification or ReplicaUpdates is required",
+        ));
+    }
+    if request.str("BillingMode") == Some("PROVISIONED") && !request.has("ProvisionedThroughput") {
+        return Err(invalid("ProvisionedThroughput must be specified when BillingMode is PROVISIONED"));
+    }
+    request.field("ProvisionedThroughput").map_or(Ok(()), check_units)?;
+    let mut names: Vec<&str> = Vec::new();
+    for update in updates {
+        let kinds = ["Update", "Create", "Delete"];
+        let Some(update) = kinds.iter().find_map(|kind| update.field(kind)) else {
+            return Err(invalid(
+                "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
+                 GlobalSecondaryIndexUpdate.Delete must not be null",
+            ));
+        };
+        let name = update.str("IndexName").unwrap_or_default();
+        if names.contains(&name) {
+            return Err(invalid(format_args!(
+                "Only one global secondary index update per index is allowed simultaneously. Index: {name}"
+            )));
+        }
+        names.push(name);
+    }
+    Ok(())
+}
+
+/// Changes how the table and its indexes are billed. `told` is what the answer shows: the old units, with the new times.
+fn change_throughput(
+    request: &Json<'_>,
+    table: &TableDescription,
+    settings: &mut TableSettings,
+    told: &mut TableSettings,
+) -> Answer<()> {
+    let to_on_demand = match request.str("BillingMode") {
+        Some(mode) => mode == "PAY_PER_REQUEST",
+        None => settings.billing.is_on_demand,
+    };
+    if request.has("ProvisionedThroughput") && to_on_demand {
+        return Err(invalid(
+            "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+        ));
+    }
+    let updates = request.array("GlobalSecondaryIndexUpdates").unwrap_or_default();
+    if updates.len() > 5 || updates.iter().filter(|update| !update.has("Update")).count() > 1 {
+        return Err(Failure::dynamodb(
+            "LimitExceededException",
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+        ));
+    }
+    let mut changes = Vec::new();
+    let global = table.indexes.iter().filter(|index| index.kind == IndexKind::Global);
+    let mut remaining: Vec<&str> = global.map(|index| index.name.as_str()).collect();
+    for update in updates.iter().filter_map(|update| update.field("Update")) {
+        let wanted = throughput(update);
+        let name = update.str("IndexName").unwrap_or_default();
+        if wanted.read > 1_000_000_000_000 || wanted.write > 1_000_000_000_000 {
+            return Err(Failure::validation(
+                "This operation cannot be performed with given input values. Please contact DynamoDB service team for more \
+                 info: Action Blocked: IndexUpdate",
+            ));
+        }
+        if !remaining.contains(&name) {
+            return Err(Failure::no_table());
+        }
+        remaining.retain(|other| *other != name);
+        changes.push((name, wanted));
+    }
+    let was_on_demand = settings.billing.is_on_demand;
+    if !to_on_demand && was_on_demand && !remaining.is_empty() {
+        return Err(invalid(format_args!(
+            "ProvisionedThroughput must be specified for index: {}",
+            remaining.join(",")
+        )));
+    }
+    if request.has("ProvisionedThroughput") {
+        change_units(&mut settings.throughput, &mut told.throughput, &throughput(request), was_on_demand)?;
+    }
+    for (name, wanted) in changes {
+        let told = told.indexes.entry(name.to_owned()).or_default();
+        change_units(settings.indexes.entry(name.to_owned()).or_default(), told, &wanted, was_on_demand)?;
+    }
+    if to_on_demand && !was_on_demand {
+        settings.billing.on_demand_ms = now_ms();
+        settings.throughput =
+            Throughput { decreases: settings.throughput.decreases, ..Throughput::default() };
+        settings.indexes.values_mut().for_each(|throughput| *throughput = Throughput::default());
+    }
+    settings.billing.is_on_demand = to_on_demand;
+    settings.billing.was_chosen |= request.has("BillingMode");
+    Ok(())
+}
+
+fn change_units(
+    stored: &mut Throughput,
+    told: &mut Throughput,
+    wanted: &Throughput,
+    was_on_demand: bool,
+) -> Answer<()> {
+    if (stored.read, stored.write) == (wanted.read, wanted.write) {
+        return Err(Failure::validation(format!(
+            "The provisioned throughput for the table will not change. The requested value equals the current value. Current \
+             ReadCapacityUnits provisioned for the table: {}. Requested ReadCapacityUnits: {}. Current WriteCapacityUnits \
+             provisioned for the table: {}. Requested WriteCapacityUnits: {}. Refer to the Amazon DynamoDB Developer Guide for \
+             current limits and how to request higher limits.",
+            stored.read, wanted.read, stored.write, wanted.write
+        )));
+    }
+    let now = now_ms();
+    // The answer tells when it began, which is before it is done.
+    if wanted.read > stored.read || wanted.write > stored.write {
+        (told.increased_ms, stored.increased_ms) = (now, now + 1);
+    }
+    if (wanted.read < stored.read || wanted.write < stored.write) && !was_on_demand {
+        let day = |ms: u64| ms / 86_400_000;
+        stored.decreases = if day(stored.decreased_ms) == day(now) { stored.decreases + 1 } else { 1 };
+        (told.decreased_ms, stored.decreased_ms) = (now, now + 1);
+    }
+    (stored.read, stored.write) = (wanted.read, wanted.write);
+    Ok(())
+}
+
+fn change_others(request: &Json<'_>, settings: &mut TableSettings) {
+    if let Some(encryption) = encryption(request) {
+        settings.encryption = encryption;
+    }
+    if let Some(class) = request.str("TableClass") {
+        settings.table_class = Some(class.to_owned());
+    }
+    if let Some(protection) = request.bool("DeletionProtectionEnabled") {
+        settings.deletion_protection = Some(protection);
+    }
+}

@@ -1,0 +1,284 @@
+//! What only this protocol knows of a table: its id, how it is billed, its tags. It is stored with the table, in the same
+//! transaction as what it belongs to, and described together with what the database knows.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dynamite_core::api::{IndexDescription, IndexKind, IndexState, Projection, TableDescription};
+use dynamite_core::types::KeySchema;
+use dynamite_core::{Item, item_codec};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::dynamodb::errors::{Answer, Failure};
+use crate::dynamodb::{Config, arn};
+
+/// See above. What is missing was never set: tables that were created by other doors than this protocol have none of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct TableSettings {
+    /// A random UUID, by which clients tell a table from an older one of its name.
+    pub(crate) id: String,
+    /// The attributes of keys, in the order in which they were defined.
+    pub(crate) attributes: Vec<String>,
+    pub(crate) billing: Billing,
+    pub(crate) throughput: Throughput,
+    pub(crate) indexes: BTreeMap<String, Throughput>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) deletion_protection: Option<bool>,
+    pub(crate) table_class: Option<String>,
+    /// The type of encryption and the key, if they were chosen.
+    pub(crate) encryption: Option<Encryption>,
+    pub(crate) policy: Option<Policy>,
+}
+
+/// How a table is billed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Billing {
+    pub(crate) is_on_demand: bool,
+    /// Whether it was ever billed on demand; else nothing is told of it.
+    pub(crate) was_chosen: bool,
+    /// Since when it is, or was last, billed on demand, in milliseconds.
+    pub(crate) on_demand_ms: u64,
+}
+
+/// Units that were provisioned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Throughput {
+    pub(crate) read: u64,
+    pub(crate) write: u64,
+    pub(crate) increased_ms: u64,
+    pub(crate) decreased_ms: u64,
+    /// How often it was decreased on the day of the last decrease.
+    pub(crate) decreases: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Encryption {
+    pub(crate) kind: String,
+    pub(crate) key: Option<String>,
+}
+
+/// A resource policy. It is only kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Policy {
+    pub(crate) text: String,
+    pub(crate) revision: String,
+}
+
+/// The statuses that an answer tells, since what it tells of is just happening.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Statuses {
+    pub(crate) table: &'static str,
+    /// `None`: as they are.
+    pub(crate) indexes: Option<&'static str>,
+}
+
+impl Statuses {
+    pub(crate) const ACTIVE: Statuses = Statuses { table: "ACTIVE", indexes: None };
+    pub(crate) const CREATING: Statuses = Statuses { table: "CREATING", indexes: Some("CREATING") };
+}
+
+impl TableSettings {
+    /// What is stored with a table.
+    pub(crate) fn of(table: &TableDescription) -> Answer<TableSettings> {
+        let damaged = |error: &dyn std::fmt::Display| {
+            Failure::internal(format!("the settings of table {} are malformed: {error}", table.name))
+        };
+        let bytes = item_codec::encode(&table.metadata).map_err(|error| damaged(&error))?;
+        let mut settings: TableSettings = item_codec::from_bytes(&bytes).map_err(|error| damaged(&error))?;
+        if settings.id.is_empty() {
+            settings.billing.is_on_demand = true;
+            settings.billing.was_chosen = true;
+            settings.billing.on_demand_ms = table.created_ms.unwrap_or_default();
+            settings.id = id_of_name(&table.name);
+        }
+        Ok(settings)
+    }
+
+    /// The same as what the database stores.
+    pub(crate) fn to_metadata(&self) -> Answer<Item> {
+        let stored = item_codec::to_bytes(self).map_err(|error| Failure::validation(error.to_string()))?;
+        item_codec::decode(&stored).map_err(|damage| Failure::internal(damage.to_string()))
+    }
+
+    /// All that is told of a table.
+    pub(crate) fn describe(&self, config: &Config, table: &TableDescription, statuses: Statuses) -> Value {
+        let mut told = Map::new();
+        let mut tell = |name: &str, value: Value| drop(told.insert(name.to_owned(), value));
+        tell("TableName", json!(table.name));
+        tell("TableStatus", json!(statuses.table));
+        tell("TableArn", json!(arn::of_table(config, &table.name)));
+        tell("TableId", json!(self.id));
+        tell("CreationDateTime", seconds(table.created_ms.unwrap_or_default()));
+        tell("AttributeDefinitions", self.attribute_definitions(table));
+        tell("KeySchema", key_schema(&table.keys));
+        tell("ItemCount", json!(table.item_count));
+        tell("TableSizeBytes", json!(table.size_bytes));
+        tell("ProvisionedThroughput", self.throughput.describe());
+        if self.billing.was_chosen {
+            let mode = if self.billing.is_on_demand { "PAY_PER_REQUEST" } else { "PROVISIONED" };
+            let (mut summary, mut mode_summary) =
+                (json!({"BillingMode": mode}), json!({"TableThroughputMode": mode}));
+            if statuses.table == "ACTIVE" {
+                for summary in [&mut summary, &mut mode_summary] {
+                    summary["LastUpdateToPayPerRequestDateTime"] = seconds(self.billing.on_demand_ms);
+                }
+            }
+            tell("BillingModeSummary", summary);
+            tell("TableThroughputModeSummary", mode_summary);
+        }
+        for (name, kind) in
+            [("LocalSecondaryIndexes", IndexKind::Local), ("GlobalSecondaryIndexes", IndexKind::Global)]
+        {
+            let of_kind = table.indexes.iter().filter(|index| index.kind == kind);
+            let indexes: Vec<Value> =
+                of_kind.map(|index| self.describe_index(config, table, index, statuses)).collect();
+            let is_hidden = statuses.table == "DELETING" && kind == IndexKind::Global;
+            if !indexes.is_empty() && !is_hidden {
+                tell(name, Value::Array(indexes));
+            }
+        }
+        if let Some(stream) = &table.stream {
+            tell(
+                "StreamSpecification",
+                json!({"StreamEnabled": true, "StreamViewType": stream.view.as_str()}),
+            );
+        }
+        if let Some(stream) = table.stream.as_ref().or(table.closed_streams.last()) {
+            tell("LatestStreamLabel", json!(stream.label));
+            tell("LatestStreamArn", json!(arn::of_stream(config, &table.name, &stream.label)));
+        }
+        let is_told = statuses.table == "ACTIVE" || self.deletion_protection.is_some();
+        if is_told {
+            tell("DeletionProtectionEnabled", json!(self.deletion_protection.unwrap_or_default()));
+        }
+        if let Some(class) = &self.table_class {
+            tell("TableClassSummary", json!({"TableClass": class}));
+        }
+        if let Some(Encryption { kind, key }) = &self.encryption {
+            let mut description = json!({"Status": "ENABLED", "SSEType": kind});
+            if let Some(key) = key {
+                description["KMSMasterKeyArn"] = json!(key);
+            }
+            tell("SSEDescription", description);
+        }
+        Value::Object(told)
+    }
+
+    fn attribute_definitions(&self, table: &TableDescription) -> Value {
+        let keys = || std::iter::once(&table.keys).chain(table.indexes.iter().map(|index| &index.keys));
+        let mut types = BTreeMap::new();
+        let mut order = self.attributes.clone();
+        for attribute in keys().flat_map(KeySchema::attributes) {
+            types.insert(attribute.name(), attribute.key_type());
+            if !order.iter().any(|name| name == attribute.name()) {
+                order.push(attribute.name().to_owned());
+            }
+        }
+        let definition = |name: String| {
+            let key_type = types.get(name.as_str())?;
+            Some(json!({"AttributeName": name, "AttributeType": key_type.letter()}))
+        };
+        order.into_iter().filter_map(definition).collect()
+    }
+
+    fn describe_index(
+        &self,
+        config: &Config,
+        table: &TableDescription,
+        index: &IndexDescription,
+        statuses: Statuses,
+    ) -> Value {
+        let mut told = json!({
+            "IndexName": index.name,
+            "IndexArn": arn::of_index(config, &table.name, &index.name),
+            "KeySchema": key_schema(&index.keys),
+            "Projection": projection(&index.projection),
+            "ItemCount": index.item_count,
+            "IndexSizeBytes": index.size_bytes,
+        });
+        if index.kind == IndexKind::Global {
+            let is_creating = matches!(index.state, IndexState::Creating { .. });
+            let status = if is_creating { "CREATING" } else { statuses.indexes.unwrap_or("ACTIVE") };
+            told["IndexStatus"] = json!(status);
+            if is_creating && statuses.table == "ACTIVE" {
+                told["Backfilling"] = json!(true);
+            }
+            let throughput = self.indexes.get(&index.name).cloned().unwrap_or_default();
+            told["ProvisionedThroughput"] = throughput.describe();
+        }
+        told
+    }
+}
+
+impl Throughput {
+    pub(crate) fn describe(&self) -> Value {
+        let day = |ms: u64| ms / 86_400_000;
+        let decreases = if day(self.decreased_ms) == day(now_ms()) { self.decreases } else { 0 };
+        let mut told = json!({
+            "NumberOfDecreasesToday": decreases,
+            "ReadCapacityUnits": self.read,
+            "WriteCapacityUnits": self.write,
+        });
+        for (name, ms) in
+            [("LastIncreaseDateTime", self.increased_ms), ("LastDecreaseDateTime", self.decreased_ms)]
+        {
+            if ms > 0 {
+                told[name] = seconds(ms);
+            }
+        }
+        told
+    }
+}
+
+fn key_schema(keys: &KeySchema) -> Value {
+    let kinds = [("HASH", keys.partition_attributes()), ("RANGE", keys.sort_attributes())];
+    let elements = kinds.into_iter().flat_map(|(kind, attributes)| {
+        attributes.iter().map(move |attribute| json!({"AttributeName": attribute.name(), "KeyType": kind}))
+    });
+    elements.collect()
+}
+
+fn projection(projection: &Projection) -> Value {
+    match projection {
+        Projection::All => json!({"ProjectionType": "ALL"}),
+        Projection::KeysOnly => json!({"ProjectionType": "KEYS_ONLY"}),
+        Projection::Include(names) => json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": names}),
+    }
+}
+
+/// Times are told in seconds, with the milliseconds behind the point.
+pub(crate) fn seconds(ms: u64) -> Value {
+    json!(ms as f64 / 1000.0)
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A new UUID, of the random kind.
+pub(crate) fn new_id() -> Answer<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::internal(error.to_string()))?;
+    Ok(uuid(bytes))
+}
+
+/// A UUID for a table that was given none.
+fn id_of_name(name: &str) -> String {
+    let hash = u128::from(crc32fast::hash(name.as_bytes()));
+    uuid((hash.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)).to_be_bytes())
+}
+
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[6] = bytes[6] & 0x0F | 0x40;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}

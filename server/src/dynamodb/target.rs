@@ -1,0 +1,122 @@
+//! The operations by their names: what requests for them look like, and who does them.
+
+use hyper::HeaderMap;
+
+use crate::dynamodb::Endpoint;
+use crate::dynamodb::errors::Answer;
+use crate::dynamodb::json::Json;
+use crate::dynamodb::model::Field;
+use crate::dynamodb::operations;
+
+/// An operation.
+pub(crate) struct Target {
+    name: &'static str,
+    /// What its requests are made of.
+    pub(crate) fields: &'static [Field],
+    pub(crate) run: fn(&Endpoint, &Json<'_>) -> Answer,
+    /// Whether it is done at once: it waits for nothing but, rarely, a page.
+    pub(crate) is_quick: bool,
+}
+
+impl Target {
+    const fn new(
+        name: &'static str,
+        fields: &'static [Field],
+        run: fn(&Endpoint, &Json<'_>) -> Answer,
+    ) -> Target {
+        Target { name, fields, run, is_quick: false }
+    }
+
+    const fn quick(self) -> Target {
+        Target { is_quick: true, ..self }
+    }
+
+    /// The operation that a request is for.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<&'static Target> {
+        let (version, name) = headers.get("x-amz-target")?.to_str().ok()?.split_once('.')?;
+        let targets = match version {
+            "DynamoDB_20120810" => DYNAMODB,
+            "DynamoDBStreams_20120810" => STREAMS,
+            _ => return None,
+        };
+        targets.iter().find(|target| target.name == name)
+    }
+}
+
+/// The operations on tables and items.
+const DYNAMODB: &[Target] = &[
+    Target::new("GetItem", operations::get_item::FIELDS, operations::get_item::run).quick(),
+    Target::new("PutItem", operations::put_item::FIELDS, operations::put_item::run),
+    Target::new("UpdateItem", operations::update_item::FIELDS, operations::update_item::run),
+    Target::new("DeleteItem", operations::delete_item::FIELDS, operations::delete_item::run),
+    Target::new("Query", operations::query::FIELDS, operations::query::run),
+    Target::new("Scan", operations::scan::FIELDS, operations::scan::run),
+    Target::new("BatchGetItem", operations::batch_get_item::FIELDS, operations::batch_get_item::run),
+    Target::new("BatchWriteItem", operations::batch_write_item::FIELDS, operations::batch_write_item::run),
+    Target::new(
+        "TransactGetItems",
+        operations::transact_get_items::FIELDS,
+        operations::transact_get_items::run,
+    ),
+    Target::new(
+        "TransactWriteItems",
+        operations::transact_write_items::FIELDS,
+        operations::transact_write_items::run,
+    ),
+    Target::new("CreateTable", operations::create_table::FIELDS, operations::create_table::run),
+    Target::new("DescribeTable", operations::tables::DESCRIBE_FIELDS, operations::tables::describe),
+    Target::new("ListTables", operations::tables::LIST_FIELDS, operations::tables::list),
+    Target::new("DeleteTable", operations::tables::DELETE_FIELDS, operations::tables::delete),
+    Target::new("UpdateTable", operations::update_table::FIELDS, operations::update_table::run),
+    Target::new(
+        "DescribeTimeToLive",
+        operations::time_to_live::DESCRIBE_FIELDS,
+        operations::time_to_live::describe,
+    ),
+    Target::new(
+        "UpdateTimeToLive",
+        operations::time_to_live::UPDATE_FIELDS,
+        operations::time_to_live::update,
+    ),
+    Target::new("TagResource", operations::tags::TAG_FIELDS, operations::tags::tag),
+    Target::new("UntagResource", operations::tags::UNTAG_FIELDS, operations::tags::untag),
+    Target::new("ListTagsOfResource", operations::tags::LIST_FIELDS, operations::tags::list),
+    Target::new(
+        "PutResourcePolicy",
+        operations::resource_policy::PUT_FIELDS,
+        operations::resource_policy::put,
+    ),
+    Target::new(
+        "GetResourcePolicy",
+        operations::resource_policy::GET_FIELDS,
+        operations::resource_policy::get,
+    ),
+    Target::new(
+        "DeleteResourcePolicy",
+        operations::resource_policy::DELETE_FIELDS,
+        operations::resource_policy::delete,
+    ),
+    Target::new(
+        "DescribeContinuousBackups",
+        operations::continuous_backups::DESCRIBE_FIELDS,
+        operations::continuous_backups::describe,
+    ),
+    Target::new("DescribeLimits", &[], operations::service::limits),
+    Target::new("DescribeEndpoints", &[], operations::service::endpoints),
+];
+
+/// The operations on streams.
+const STREAMS: &[Target] = &[
+    Target::new("ListStreams", operations::streams::LIST_FIELDS, operations::streams::list),
+    Target::new("DescribeStream", operations::streams::DESCRIBE_FIELDS, operations::streams::describe),
+    Target::new(
+        "GetShardIterator",
+        operations::stream_records::ITERATOR_FIELDS,
+        operations::stream_records::iterator,
+    ),
+    Target::new(
+        "GetRecords",
+        operations::stream_records::RECORDS_FIELDS,
+        operations::stream_records::records,
+    ),
+];

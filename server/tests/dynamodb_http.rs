@@ -1,0 +1,277 @@
+//! What is said over HTTP before any operation is: methods, content types, targets, signatures, broken and hostile requests.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+
+use dynamite_core::api::DynaMite;
+use dynamite_server::dynamodb::{Config, Limits};
+use serde_json::{Value, json};
+use support::{Endpoint, read_answer, request};
+
+const SERIALIZATION: &str = "com.amazon.coral.service#SerializationException";
+const UNKNOWN: &str = "com.amazon.coral.service#UnknownOperationException";
+
+#[track_caller]
+fn check(answer: &support::Answer, status: u16, body: &str) {
+    assert_eq!((answer.status, std::str::from_utf8(&answer.body).unwrap()), (status, body));
+    let crc = crc32fast::hash(&answer.body).to_string();
+    assert_eq!(answer.header("x-amz-crc32"), Some(crc.as_str()));
+    let id = answer.header("x-amzn-requestid").unwrap();
+    assert!(
+        id.len() == 52 && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()),
+        "{id}"
+    );
+}
+
+#[test]
+fn what_is_no_request_for_an_operation_is_answered_as_by_the_service() {
+    let endpoint = Endpoint::start();
+    let send = |head: &str, body: &str| {
+        endpoint
+            .send(format!("{head}Host: there:1\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
+    };
+    check(&send("GET / HTTP/1.1\r\n", ""), 200, "healthy: there:1 ");
+    let not_found = "<UnknownOperationException/>\n";
+    for head in ["PUT / HTTP/1.1\r\n", "DELETE / HTTP/1.1\r\n", "OPTIONS / HTTP/1.1\r\n"] {
+        check(&send(head, ""), 404, not_found);
+    }
+    for content_type in ["whatever", "application/x-amz-json-1.1", "application/jsonasdf"] {
+        check(&send(&format!("POST / HTTP/1.1\r\nContent-Type: {content_type}\r\n"), "hi"), 404, not_found);
+    }
+    let of_type = |content_type: &str, target: &str, body: &str| {
+        send(&format!("POST / HTTP/1.1\r\nContent-Type: {content_type}\r\nX-Amz-Target: {target}\r\n"), body)
+    };
+    for content_type in ["application/json", "application/x-amz-json-1.0;charset=x", "  application/json ; a"]
+    {
+        let answer = of_type(content_type, "", "hi");
+        check(&answer, 400, &format!("{{\"__type\":\"{SERIALIZATION}\"}}"));
+        let expected =
+            if content_type.contains("amz") { "application/x-amz-json-1.0" } else { "application/json" };
+        assert_eq!(answer.header("content-type"), Some(expected));
+    }
+    for target in ["", "whatever", "DynamoDB_20120810.ListTable", "DynamoDB_20111205.ListTables", "a.b.c"] {
+        check(&of_type("application/json", target, "{}"), 400, &format!("{{\"__type\":\"{UNKNOWN}\"}}"));
+    }
+    let missing = "{\"__type\":\"com.amazon.coral.service#MissingAuthenticationTokenException\",\"message\":\"Request is missing \
+                   Authentication Token\"}";
+    check(&of_type("application/json", "DynamoDB_20120810.ListTables", "{}"), 400, missing);
+}
+
+#[test]
+fn browsers_are_told_that_they_may_ask() {
+    let endpoint = Endpoint::start();
+    let answer = endpoint.send(
+        b"OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: b\r\nAccess-Control-Request-Headers: c, d\r\n\
+          Access-Control-Request-Method: POST\r\n\r\n",
+    );
+    let headers = ["origin", "headers", "methods"]
+        .map(|name| answer.header(&format!("access-control-allow-{name}")).unwrap_or_default().to_owned());
+    assert_eq!((answer.status, headers), (200, ["*", "c, d", "POST"].map(str::to_owned)));
+    assert_eq!(answer.header("access-control-max-age"), Some("172800"));
+}
+
+#[test]
+fn one_connection_carries_many_requests_without_waiting() {
+    let endpoint = Endpoint::start();
+    let mut connection = endpoint.connect();
+    let all: Vec<u8> = (0..20).flat_map(|_| request("DynamoDB_20120810.ListTables", b"{}")).collect();
+    connection.get_mut().write_all(&all).unwrap();
+    for _ in 0..20 {
+        let answer = read_answer(&mut connection);
+        assert_eq!((answer.status, answer.body), (200, b"{\"TableNames\":[]}".to_vec()));
+    }
+}
+
+#[test]
+fn bodies_may_come_in_chunks() {
+    let endpoint = Endpoint::start();
+    let answer = endpoint.send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Type: application/x-amz-json-1.0\r\n\
+          X-Amz-Target: DynamoDB_20120810.ListTables\r\nDate: a\r\n\
+          Authorization: AWS4- Credential=a,SignedHeaders=b,Signature=c\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+    );
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused_and_the_next_is_served() {
+    let limits = Limits { body_bytes: 1 << 20, ..Limits::default() };
+    let endpoint = Endpoint::with(DynaMite::in_memory().unwrap(), Config { limits, ..Config::default() });
+    let large = vec![b' '; (1 << 20) + 1];
+    assert_eq!(endpoint.ask("DynamoDB_20120810.ListTables", &large).status, 413);
+    let mut fits = vec![b' '; (1 << 20) - 2];
+    fits.extend_from_slice(b"{}");
+    assert_eq!(endpoint.ask("DynamoDB_20120810.ListTables", &fits).status, 200);
+}
+
+/// Whatever is sent, the answer is a refusal, or the connection ends; and others are served as before.
+#[test]
+fn hostile_requests_harm_nobody() {
+    let endpoint = Endpoint::start();
+    endpoint.create_hash_table();
+    let deep = |open: &str, close: &str, count: usize| {
+        format!(
+            "{{\"TableName\":\"hhh\",\"Item\":{{\"p\":{}{{\"S\":\"a\"}}{}}}}}",
+            open.repeat(count),
+            close.repeat(count)
+        )
+    };
+    let bodies = [
+        deep("{\"L\":[", "]}", 100_000),
+        deep("{\"M\":{\"a\":", "}}", 100_000),
+        deep("[", "]", 1_000_000),
+        "{\"TableName\":\"hhh\",\"Key\":{\"p\":{\"N\":\"1e100000000\"}}}".to_owned(),
+        format!("{{\"TableName\":\"hhh\",\"Key\":{{\"p\":{{\"N\":\"{}\"}}}}}}", "9".repeat(100_000)),
+        "{\"TableName\":\"\\ud800\",\"Key\":{}}".to_owned(),
+        "{\"TableName\":1e999,\"Key\":{}}".to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "\"\"".to_owned(),
+        "{\"TableName\":null,\"Item\":null,\"Key\":[null]}".to_owned(),
+        "{\"TableName\":\"hhh\",\"Item\":{\"p\":null}}".to_owned(),
+        "{\"TableName\":\"hhh\",\"Item\":{\"\":{\"S\":\"\"},\"p\":{\"S\":\"a\"}}}".to_owned(),
+        "{\"TableName\":\"hhh\",\"Key\":{\"p\":{\"L\":[null]}},\"Item\":{\"p\":{\"S\":\"a\"},\"x\":{\"SS\":[null]}}}".to_owned(),
+        format!("{{\"TableName\":\"hhh\",\"FilterExpression\":\"{}\"}}", "(".repeat(4000)),
+        format!("{{\"TableName\":\"hhh\",\"FilterExpression\":\"{}a\"}}", "NOT ".repeat(1000)),
+        format!("{{\"TableName\":\"hhh\",\"Key\":{{\"p\":{{\"S\":\"a\"}}}},\"ProjectionExpression\":\"a{}\"}}", "[0]".repeat(1300)),
+    ];
+    let operations = [
+        "PutItem",
+        "GetItem",
+        "UpdateItem",
+        "Scan",
+        "Query",
+        "BatchWriteItem",
+        "TransactWriteItems",
+        "CreateTable",
+    ];
+    for body in &bodies {
+        for operation in operations {
+            let answer = endpoint.ask(&format!("DynamoDB_20120810.{operation}"), body.as_bytes());
+            let text = String::from_utf8_lossy(&answer.body);
+            let shown = &body[..body.len().min(200)];
+            assert!(
+                answer.status == 400 || answer.status == 200,
+                "{operation} {shown}: {} {text}",
+                answer.status
+            );
+        }
+    }
+    for bytes in [
+        &b"\0\0\0\0\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff",
+    ] {
+        let mut connection = endpoint.connect();
+        connection.get_mut().write_all(bytes).unwrap();
+        connection.get_mut().shutdown(std::net::Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        let _ = connection.read_to_end(&mut rest);
+    }
+    endpoint.done("PutItem", json!({"TableName": "hhh", "Item": {"p": {"S": "a"}}}));
+}
+
+/// Every operation, given what is not for it.
+#[test]
+fn no_operation_answers_a_wrong_body_with_an_error_of_ours() {
+    let endpoint = Endpoint::start();
+    endpoint.create_table();
+    let operations = [
+        "BatchGetItem",
+        "BatchWriteItem",
+        "CreateTable",
+        "DeleteItem",
+        "DeleteTable",
+        "DescribeEndpoints",
+        "DescribeLimits",
+        "DescribeTable",
+        "DescribeTimeToLive",
+        "GetItem",
+        "ListTables",
+        "ListTagsOfResource",
+        "PutItem",
+        "Query",
+        "Scan",
+        "TagResource",
+        "TransactGetItems",
+        "TransactWriteItems",
+        "UntagResource",
+        "UpdateItem",
+        "UpdateTable",
+        "UpdateTimeToLive",
+        "PutResourcePolicy",
+        "GetResourcePolicy",
+        "DeleteResourcePolicy",
+        "ListStreams",
+        "DescribeStream",
+        "GetShardIterator",
+        "GetRecords",
+    ];
+    let fields = [
+        "TableName",
+        "Key",
+        "Item",
+        "RequestItems",
+        "TransactItems",
+        "AttributeDefinitions",
+        "KeySchema",
+        "ResourceArn",
+        "Tags",
+        "StreamArn",
+        "ShardIterator",
+        "Limit",
+        "KeyConditions",
+        "ExclusiveStartKey",
+        "ScanFilter",
+        "AttributeUpdates",
+        "Expected",
+        "ProjectionExpression",
+        "KeyConditionExpression",
+        "IndexName",
+        "GlobalSecondaryIndexUpdates",
+        "Segment",
+        "TotalSegments",
+        "ExpressionAttributeValues",
+        "ExpressionAttributeNames",
+        "TimeToLiveSpecification",
+        "Policy",
+        "StreamSpecification",
+    ];
+    let values = [
+        json!("ttt"),
+        json!(""),
+        json!(1),
+        json!(-1),
+        json!(1e300),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!([{}]),
+        json!({"a": {}}),
+        json!({"ttt": [{}]}),
+        json!({"ttt": {}}),
+        json!([[]]),
+        json!({"p": {"S": ""}}),
+        json!("arn:aws:dynamodb:a:1:table/ttt"),
+        json!("arn:aws:dynamodb:us-east-1:000000000000:table/ttt/stream/x"),
+        Value::Null,
+    ];
+    for operation in operations {
+        for field in fields {
+            for value in &values {
+                let mut body = json!({"TableName": "ttt"});
+                body[field] = value.clone();
+                let (status, answer) = endpoint.call(operation, body.clone());
+                assert!(status == 200 || status == 400, "{operation} {body}: {status} {answer}");
+            }
+        }
+        // It may have been dropped.
+        if endpoint.call("DescribeTable", json!({"TableName": "ttt"})).0 == 400 {
+            endpoint.create_table();
+        }
+    }
+}
