@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::dynamodb::AccessKeys;
 use crate::error::ServerError;
 
-/// Serves one DynaMite database to many processes of one user, over a Unix socket.
+/// Serves one DynaMite database to many processes of one user, over a Unix socket; and, if told so, to DynamoDB's clients.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "dynamite-server", version)]
 pub struct Config {
@@ -22,6 +24,14 @@ pub struct Config {
     /// The socket [default: $XDG_RUNTIME_DIR/dynamite.sock]; ignored where systemd hands a socket over
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+
+    /// Speaks DynamoDB's HTTP protocol as well, at this address: 127.0.0.1:8000, say
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<SocketAddr>,
+
+    /// Verifies the signatures of HTTP requests: a line for each access key, `ID SECRET`, in a file that only its owner may read
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub access_key_file: Option<PathBuf>,
 
     /// Bytes of the cache, with a suffix if you like: 64MiB, 2GiB
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
@@ -36,7 +46,7 @@ pub struct Config {
     pub log: LevelFilter,
 
     /// Ends after so many seconds without a connection
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", conflicts_with = "http")]
     pub idle_exit: Option<u64>,
 
     /// Seconds that what is under way has at the end
@@ -58,6 +68,15 @@ impl Config {
         self.db.clone().map_or_else(default_db, Ok)
     }
 
+    /// The keys by which HTTP requests are to be signed, if that matters.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError::Io`]; [`ServerError::OpenKeys`] if others may read them, [`ServerError::MalformedKeys`].
+    pub fn access_keys(&self) -> Result<Option<AccessKeys>, ServerError> {
+        self.access_key_file.as_deref().map(read_keys).transpose()
+    }
+
     /// The socket.
     pub fn socket_path(&self) -> PathBuf {
         self.socket.clone().unwrap_or_else(default_socket)
@@ -76,6 +95,25 @@ fn parse_size(text: &str) -> Result<usize, String> {
     };
     let count = digits.parse::<u64>().map_err(|error| error.to_string())?;
     count.checked_mul(factor).and_then(|bytes| usize::try_from(bytes).ok()).ok_or("it is too large".into())
+}
+
+fn read_keys(path: &Path) -> Result<AccessKeys, ServerError> {
+    let failed = |source: io::Error| ServerError::Io { what: "reading", path: path.to_owned(), source };
+    let mut file = fs::File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+        return Err(ServerError::OpenKeys { path: path.to_owned() });
+    }
+    let mut text = String::new();
+    io::Read::read_to_string(&mut file, &mut text).map_err(failed)?;
+    let mut keys = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [] => {}
+            [id, secret] => keys.push((id.to_owned(), secret.to_owned())),
+            _ => return Err(ServerError::MalformedKeys { path: path.to_owned(), line: number }),
+        }
+    }
+    Ok(AccessKeys::new(keys))
 }
 
 /// A variable that names a directory. What is empty or relative counts as not there, as XDG has it.

@@ -1,6 +1,7 @@
 //! What can go wrong: with a server, and with a client's operation.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -46,6 +47,31 @@ pub enum ServerError {
     /// There is no default for a path, since the environment does not say where the user's files are.
     #[error("there is no home directory; name a --db")]
     NoHome,
+
+    /// Others may read the secrets of access keys.
+    #[error("{} may be read by others; chmod 600 it", path.display())]
+    OpenKeys {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A line of a file of access keys that is no key.
+    #[error("line {line} of {} is not an access key's id and its secret", path.display())]
+    MalformedKeys {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1 on.
+        line: usize,
+    },
+
+    /// The address for HTTP cannot be listened on.
+    #[error("listening on http://{address} failed: {source}")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
 
     /// The database cannot be opened.
     #[error(transparent)]

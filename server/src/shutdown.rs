@@ -1,15 +1,22 @@
 //! The life of the program: it takes the socket's place, opens the database, serves, and closes the database.
 //!
-//! In this order, so that who connects finds an open database: the right to the socket, the database, the socket. A second server on
+//! In this order, so that who connects finds an open database: the right to the socket, the database, the socket and the
+//! address for HTTP. A second server on
 //! the same socket, or the same file, fails at one of the first two, and touches nothing.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dynamite_core::api::DynaMite;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::config::{self, Config};
+use crate::dynamodb;
 use crate::error::ServerError;
 use crate::listener::Place;
 use crate::server::{self, Settings};
@@ -26,13 +33,14 @@ pub fn run(config: &Config) -> Result<(), ServerError> {
     let place = Place::take(&socket_path)?;
     config::make_parent(&path)?;
     let db = DynaMite::builder().cache_size(config.cache_size).open_or_create(&path)?;
+    let access_keys = config.access_keys()?;
     let settings = Settings {
         readers: usize::from(config.readers),
         patience: Patience { frame: Duration::from_secs(config.frame_timeout), ..Patience::default() },
         idle_exit: config.idle_exit.map(Duration::from_secs),
         grace: Duration::from_secs(config.grace),
     };
-    let (runtime, engine) = server::start(db, &path, settings)?;
+    let (runtime, engine) = server::start(db.clone(), &path, settings)?;
     let failed = |source| ServerError::Io { what: "serving on", path: socket_path.clone(), source };
     // Before anybody can see that it listens.
     let told = {
@@ -42,12 +50,62 @@ pub fn run(config: &Config) -> Result<(), ServerError> {
     let mut socket = place.listen()?;
     let listener = server::listener(&runtime, &mut socket).map_err(failed)?;
     tracing::info!(db = %path.display(), socket = %socket_path.display(), "serving");
-    runtime.block_on(server::serve(&engine, listener, socket, settings, told));
+    let (end_http, http_ended) = oneshot::channel::<()>();
+    let http = match config.http {
+        Some(address) => {
+            let config = dynamodb::Config {
+                access_keys,
+                limits: dynamodb::Limits { shutdown_time: settings.grace, ..dynamodb::Limits::default() },
+                ..dynamodb::Config::default()
+            };
+            let told = async move { drop(http_ended.await) };
+            Some(serve_http(&runtime, address, db, config, told)?)
+        }
+        None => {
+            drop(db);
+            None
+        }
+    };
+    let told = async move {
+        let reason = told.await;
+        drop(end_http);
+        reason
+    };
+    runtime.block_on(async {
+        server::serve(&engine, listener, socket, settings, told).await;
+        if let Some(http) = http {
+            // It says itself what went wrong.
+            let _ = http.await;
+        }
+    });
     drop(runtime);
     engine.stop();
     Arc::into_inner(engine).map_or(Ok(()), |engine| engine.db.close())?;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Answers DynamoDB's clients until it is told to end.
+fn serve_http(
+    runtime: &Runtime,
+    address: SocketAddr,
+    db: DynaMite,
+    config: dynamodb::Config,
+    told: impl Future<Output = ()> + Send + 'static,
+) -> Result<JoinHandle<()>, ServerError> {
+    let failed = |source| ServerError::Http { address, source };
+    let _inside = runtime.enter();
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    if !address.ip().is_loopback() && config.access_keys.is_none() {
+        tracing::warn!(%address, "whoever reaches this address may read and write everything; see --access-key-file");
+    }
+    tracing::info!("serving http://{address}");
+    Ok(runtime.spawn(async move {
+        if let Err(error) = dynamodb::serve(listener, db, config, told).await {
+            tracing::error!(%error, "the endpoint for HTTP has ended");
+        }
+    }))
 }
 
 /// Waits for SIGTERM or SIGINT, which from now on do not kill the process.
