@@ -499,10 +499,9 @@ fn run(steps: &[Step]) -> Result<(), Error> {
         // Of a version that is older than the step, the time is too.
         let version = db.snapshot()?.version();
         if states.last().is_none_or(|(last, _, _)| *last < version) {
-            // Closing numbers the state anew, and leaves it the time that it has.
-            let at_ms = match (step, states.last()) {
-                (Step::Reopen, Some((_, _, last_ms))) => *last_ms,
-                (Step::Reopen, None) => NOW_MS,
+            let at_ms = match step {
+                // Closing numbers the state anew, and leaves it the time that it has; under its old number that is forgotten.
+                Step::Reopen => states.pop().map_or(NOW_MS, |(_, _, last_ms)| last_ms),
                 _ => model.now_ms,
             };
             states.push((version, model.stored.clone(), at_ms));

@@ -13,7 +13,8 @@ use crate::write_txn::WriteTxn;
 
 impl Store {
     /// When a transaction was committed, in milliseconds since 1970: at most a second too early, or a millisecond too late. `None` if nothing is known of
-    /// that time any more.
+    /// that time any more. The last one before the database was closed, or crashed, is taken for as old as the one before it
+    /// once there are younger ones: opening numbers the state anew, and what is entered later is the time of that number.
     ///
     /// Cost: some forty descents of a small tree.
     pub fn time_of(&self, txn: TxnId) -> Result<Option<u64>> {

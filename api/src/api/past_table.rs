@@ -31,7 +31,8 @@ pub struct PastTable {
 
 impl DynaMite {
     /// A table [with a history](crate::api::CreateTable::history), as it was after the transaction of this version: that of any item,
-    /// also of another table.
+    /// also of another table. What had expired is told by the transaction's time, which is known to a second; the last one before
+    /// the database was closed counts as old as the one before it.
     ///
     /// ```
     /// # use std::time::Duration;
