@@ -115,7 +115,7 @@ impl WriteTxn<'_> {
     }
 
     /// The walk that is under way, or one that is worth beginning.
-    fn walk_to_go_on_with(&self) -> Option<Walk> {
+    fn walk_to_go_on_with(&mut self) -> Option<Walk> {
         let mut descent = self.shared.descent.lock();
         let is_through = |walk: &Walk| walk.place.is_none() && walk.unchanged == UNCHANGED;
         let last = match descent.walk.take() {

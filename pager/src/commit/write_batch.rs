@@ -111,13 +111,13 @@ impl<'p> WriteBatch<'p> {
 
     /// The page count that the file could have if whatever lies beyond were made [`writable`](Self::writable) by batches that
     /// [`move_down`](Self::move_down). `None` if that gains too little.
-    pub fn ceiling(&self) -> Option<u64> {
-        self.writer.write.lock().space.ceiling_worth_having()
+    pub fn ceiling(&mut self) -> Option<u64> {
+        self.write_state().space.ceiling_worth_having()
     }
 
     /// From here on the batch places its pages below this page count, as long as there is room.
     pub fn move_down(&mut self, ceiling: u64) {
-        self.writer.write.lock().space.set_ceiling(ceiling);
+        self.write_state().space.set_ceiling(ceiling);
     }
 
     /// Reads a page of the state that the batch has made so far.
@@ -213,10 +213,9 @@ impl<'p> WriteBatch<'p> {
     /// [`PagerError::Corrupt`](crate::error::PagerError::Corrupt) if the page cannot have been in use: then whatever led
     /// to it is wrong.
     pub fn free(&mut self, ptr: PagePtr) -> Result<()> {
-        self.leave_operation();
         let extent = Extent::single(ptr.id);
         if ptr.birth == self.birth && self.dirty.remove(&ptr.id).is_some() {
-            self.writer.write.lock().space.take_back(extent);
+            self.write_state().space.take_back(extent);
             return Ok(());
         }
         let is_own = self.dirty.contains_key(&ptr.id) || self.written_early.contains(ptr.id.0);
@@ -225,7 +224,7 @@ impl<'p> WriteBatch<'p> {
             let source = Corruption::NotInUse { page: ptr.id };
             return Err(self.writer.core.context.corrupt(ptr.id, source));
         }
-        let mut write = self.writer.write.lock();
+        let mut write = self.write_state();
         let freed = if write.group.pages.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth) {
             match self.superseded.insert(ptr.id, ptr.birth) {
                 None => Ok(()),
@@ -257,7 +256,6 @@ impl<'p> WriteBatch<'p> {
     /// [`Pager::commit_group`](crate::pager::Pager::commit_group), and visible as `durability` says.
     pub fn finish(mut self, durability: Durability) -> Result<Birth> {
         self.writer.core.check_forked()?;
-        self.leave_operation();
         let pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
             .into_iter()
             .map(|(id, mut frame)| {
@@ -265,7 +263,7 @@ impl<'p> WriteBatch<'p> {
                 (id, frame.publish(PagePtr { id, birth: self.birth }))
             })
             .collect();
-        let mut write = self.writer.write.lock();
+        let mut write = self.write_state();
         let recycled = match self.settle_superseded(&mut write) {
             Ok(recycled) => recycled,
             Err(error) => {
@@ -337,6 +335,12 @@ impl<'p> WriteBatch<'p> {
         self.operation = None;
     }
 
+    /// The one way to the lock that a commit may hold while it waits for frames.
+    fn write_state(&mut self) -> MutexGuard<'p, WriteState> {
+        self.leave_operation();
+        self.writer.write.lock()
+    }
+
     fn allocate_pages(&mut self, count: u32, placement: Placement) -> Result<Extent> {
         self.leave_operation();
         self.writer.growth.allocate(count, placement, self.may_use_reserve)
@@ -358,7 +362,7 @@ impl<'p> WriteBatch<'p> {
                 }
                 Err(error) => {
                     extent.pages().for_each(|id| drop(self.dirty.remove(&id)));
-                    self.writer.write.lock().space.take_back(extent);
+                    self.write_state().space.take_back(extent);
                     return Err(error);
                 }
             }
@@ -389,11 +393,10 @@ impl Drop for WriteBatch<'_> {
         if self.finished {
             return;
         }
-        self.leave_operation();
         self.dirty.clear();
         for id in &self.written_early {
             self.writer.core.pool.forget(PageId(id));
         }
-        self.writer.write.lock().space.abort();
+        self.write_state().space.abort();
     }
 }
