@@ -439,9 +439,7 @@ impl<'s> WriteTxn<'s> {
                 Ok(())
             }
             (Some(at), Moves::FromMemory(version), displaced) => {
-                if let Some(run) = displaced.and_then(|displaced| displaced.run) {
-                    run.free(&mut self.batch)?;
-                }
+                self.free_displaced(displaced)?;
                 let (entry, payload) = (entry(Some(version.record)), Body::Bytes(&version.payload));
                 self.with_history(table, record, |tree, batch| {
                     history::insert(tree, batch, at, &entry, payload)
@@ -458,9 +456,7 @@ impl<'s> WriteTxn<'s> {
                 })
             }
             (link, _, displaced) => {
-                if let Some(run) = displaced.and_then(|displaced| displaced.run) {
-                    run.free(&mut self.batch)?;
-                }
+                self.free_displaced(displaced)?;
                 if link.is_none() || !is_deletion {
                     return Ok(());
                 }
@@ -471,6 +467,11 @@ impl<'s> WriteTxn<'s> {
                 })
             }
         }
+    }
+
+    /// Frees the run of a value that nothing took over.
+    fn free_displaced(&mut self, displaced: Option<Displaced>) -> Result<()> {
+        displaced.and_then(|displaced| displaced.run).map_or(Ok(()), |run| Ok(run.free(&mut self.batch)?))
     }
 
     /// Follows a chain of older versions and drops what nobody needs, up to the first that somebody may. Returns the link to it.
