@@ -31,21 +31,26 @@ pub(crate) fn conditions(request: &Json<'_>, field: &str) -> Answer<Option<Vec<C
 fn condition(attribute: &str, json: &Json<'_>) -> Answer<Condition> {
     let operator = json.str("ComparisonOperator").unwrap_or_default();
     let values = values_of(json)?;
-    check_count(operator, values.len())?;
-    check_same_type(&values)?;
-    if let Some(value) = values.iter().find(|value| !allows(operator, value.attribute_type())) {
-        return Err(invalid(format_args!(
-            "ComparisonOperator {operator} is not valid for {} AttributeValue type",
-            value.attribute_type()
-        )));
-    }
-    check_between(operator, &values)?;
+    check_values(operator, &values)?;
     Ok(Condition { attribute: attribute.to_owned(), operator: operator.to_owned(), values })
 }
 
 fn values_of(json: &Json<'_>) -> Answer<Vec<AttributeValue>> {
     let values = json.array("AttributeValueList").unwrap_or_default();
     values.iter().map(attributes::value).collect::<Result<_, _>>().map_err(Failure::validation)
+}
+
+/// Refuses values that an operator cannot have.
+fn check_values(operator: &str, values: &[AttributeValue]) -> Answer<()> {
+    check_count(operator, values.len())?;
+    check_same_type(values)?;
+    if let Some(value) = values.iter().find(|value| !allows(operator, value.attribute_type())) {
+        return Err(invalid(format_args!(
+            "ComparisonOperator {operator} is not valid for {} AttributeValue type",
+            value.attribute_type()
+        )));
+    }
+    check_between(operator, values)
 }
 
 fn check_count(operator: &str, count: usize) -> Answer<()> {
@@ -74,12 +79,11 @@ fn check_same_type(values: &[AttributeValue]) -> Answer<()> {
 
 /// Whether an operator takes values of a type.
 fn allows(operator: &str, kind: AttributeType) -> bool {
-    use AttributeType::{B, Bs, N, Ns, S, Ss};
+    use AttributeType::{B, N, S};
     match operator {
-        "EQ" | "NE" => true,
+        "EQ" | "NE" | "NULL" | "NOT_NULL" => true,
         "BEGINS_WITH" => matches!(kind, S | B),
-        "NULL" | "NOT_NULL" => true,
-        _ => matches!(kind, S | N | B) && !matches!(kind, Ss | Ns | Bs),
+        _ => matches!(kind, S | N | B),
     }
 }
 
@@ -158,15 +162,7 @@ fn expectation(name: &str, json: &Json<'_>) -> Answer<Condition> {
         Some(value) => vec![attributes::value(value).map_err(Failure::validation)?],
         None => values_of(json)?,
     };
-    check_count(operator, values.len())?;
-    check_same_type(&values)?;
-    if let Some(value) = values.iter().find(|value| !allows(operator, value.attribute_type())) {
-        return Err(invalid(format_args!(
-            "ComparisonOperator {operator} is not valid for {} AttributeValue type",
-            value.attribute_type()
-        )));
-    }
-    check_between(operator, &values)?;
+    check_values(operator, &values)?;
     Ok(condition(operator, values))
 }
 
@@ -184,7 +180,7 @@ impl Condition {
     /// What it tests.
     fn test(self) -> (String, AttributeTest) {
         let Condition { attribute, operator, values } = self;
-        let mut each = values.clone().into_iter();
+        let mut each = values.into_iter();
         // There are as many as the operator has, as was checked.
         let mut next = || each.next().unwrap_or(AttributeValue::Null);
         let test = match operator.as_str() {
@@ -198,7 +194,7 @@ impl Condition {
             "CONTAINS" => AttributeTest::Contains(next()),
             "NOT_CONTAINS" => AttributeTest::NotContains(next()),
             "BEGINS_WITH" => AttributeTest::BeginsWith(next()),
-            "IN" => AttributeTest::In(values),
+            "IN" => AttributeTest::In(each.collect()),
             "BETWEEN" => AttributeTest::Between(next(), next()),
             _ => AttributeTest::Eq(next()),
         };
