@@ -131,9 +131,9 @@ pub(crate) struct KeyArguments {
     /// Further attributes of the partition key of an index. Then there is no sort key.
     more: Vec<Part>,
     sort: Option<Part>,
-    /// What could not be converted. In a box, since it is large and seldom there.
     /// The whole key by the names of its attributes, instead of all that.
     named: Option<Box<Item>>,
+    /// What could not be converted. In a box, since it is large and seldom there.
     error: Option<Box<Error>>,
 }
 
