@@ -40,7 +40,7 @@ pub fn run(config: &Config) -> Result<(), ServerError> {
         idle_exit: config.idle_exit.map(Duration::from_secs),
         grace: Duration::from_secs(config.grace),
     };
-    let (runtime, engine) = server::start(db.clone(), &path, settings)?;
+    let (runtime, engine) = server::start(db, &path, settings)?;
     let failed = |source| ServerError::Io { what: "serving on", path: socket_path.clone(), source };
     // Before anybody can see that it listens.
     let told = {
@@ -51,21 +51,15 @@ pub fn run(config: &Config) -> Result<(), ServerError> {
     let listener = server::listener(&runtime, &mut socket).map_err(failed)?;
     tracing::info!(db = %path.display(), socket = %socket_path.display(), "serving");
     let (end_http, http_ended) = oneshot::channel::<()>();
-    let http = match config.http {
-        Some(address) => {
-            let config = dynamodb::Config {
-                access_keys,
-                limits: dynamodb::Limits { shutdown_time: settings.grace, ..dynamodb::Limits::default() },
-                ..dynamodb::Config::default()
-            };
-            let told = async move { drop(http_ended.await) };
-            Some(serve_http(&runtime, address, db, config, told)?)
-        }
-        None => {
-            drop(db);
-            None
-        }
+    let endpoint = dynamodb::Config {
+        access_keys,
+        limits: dynamodb::Limits { shutdown_time: settings.grace, ..dynamodb::Limits::default() },
+        ..dynamodb::Config::default()
     };
+    let http = config.http.map(|address| {
+        serve_http(&runtime, address, engine.db.clone(), endpoint, async { drop(http_ended.await) })
+    });
+    let http = http.transpose()?;
     let told = async move {
         let reason = told.await;
         drop(end_http);
