@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dynamite_benches::arguments::Arguments;
-use dynamite_benches::random::Random;
+use dynamite_benches::random::{Random, scattered_key};
 use dynamite_benches::recording_disk::RecordingDisk;
 use dynamite_benches::table::Table;
 use dynamite_pager::disk::{Backend, Disk, PageRead, PageWrite, file};
@@ -82,8 +82,9 @@ impl Subject {
         for (tenth, part) in order.chunks(self.rows / 10).enumerate() {
             let commits = part.chunks(batch).len();
             for rows in part.chunks(batch) {
-                self.store
-                    .write(|txn| rows.iter().try_for_each(|n| txn.put(self.table, &key(*n), &self.value)))?;
+                self.store.write(|txn| {
+                    rows.iter().try_for_each(|n| txn.put(self.table, &scattered_key(*n), &self.value))
+                })?;
             }
             self.report(&mut table, format!("load, tenth {}", tenth + 1), commits)?;
         }
@@ -120,7 +121,7 @@ impl Subject {
                     for _ in 0..groups {
                         let row = random.below(rows) as u64;
                         store
-                            .write(|txn| txn.put(table, &key(row), value))
+                            .write(|txn| txn.put(table, &scattered_key(row), value))
                             .expect("a disk in memory never fails");
                     }
                 });
@@ -146,14 +147,6 @@ impl Subject {
         ]);
         Ok(())
     }
-}
-
-fn key(n: u64) -> [u8; 24] {
-    let mut key = *b"00000000000000000000rows";
-    // Scattered, but always the same.
-    key[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-    key[8..16].copy_from_slice(&n.to_be_bytes());
-    key
 }
 
 /// A disk whose flushes take a while if so told, so that the commits of many threads gather meanwhile.

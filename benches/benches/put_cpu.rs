@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use dynamite_benches::arguments::Arguments;
 use dynamite_benches::cpu_time::cpu_time;
-use dynamite_benches::random::Random;
+use dynamite_benches::random::{Random, scattered_key};
 use dynamite_benches::sample::Sample;
 use dynamite_benches::scratch::Scratch;
 use dynamite_benches::table::Table;
@@ -88,7 +88,9 @@ impl Subject {
         let store = options.create_on(disk, *b"for benchmarking")?;
         let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None))?;
         for first in (0..rows).step_by(1_000) {
-            store.write(|txn| (first..first + 1_000).try_for_each(|n| txn.put(table, &key(n), &[7; 150])))?;
+            store.write(|txn| {
+                (first..first + 1_000).try_for_each(|n| txn.put(table, &scattered_key(n), &[7; 150]))
+            })?;
         }
         store.maintain()?;
         Ok(Subject { store, table, rows })
@@ -102,19 +104,11 @@ impl Subject {
                 if transaction == transactions { Durability::Immediate } else { Durability::Eventual };
             self.store.write_with(durability, |txn| -> Result<(), TxnError> {
                 for _ in 0..puts {
-                    txn.put(self.table, &key(random.below(self.rows as usize) as u64), &[8; 150])?;
+                    txn.put(self.table, &scattered_key(random.below(self.rows as usize) as u64), &[8; 150])?;
                 }
                 Ok(())
             })?;
         }
         Ok(())
     }
-}
-
-fn key(n: u64) -> [u8; 24] {
-    let mut key = *b"00000000000000000000rows";
-    // Scattered, but always the same.
-    key[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-    key[8..16].copy_from_slice(&n.to_be_bytes());
-    key
 }

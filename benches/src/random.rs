@@ -39,3 +39,11 @@ impl Random {
         chosen
     }
 }
+
+/// A key of a row's number: scattered over all keys, but always the same.
+pub fn scattered_key(row: u64) -> [u8; 24] {
+    let mut key = *b"00000000000000000000rows";
+    key[..8].copy_from_slice(&row.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    key[8..16].copy_from_slice(&row.to_be_bytes());
+    key
+}
