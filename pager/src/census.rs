@@ -270,9 +270,9 @@ impl Census<'_> {
 }
 
 /// Reads past the pool, from the medium.
-struct Medium<'p> {
-    core: &'p Core,
-    page_count: u64,
+pub(crate) struct Medium<'p> {
+    pub(crate) core: &'p Core,
+    pub(crate) page_count: u64,
 }
 
 impl MapStore for Medium<'_> {

@@ -378,6 +378,14 @@ impl ErrorContext {
         PagerError::Io { operation, path: self.0.clone(), source: Arc::new(source) }
     }
 
+    /// The file could not be made `pages` long.
+    pub(crate) fn growth(&self, pages: u64, source: io::Error) -> PagerError {
+        if is_full(&source) {
+            return PagerError::DiskFull { path: self.0.clone(), pages, source: Arc::new(source) };
+        }
+        self.io(IoOperation::Grow, source)
+    }
+
     pub(crate) fn corrupt(&self, page: PageId, source: Corruption) -> PagerError {
         PagerError::Corrupt { page, path: self.0.clone(), source }
     }
@@ -385,4 +393,12 @@ impl ErrorContext {
     pub(crate) fn malformed(&self, page: PageId, source: Malformation) -> PagerError {
         PagerError::Malformed { page, path: self.0.clone(), source }
     }
+}
+
+/// Whether there is no room for a longer file.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }

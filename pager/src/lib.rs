@@ -19,7 +19,7 @@
 //!
 //! [`format`](mod@format) says what the bytes on disk mean, [`disk`] how they are moved, [`pool`] keeps pages in memory, `space` knows
 //! the free ones, [`commit`] makes changes durable, `recovery` and `create` begin a life, [`pager`] is the handle,
-//! [`census`] checks the books.
+//! [`census`] checks the books, [`copy`] makes a second file.
 
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
@@ -40,6 +40,8 @@ mod create;
 pub mod pager;
 
 pub mod census;
+
+pub mod copy;
 
 pub mod stats;
 

@@ -125,7 +125,16 @@ impl Options {
     /// [`PagerError::AlreadyExists`]; [`PagerError::NotFound`] if the directory does not exist, [`PagerError::Io`] if it
     /// cannot be written to.
     pub fn create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Pager> {
-        let path = path.as_ref();
+        let (disk, context) = self.create_file(path.as_ref(), database_id)?;
+        self.start(disk, context, true)
+    }
+
+    /// The file of a new database, with nothing in it.
+    pub(crate) fn create_file(
+        &self,
+        path: &Path,
+        database_id: [u8; 16],
+    ) -> Result<(Arc<dyn Disk>, ErrorContext)> {
         let context = ErrorContext(path.into());
         let disk = match file::create(path, IoChoice::resolve(self.io)?) {
             Err(PagerError::AlreadyExists { .. }) if self.unfinished => {
@@ -146,7 +155,7 @@ impl Options {
             let _ = std::fs::remove_file(path);
             return Err(error);
         }
-        self.start(disk, context, true)
+        Ok((disk, context))
     }
 
     /// Opens a database for reading and writing. No other handle may have it open.

@@ -18,7 +18,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::commit::write_state::{Core, WriteState};
-use crate::error::{IoOperation, PagerError, Result};
+use crate::error::{PagerError, Result, is_full};
 use crate::format::page_id::{Extent, PageId};
 use crate::space::Placement;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -149,12 +149,7 @@ impl Growth {
                 self.core.pool.set_page_count(file_pages);
                 Ok(write)
             }
-            Err(error) if is_full(&error) => Err(PagerError::DiskFull {
-                path: self.core.context.0.clone(),
-                pages: least,
-                source: Arc::new(error),
-            }),
-            Err(error) => Err(self.core.context.io(IoOperation::Grow, error)),
+            Err(error) => Err(self.core.context.growth(least, error)),
         }
     }
 
@@ -239,11 +234,4 @@ fn tail_to_cut(write: &WriteState) -> Option<u64> {
     let operations_passed = write.releases.is_empty();
     // Two steps of slack, so that a file that breathes is not cut and extended in turn.
     (operations_passed && write.file_pages > target + 2 * step(write.file_pages)).then_some(target)
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
 }
