@@ -1,9 +1,15 @@
-//! Online backup: a consistent copy of the database in another file, while writes go on.
+//! Online backup: a consistent copy of the database in another file, while writes go on. There are two kinds.
 //!
-//! A copy is a database of its own that holds what a snapshot sees. It is loaded in the order of the keys, so its pages are
-//! full and stand one after the other, and it holds nothing that only the original's past explains.
+//! * [`Store::backup`] copies *pages*: all that is in use in the newest commit, each in its place, as fast as the devices read and
+//!   write. The copy is the database as an open after a power cut would find it, named snapshots and old versions included; free
+//!   pages stay free. What the original frees meanwhile it uses again only afterwards. See [`dynamite_pager::copy`].
+//! * [`Snapshot::backup`] copies *records*: what the snapshot sees, loaded in the order of the keys. The pages of the copy are full
+//!   and stand one after the other, and it holds nothing that only the original's past explains. What that costs is
+//!   processor time for each record, and for a table that was filled in random order a random read of each leaf.
 //!
-//! # What the copy is
+//! Either copy has another database id: pages of the two are never taken for one another.
+//!
+//! # What a copy of records is
 //!
 //! 1. Every table has its id, its name and what is kept with that, its retention, and every live item with its version: the
 //!    layers above store ids and versions, and users hold versions to write against. No table id is given out twice; ids
@@ -14,7 +20,6 @@
 //!    that [`as_of`](Store::as_of) answers for the past as the original does. Other tables bring neither versions nor
 //!    tombstones.
 //! 4. Named snapshots and dropped tables are left behind.
-//! 5. Its database id is another one: pages of the two are never taken for one another.
 //!
 //! # How the file comes into being
 //!
@@ -23,7 +28,7 @@
 //! there is never a file of that name that is not the whole copy. After an error nothing is left; what a crash leaves
 //! is refused by an open and replaced by the next backup to that name.
 //!
-//! # How it keeps out of the way
+//! # How a copy of records keeps out of the way
 //!
 //! One thread reads portions of a few hundred KiB, each in an operation of its own, and hands them to the calling thread,
 //! which writes. So reading and writing overlap, no page is held for long, and writers wait for neither. What the
@@ -43,9 +48,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::thread;
 
+use dynamite_bptree::TreeError;
+use dynamite_pager::copy::NewCopy;
 use dynamite_pager::disk::Disk;
 use dynamite_pager::disk::file::rename_to_new;
-use dynamite_pager::{Birth, IoOperation, Pager, PagerError};
+use dynamite_pager::{Birth, IoOperation, PAGE_SIZE, Pager, PagerError};
 
 use crate::backup::load::Load;
 use crate::backup::portion::Portion;
@@ -62,14 +69,14 @@ const PORTIONS_AHEAD: usize = 3;
 /// How far a backup is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Items that are copied.
+    /// Items that are copied. Where pages are copied, none before the last page, and then all.
     pub items: u64,
-    /// Bytes of their keys and payloads.
+    /// Bytes of their keys and payloads, or of the pages that are copied.
     pub bytes: u64,
     /// Items that there were when the backup began, in its tables. What was written since the snapshot was taken
     /// counts, so the end may be a little above or below.
     pub of_items: u64,
-    /// The same of bytes.
+    /// The same of bytes; of pages, all that are in use.
     pub of_bytes: u64,
 }
 
@@ -77,10 +84,53 @@ pub struct Progress {
 pub type Tell<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 impl Store {
-    /// Copies everything, as it is now, to a new file; see [`Snapshot::backup`].
+    /// Copies the whole database, as it is now, to a new file, which is a database of its own then: page by page, named snapshots and
+    /// old versions included. Returns what was copied, durably. See the [module](self).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Snapshot::backup`]. After a failed write only a snapshot can be backed up, since what is durable is not
+    /// all that was promised.
     pub fn backup(&self, path: impl AsRef<Path>, database_id: [u8; 16], tell: Tell<'_>) -> Result<Progress> {
-        self.snapshot()?.backup(path, database_id, tell)
+        let options = &self.shared().options;
+        let create = |partial: &Path| Ok(NewCopy::create(options, partial, database_id)?);
+        into_place(path.as_ref(), create, |copy| self.fill(copy, tell))
     }
+
+    /// As [`backup`](Store::backup), to a disk of the caller's. After an error there is an unfinished database on it.
+    pub fn backup_on(&self, disk: Arc<dyn Disk>, database_id: [u8; 16], tell: Tell<'_>) -> Result<Progress> {
+        self.fill(NewCopy::create_on(disk, database_id)?, tell)
+    }
+
+    fn fill(&self, copy: NewCopy, tell: Tell<'_>) -> Result<Progress> {
+        match self.flush() {
+            Err(TxnError::Tree(TreeError::Pager(PagerError::ReadOnly { .. }))) => {}
+            flushed => flushed?,
+        }
+        let mut progress = Progress { of_items: self.items()?, ..Progress::default() };
+        let copied = copy.fill(&self.shared().pager, &mut |copied| {
+            (progress.bytes, progress.of_bytes) = (bytes(copied.pages), bytes(copied.of_pages));
+            if copied.pages == copied.of_pages {
+                progress.items = progress.of_items;
+            }
+            tell(progress)
+        })?;
+        match copied {
+            Some(_) => Ok(progress),
+            None => Err(TxnError::Cancelled),
+        }
+    }
+
+    /// Items of all tables.
+    fn items(&self) -> Result<u64> {
+        let mut read = self.read()?;
+        let tables = read.tables()?;
+        tables.iter().try_fold(0_u64, |sum, (_, table)| Ok(sum.saturating_add(read.stats(table.id)?.items)))
+    }
+}
+
+fn bytes(pages: u64) -> u64 {
+    pages * PAGE_SIZE as u64
 }
 
 impl Snapshot {
@@ -99,7 +149,7 @@ impl Snapshot {
     /// let fruit = store.write(|txn| txn.create_table(b"fruit", b"", Retention::None))?;
     /// store.write(|txn| txn.put(fruit, b"apple", b"red"))?;
     ///
-    /// let copied = store.backup(&path, *b"another by luck!", &mut |_| ControlFlow::Continue(()))?;
+    /// let copied = store.snapshot()?.backup(&path, *b"another by luck!", &mut |_| ControlFlow::Continue(()))?;
     /// assert_eq!(copied.items, 1);
     ///
     /// let copy = options.open(&path)?;
@@ -114,20 +164,12 @@ impl Snapshot {
     /// that path is under way, [`TxnError::Cancelled`], and whatever goes wrong with either file; the error names it.
     /// Nothing is left behind then, and the original is none the worse.
     pub fn backup(&self, path: impl AsRef<Path>, database_id: [u8; 16], tell: Tell<'_>) -> Result<Progress> {
-        let path = path.as_ref();
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(PagerError::AlreadyExists { path: path.into() }.into());
-        }
-        let partial = partial(path);
-        let pager = self.copy_options()?.create(&partial, database_id)?;
-        let mut leftover = Leftover(Some(partial));
-        let copied = self.copy_to(&pager, tell)?;
-        pager.complete()?;
-        if let Some(partial) = &leftover.0 {
-            rename_to_new(partial, path)?;
-        }
-        leftover.0 = None;
-        Ok(copied)
+        let create = |partial: &Path| Ok(self.copy_options()?.create(partial, database_id)?);
+        into_place(path.as_ref(), create, |pager| {
+            let copied = self.copy_to(&pager, tell)?;
+            pager.complete()?;
+            Ok(copied)
+        })
     }
 
     /// As [`backup`](Snapshot::backup), to a disk of the caller's. After an error there is an unfinished database on it.
@@ -198,6 +240,26 @@ impl Snapshot {
         // Only a panic ends the reader without a last portion or an error; it goes on when the scope ends.
         Err(TxnError::Cancelled)
     }
+}
+
+/// Has a copy created and filled under the name of one that is not complete, and gives it its own. After an error nothing is left.
+fn into_place<C>(
+    path: &Path,
+    create: impl FnOnce(&Path) -> Result<C>,
+    fill: impl FnOnce(C) -> Result<Progress>,
+) -> Result<Progress> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(PagerError::AlreadyExists { path: path.into() }.into());
+    }
+    let partial = partial(path);
+    let created = create(&partial)?;
+    let mut leftover = Leftover(Some(partial));
+    let copied = fill(created)?;
+    if let Some(partial) = &leftover.0 {
+        rename_to_new(partial, path)?;
+    }
+    leftover.0 = None;
+    Ok(copied)
 }
 
 /// The name of a copy that is not complete.

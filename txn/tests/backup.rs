@@ -78,7 +78,7 @@ fn the_copy_is_what_the_snapshot_saw_while_writers_go_on() {
     check_sound(&store, "the original");
     let now = dump(&mut store.read().unwrap());
     assert_ne!(now.len(), 0);
-    store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
     check_copy(&open(&path), &now, "the original of today");
 }
 
@@ -100,7 +100,7 @@ fn keys_and_records_of_every_size_are_copied() {
             .unwrap();
     }
     let expected = dump(&mut store.read().unwrap());
-    let copied = store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    let copied = store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
     assert_eq!((copied.items, copied.of_items), (110, 110));
     assert_eq!(copied.bytes, copied.of_bytes);
     check_copy(&open(&path), &expected, "all sizes");
@@ -120,7 +120,7 @@ fn a_copy_that_takes_many_commits_is_whole() {
             })
             .unwrap();
     }
-    store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
     let copy = open(&path);
     check_sound(&copy, "many commits");
     let mut number = 0_u32;
@@ -139,7 +139,7 @@ fn a_copy_that_takes_many_commits_is_whole() {
 fn an_empty_database_and_empty_tables_are_copied() {
     let (directory, path) = scratch();
     let store = options().in_memory(DATABASE_ID).unwrap();
-    assert_eq!(store.backup(&path, COPY_ID, &mut go_on).unwrap(), Progress::default());
+    assert_eq!(store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap(), Progress::default());
     let copy = open(&path);
     check_copy(&copy, &BTreeMap::new(), "no tables");
     assert_eq!(copy.database_id(), COPY_ID);
@@ -154,7 +154,7 @@ fn an_empty_database_and_empty_tables_are_copied() {
     }
     let expected = dump(&mut store.read().unwrap());
     let path = directory.path().join("empty tables");
-    store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
     let copy = open(&path);
     check_copy(&copy, &expected, "empty tables");
     let retention = |name: &[u8]| copy.read().unwrap().stats(expected[name].0).unwrap().retention;
@@ -189,7 +189,7 @@ fn the_copy_goes_on_where_the_original_was() {
     };
     let held = versions(&store);
     let newest = store.read().unwrap().txn();
-    store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
 
     for life in 0..2 {
         let copy = open(&path);
@@ -222,7 +222,7 @@ fn named_snapshots_and_dropped_tables_are_left_behind() {
     }
     let then = store.named_snapshot(b"then").unwrap();
     let expected = [dump(&mut then.read().unwrap()), dump(&mut store.read().unwrap())];
-    store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
     let copy = open(&path);
     check_copy(&copy, &expected[1], "now");
     assert_eq!(copy.read().unwrap().named_snapshots().unwrap(), []);
@@ -248,7 +248,7 @@ fn a_database_that_is_open_for_reading_only_can_be_backed_up() {
     store.close().unwrap();
     let before = std::fs::read(&original).unwrap();
     let store = options().open_read_only(&original).unwrap();
-    store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
     check_newest(&open(&path), &world, "the copy");
     drop(store);
     assert!(std::fs::read(&original).unwrap() == before, "the original is as it was");

@@ -221,7 +221,7 @@ fn so_many_versions_as_a_table_keeps_are_copied() {
         }
         let keys: Vec<Vec<u8>> = past.worlds.values().flat_map(|items| items.keys().cloned()).collect();
         let expected = versions(&past.store, past.table, &keys);
-        past.store.backup(&path, COPY_ID, &mut go_on).unwrap();
+        past.store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
         let copy = open(&path);
         assert!(versions(&copy, past.table, &keys) == expected, "{count} versions");
         check_sound(&copy, &format!("{count} versions"));
@@ -259,9 +259,9 @@ fn a_copy_of_a_copy_is_the_same_again() {
         past.change(40, 100);
     }
     let expected = dump(&mut past.store.read().unwrap());
-    past.store.backup(&path, COPY_ID, &mut go_on).unwrap();
+    past.store.snapshot().unwrap().backup(&path, COPY_ID, &mut go_on).unwrap();
     let again = directory.path().join("again");
-    open(&path).backup(&again, DATABASE_ID, &mut go_on).unwrap();
+    open(&path).snapshot().unwrap().backup(&again, DATABASE_ID, &mut go_on).unwrap();
     let copy = open(&again);
     check_copy(&copy, &expected, "a copy of a copy");
     for (txn, world) in &past.worlds {
