@@ -3,10 +3,9 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use dynamite_txn::TxnError;
-
-use crate::api::database::DynaMite;
+use crate::api::database::{DynaMite, Shared};
 use crate::api::options::new_database_id;
 use crate::api::snapshot::Snapshot;
 use crate::error::Result;
@@ -45,23 +44,39 @@ pub use dynamite_txn::backup::Progress as BackupProgress;
 /// ```
 #[must_use = "nothing is copied before `execute`"]
 pub struct Backup<'a> {
-    state: Result<dynamite_txn::Snapshot, TxnError>,
+    original: Original,
     path: PathBuf,
     tell: Option<Box<dyn FnMut(BackupProgress) -> ControlFlow<()> + 'a>>,
 }
 
+/// What is copied.
+enum Original {
+    /// Everything, page by page.
+    Database(Arc<Shared>),
+    /// What a snapshot sees, item by item.
+    Snapshot(dynamite_txn::Snapshot),
+}
+
 impl DynaMite {
-    /// Begins to say how the database, as it is now, is to be copied to a new file. Reads and writes go on meanwhile;
-    /// nothing that is written from now on is in the copy. This is also how a database in memory is saved.
+    /// Begins to say how the database, as it is when that is executed, is to be copied to a new file: page by page, as fast as the
+    /// devices read and write, whatever the order in which it was filled. Reads and writes go on meanwhile; nothing that is
+    /// written from then on is in the copy. This is also how a database in memory is saved.
+    ///
+    /// Named snapshots and old versions come along. Free pages remain free pages in the copy; for one that is as small as can be,
+    /// back up a [snapshot](DynaMite::snapshot). Pages that the original frees meanwhile are used again only afterwards.
     pub fn backup<'a>(&self, path: impl Into<PathBuf>) -> Backup<'a> {
-        Backup { state: self.shared.store.snapshot(), path: path.into(), tell: None }
+        Backup { original: Original::Database(self.shared.clone()), path: path.into(), tell: None }
     }
 }
 
 impl Snapshot {
-    /// Begins to say how what this snapshot sees is to be copied to a new file.
+    /// Begins to say how what this snapshot sees is to be copied to a new file: item by item, into full pages that follow one another.
+    /// Reads and writes go on meanwhile. A copy for which a table that was filled in random order is read leaf by leaf, so
+    /// it takes longer than [that of the whole database](DynaMite::backup).
+    ///
+    /// Tables that keep old versions bring them along; named snapshots are left behind.
     pub fn backup<'a>(&self, path: impl Into<PathBuf>) -> Backup<'a> {
-        Backup { state: Ok(self.state.clone()), path: path.into(), tell: None }
+        Backup { original: Original::Snapshot(self.state.clone()), path: path.into(), tell: None }
     }
 }
 
@@ -75,7 +90,7 @@ impl<'a> Backup<'a> {
     /// Copies, and returns how much that was. When it returns, the copy is durable.
     ///
     /// The copy has all tables and items, with their versions, so that a version from the original can be expected of
-    /// it; versions that it gives out are greater. Tables that keep old versions bring them along.
+    /// it; versions that it gives out are greater.
     ///
     /// While it is written the file has another name, with `.partial` added. After an error, or when it was called
     /// off, nothing is left.
@@ -93,7 +108,11 @@ impl<'a> Backup<'a> {
             Some(tell) => tell,
             None => &mut go_on,
         };
-        Ok(self.state?.backup(self.path, new_database_id()?, tell)?)
+        let database_id = new_database_id()?;
+        Ok(match self.original {
+            Original::Database(shared) => shared.store.backup(self.path, database_id, tell)?,
+            Original::Snapshot(state) => state.backup(self.path, database_id, tell)?,
+        })
     }
 }
 
