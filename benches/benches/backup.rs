@@ -1,8 +1,8 @@
-//! Backups of a database that is much larger than its cache, beside a bare copy of as many bytes: large direct reads and writes by a
-//! few threads. Both end with a flush, and take turns.
+//! Backups of a database that is much larger than its cache, of its pages and of a snapshot's records, beside a bare copy of the
+//! database's file: large direct reads and writes by a few threads. All end with a flush, and take turns.
 //!
-//! Each database is copied as its loading has left it, in the order of its keys or in another, and for each there is a
-//! second row for which writers go on meanwhile.
+//! Each database is copied as its loading has left it, in the order of its keys or in another, and once more while a writer goes on.
+//! The copy of records is smaller than the others; what counts is how long it takes.
 
 #![forbid(unsafe_code)]
 
@@ -45,8 +45,18 @@ fn main() -> Outcome<()> {
     let bytes = arguments.effort.pick(512 << 20, 128 << 20, 1 << 20);
     let rounds = arguments.effort.pick(7, 3, 1);
     let mut table = Table::new(
-        "Backup, MB of the copy's file a second (medians)",
-        &["rows", "MB", "bare copy", "backup", "of bare", "while writing", "writes/s"],
+        "Backup, MB of the original's file a second (medians)",
+        &[
+            "rows",
+            "MB",
+            "bare copy",
+            "of pages",
+            "of bare",
+            "while writing",
+            "writes/s",
+            "of records",
+            "of bare",
+        ],
     );
     for (name, value, ascending) in SHAPES {
         if !arguments.wants(&format!("backup/{name}")) {
@@ -54,15 +64,14 @@ fn main() -> Outcome<()> {
         }
         let scratch = Scratch::new(env!("CARGO_TARGET_TMPDIR"))?;
         let subject = Subject::load(&scratch, value, bytes / (KEY + value), ascending)?;
-        let bare_file = scratch.file("bare");
-        subject.backup(&bare_file)?;
-        let len = fs::metadata(&bare_file)?.len();
+        let len = fs::metadata(&subject.path)?.len();
         let mut written = 0.0;
-        let samples = interleave(rounds, 3, |turn| {
+        let samples = interleave(rounds, 4, |turn| {
             let copy = scratch.file("copy");
             let time = match turn {
-                0 => timed(|| Ok(reference::copy(&bare_file, &copy)?))?,
+                0 => timed(|| Ok(reference::copy(&subject.path, &copy)?))?,
                 1 => timed(|| subject.backup(&copy))?,
+                2 => timed(|| subject.backup_records(&copy))?,
                 _ => {
                     let (time, writes) = subject.backup_beside_a_writer(&copy)?;
                     written += writes as f64 / time.as_secs_f64() / rounds as f64;
@@ -72,7 +81,7 @@ fn main() -> Outcome<()> {
             fs::remove_file(&copy)?;
             Ok::<_, Box<dyn Error>>(len as f64 / 1e6 / time.as_secs_f64())
         })?;
-        let [bare, alone, beside]: [Sample; 3] = samples.try_into().expect("three subjects");
+        let [bare, alone, records, beside]: [Sample; 4] = samples.try_into().expect("four subjects");
         table.row([
             name.into(),
             format!("{:.0}", len as f64 / 1e6),
@@ -81,6 +90,8 @@ fn main() -> Outcome<()> {
             format!("{:.2}", alone.ratios(&bare).median()),
             format!("{:.0}", beside.median()),
             format!("{written:.0}"),
+            format!("{:.0}", records.median()),
+            format!("{:.2}", records.ratios(&bare).median()),
         ]);
     }
     table.print();
@@ -128,7 +139,14 @@ impl Subject {
         Ok(store.close()?)
     }
 
-    /// The same while one thread writes, durably, as fast as it can. Returns how long the backup took, and how many writes were
+    /// The same for what a snapshot sees.
+    fn backup_records(&self, copy: &Path) -> Outcome<()> {
+        let store = options(CACHE).open(&self.path)?;
+        store.snapshot()?.backup(copy, *b"as another is it", &mut |_| ControlFlow::Continue(()))?;
+        Ok(store.close()?)
+    }
+
+    /// A backup of pages while one thread writes, durably, as fast as it can. Returns how long the backup took, and how many writes were
     /// done meanwhile.
     fn backup_beside_a_writer(&self, copy: &Path) -> Outcome<(Duration, u64)> {
         let store = options(CACHE).background(true).open(&self.path)?;

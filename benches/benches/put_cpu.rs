@@ -20,7 +20,7 @@ use dynamite_benches::table::Table;
 use dynamite_benches::unflushed_disk::UnflushedDisk;
 use dynamite_pager::IoChoice;
 use dynamite_pager::disk::{Disk, file};
-use dynamite_txn::{Durability, ManualClock, Options, Retention, Store, TableId, TxnError};
+use dynamite_txn::{ManualClock, Options, Retention, Store, TableId};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -96,18 +96,19 @@ impl Subject {
         Ok(Subject { store, table, rows })
     }
 
+    /// The transactions join a group one after the other, as those of as many threads would; one flush is for all.
     #[inline(never)]
     fn commit(&self, puts: usize, transactions: usize, random: &mut Random) -> Outcome<()> {
-        for transaction in 1..=transactions {
-            // Eventual ones gather; the last one takes all with it.
-            let durability =
-                if transaction == transactions { Durability::Immediate } else { Durability::Eventual };
-            self.store.write_with(durability, |txn| -> Result<(), TxnError> {
-                for _ in 0..puts {
-                    txn.put(self.table, &scattered_key(random.below(self.rows as usize) as u64), &[8; 150])?;
-                }
-                Ok(())
-            })?;
+        let mut last = None;
+        for _ in 0..transactions {
+            let mut txn = self.store.begin()?;
+            for _ in 0..puts {
+                txn.put(self.table, &scattered_key(random.below(self.rows as usize) as u64), &[8; 150])?;
+            }
+            last = Some(txn.join()?);
+        }
+        if let Some(last) = last {
+            self.store.wait_durable(last)?;
         }
         Ok(())
     }
