@@ -1,11 +1,11 @@
-//! Changing a node in place. What does not fit between slots and cells as they stand is left to [`Items`](crate::items::Items),
-//! which lays the page out anew.
+//! Changing a node in place. Cells that are removed or become longer leave gaps; when there is no room between slots and cells, the
+//! gaps are closed. What does not fit then is left to [`Items`](crate::items::Items), which lays the page out anew.
 
 use dynamite_pager::{PAGE_SIZE, Page, PagePtr};
 
 use crate::node::{
-    HEAD_SIZE, KEY_INLINE_MAX, LEAF_HEADER, LONG_SEPARATOR, LeafHeader, NODE_START, Node, SLOT_SIZE,
-    SPILLED_PREFIX_MAX, SPILLED_SEPARATOR, StoredKey, run_len, separator_header_len, tail_len,
+    CAPACITY, HEAD_SIZE, KEY_INLINE_MAX, LEAF_HEADER, LONG_SEPARATOR, LeafHeader, NODE_START, Node,
+    SLOT_SIZE, SPILLED_PREFIX_MAX, SPILLED_SEPARATOR, StoredKey, run_len, separator_header_len, tail_len,
 };
 use crate::overflow::Overflow;
 use crate::search::head_of;
@@ -28,7 +28,7 @@ impl NodeMut<'_> {
     }
 
     /// Puts a slot before slot `at`. `false`, and nothing has changed, if the key lacks the page's prefix or there is no
-    /// room between slots and cells.
+    /// room.
     pub(crate) fn insert(&mut self, at: usize, key: StoredKey<'_>, payload: Payload<'_>) -> bool {
         let leaf = self.0.level() == 0;
         let prefix_len = usize::from(self.0.prefix_len());
@@ -41,11 +41,10 @@ impl NodeMut<'_> {
         let len = cell_len(leaf, rest.len(), key.run.is_some(), payload);
         let slots = NODE_START + prefix_len;
         let slots_end = slots + SLOT_SIZE * count;
-        let cell_offset = usize::from(self.0.cell_offset());
-        if slots_end + SLOT_SIZE + len > cell_offset {
+        if !self.make_room(SLOT_SIZE + len, None) {
             return false;
         }
-        let start = cell_offset - len;
+        let start = usize::from(self.0.cell_offset()) - len;
         let bytes = self.0.bytes_mut();
         put_cell(bytes, start, leaf, rest, key.run, payload);
         let slot = slots + SLOT_SIZE * at;
@@ -108,22 +107,65 @@ impl NodeMut<'_> {
         self.0.bytes_mut()[from..from + Overflow::SIZE].copy_from_slice(&run.to_bytes());
     }
 
-    /// Puts another value in the place of one, if it is no longer than that. `false`, and nothing has changed, if it is.
+    /// Puts another value in the place of one. `false`, and nothing has changed, if there is no room.
     pub(crate) fn replace_value(&mut self, at: usize, payload: Payload<'_>) -> bool {
         let node = self.node();
-        let start = node.cell_start(at);
+        let mut start = node.cell_start(at);
         let header = node.leaf_header(start);
         let (old, _) = node.payload(at);
+        let key_len = header.cell_len() - old.len();
         if payload.bytes.len() > old.len() {
-            return false;
+            let mut key = [0; LEAF_HEADER + KEY_INLINE_MAX + Overflow::SIZE];
+            key[..key_len].copy_from_slice(&self.0.bytes()[start..start + key_len]);
+            let len = key_len + payload.bytes.len();
+            if !self.make_room(len, Some(at)) {
+                return false;
+            }
+            start = usize::from(self.0.cell_offset()) - len;
+            self.0.set_cell_offset(start as u16);
+            self.set_cell_start(at, start);
+            self.0.bytes_mut()[start..start + key_len].copy_from_slice(&key[..key_len]);
         }
-        let from = start + header.cell_len() - old.len();
+        let from = start + key_len;
         let value_len = payload.bytes.len() - run_len(payload.spilled);
         let header = LeafHeader { value_spilled: payload.spilled, value_len, ..header };
         let bytes = self.0.bytes_mut();
         bytes[start..start + LEAF_HEADER].copy_from_slice(&header.pack());
         bytes[from..from + payload.bytes.len()].copy_from_slice(payload.bytes);
         true
+    }
+
+    /// Sees to it that there are so many bytes between slots and cells; the cell of slot `without` may go for them. `false`, and nothing
+    /// has changed, if the page has less to spare.
+    fn make_room(&mut self, bytes: usize, without: Option<usize>) -> bool {
+        let slots_end = NODE_START + usize::from(self.0.prefix_len()) + SLOT_SIZE * self.node().len();
+        if slots_end + bytes <= usize::from(self.0.cell_offset()) {
+            return true;
+        }
+        let node = self.node();
+        let count = node.len();
+        let used = node.used() - without.map_or(0, |slot| node.cell_len(slot));
+        if used + bytes > CAPACITY {
+            return false;
+        }
+        // Cells are moved as they are: the prefix stays what it is.
+        let mut cells = [0; PAGE_SIZE];
+        let mut start = PAGE_SIZE;
+        for slot in (0..count).filter(|slot| Some(*slot) != without) {
+            let node = self.node();
+            let (from, len) = (node.cell_start(slot), node.cell_len(slot));
+            start -= len;
+            cells[start..start + len].copy_from_slice(&self.0.bytes()[from..from + len]);
+            self.set_cell_start(slot, start);
+        }
+        self.0.bytes_mut()[slots_end..].copy_from_slice(&cells[slots_end..]);
+        self.0.set_cell_offset(start as u16);
+        true
+    }
+
+    fn set_cell_start(&mut self, at: usize, start: usize) {
+        let slot = NODE_START + usize::from(self.0.prefix_len()) + SLOT_SIZE * at;
+        self.0.bytes_mut()[slot + HEAD_SIZE..slot + SLOT_SIZE].copy_from_slice(&(start as u16).to_le_bytes());
     }
 }
 
