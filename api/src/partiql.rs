@@ -56,6 +56,11 @@ pub const MAX_STATEMENT_LEN: usize = 8192;
 /// The most ranges of keys that one statement reads.
 pub(crate) const MAX_READS: usize = 50;
 
+/// The table that a statement names, if it can be read.
+pub fn table_of(text: &str) -> Option<String> {
+    Statement::parse(text).ok().map(|statement| statement.source.table)
+}
+
 impl Statement {
     /// Reads a statement.
     ///

@@ -12,7 +12,7 @@ use crate::api::change::{Change, Changed, Wants};
 use crate::api::consumed::{Consumed, consumes};
 use crate::api::database::DynaMite;
 use crate::api::encoded::EncodedItem;
-use crate::api::key::is_within;
+use crate::api::key::{self, is_within};
 use crate::api::page_meter::PageMeter;
 use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode, Projection, as_type};
 use crate::api::segment::Segment;
@@ -45,6 +45,8 @@ pub struct StatementPage<T = Value> {
     pub items: Vec<T>,
     /// Where to go on: `Some` if a read ended at its limit, or at 1 MB. There need not be more behind it.
     pub next_token: Option<String>,
+    /// The key of the last item that was looked at, where there is a token. Of an index it has the attributes of its key, too.
+    pub last_evaluated_key: Option<Item>,
 }
 
 impl DynaMite {
@@ -156,7 +158,11 @@ impl<'a> ExecuteStatement<'a> {
             StatementKind::Exists => Err(Rule::ExistsAlone.broken().into()),
             _ => {
                 let items = write(self.db, &statement, &self.parameters, self.consumed, decode)?;
-                Ok(StatementPage { items: items.into_iter().collect(), next_token: None })
+                Ok(StatementPage {
+                    items: items.into_iter().collect(),
+                    next_token: None,
+                    last_evaluated_key: None,
+                })
             }
         }
     }
@@ -204,18 +210,18 @@ impl<'a> ExecuteStatement<'a> {
                     Ok(())
                 })?;
                 left = left.map(|left| left - visited.scanned_count);
+                let Some(key) = visited.end else { continue };
+                let last = key::to_item(layout, &key)?;
                 // Behind the only item of a range is the next range.
-                let end = match visited.end {
-                    Some(key) if !next.is_item => Some(Position { stretch: nth, key }),
-                    Some(_) => Some(Position { stretch: nth + 1, key: Vec::new() }),
-                    None => None,
+                let end = match next.is_item {
+                    false => Position { stretch: nth, key },
+                    true => Position { stretch: nth + 1, key: Vec::new() },
                 };
-                if let Some(end) = end {
-                    let next_token = (end.stretch < count).then(|| end.write(request));
-                    return Ok(StatementPage { items, next_token });
-                }
+                let next_token = (end.stretch < count).then(|| end.write(request));
+                let last_evaluated_key = next_token.is_some().then_some(last);
+                return Ok(StatementPage { items, next_token, last_evaluated_key });
             }
-            Ok(StatementPage { items, next_token: None })
+            Ok(StatementPage { items, next_token: None, last_evaluated_key: None })
         })
     }
 }
@@ -232,7 +238,7 @@ pub(crate) fn write<T>(
         let table = writing.table(&statement.source.table)?;
         let WritePlan { what, item, key, expressions, returns } = plan::write(statement, parameters, &table)?;
         let key = match &item {
-            Some(item) => crate::api::key::of_item(&table, item)?,
+            Some(item) => key::of_item(&table, item)?,
             None => key?,
         };
         let wants = Wants { old: true, bytes: consumed.is_some() };
