@@ -81,8 +81,8 @@ pub enum Error {
         trimmed: SequenceNumber,
     },
 
-    /// A table keeps no history: it must have been created with one.
-    #[error("table {table} keeps no history; create it with one, and copy the items")]
+    /// A table keeps no history.
+    #[error("table {table} keeps no history; update_table lets it begin to keep one")]
     NoHistory {
         /// The table.
         table: String,

@@ -310,7 +310,7 @@ fn a_table_can_begin_to_keep_its_versions_while_snapshots_look_back() {
     let table = create(&store, Retention::None);
     let other = store.write(|txn| txn.create_table(b"other", b"", Retention::None)).unwrap();
     let keys = (0..30u8).map(|n| if n % 3 == 0 { vec![n; 2_000] } else { vec![n] }).collect::<Vec<_>>();
-    let payload = |n: usize, round: u8| vec![round; if n % 4 == 0 { 9_000 } else { 20 }];
+    let payload = |n: usize, round: u8| vec![round; if n.is_multiple_of(4) { 9_000 } else { 20 }];
     let mut snapshots = Vec::new();
     let write = |store: &Store, round: u8| {
         clock.advance(2_000);
