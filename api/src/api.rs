@@ -10,7 +10,8 @@
 //! belongs to them: `index` and its like, `ttl`, `stream`; `key` makes keys of arguments, `terms` are what is said in expressions,
 //! `encoded` are items in their stored form, `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
 //! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
-//! `batch`, `snapshot`, `transact`; `deferred`, writes that wait together; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`;
+//! `batch`, `snapshot`, `transact`; `deferred`, writes that wait together; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`;
+//! `statement`, `statement_batch` and `statement_transaction`, which do what their `statement_plan`s say; `backup`;
 //! `stream_reader` (of `stream_record`s, woken by `news`), `history` and `past_table`; and `housekeeping`, what is done when nobody
 //! waits for it.
 
@@ -50,6 +51,10 @@ mod segment;
 mod sequence_number;
 mod snapshot;
 mod source;
+mod statement;
+mod statement_batch;
+mod statement_plan;
+mod statement_transaction;
 mod stream;
 mod stream_reader;
 mod stream_record;
@@ -93,6 +98,9 @@ pub use crate::api::scan::Scan;
 pub use crate::api::sequence_number::SequenceNumber;
 pub use crate::api::snapshot::Snapshot;
 pub use crate::api::source::Source;
+pub use crate::api::statement::{ExecuteStatement, StatementPage};
+pub use crate::api::statement_batch::{StatementBatch, StatementOutcome};
+pub use crate::api::statement_transaction::StatementTransaction;
 pub use crate::api::stream::{StreamDescription, StreamView};
 pub use crate::api::stream_reader::{StreamIter, StreamPage, StreamReader};
 pub use crate::api::stream_record::{StreamEvent, StreamRecord, UserIdentity};

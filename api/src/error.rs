@@ -21,6 +21,7 @@ use crate::item_codec::ItemDamage;
 use crate::key_codec::{KeyDamage, KeyError};
 use crate::limits::ValueError;
 use crate::number::NumberError;
+use crate::partiql::StatementError;
 use crate::types::{KeyType, SchemaError};
 use crate::value::Item;
 
@@ -80,8 +81,8 @@ pub enum Error {
         trimmed: SequenceNumber,
     },
 
-    /// A table keeps no history: it must have been created with one.
-    #[error("table {table} keeps no history; create it with one, and copy the items")]
+    /// A table keeps no history.
+    #[error("table {table} keeps no history; update_table lets it begin to keep one")]
     NoHistory {
         /// The table.
         table: String,
@@ -145,6 +146,14 @@ pub enum Error {
     /// An update that does not fit the item that there is.
     #[error(transparent)]
     Update(UpdateError),
+
+    /// A statement of PartiQL that cannot be read, or does not fit its table.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+
+    /// A statement inserts an item where there is one.
+    #[error("Duplicate primary key exists in table")]
+    DuplicateItem,
 
     /// The condition of a write does not hold.
     #[error("The conditional request failed")]
@@ -295,6 +304,10 @@ pub enum CancellationCode {
     ConditionalCheckFailed,
     /// It does not fit its table, or the item that there is.
     ValidationError,
+    /// It is a statement that inserts an item where there is one.
+    DuplicateItem,
+    /// It is a statement, and there is no such table.
+    ResourceNotFound,
 }
 
 impl CancellationCode {
@@ -304,6 +317,8 @@ impl CancellationCode {
             CancellationCode::None => "None",
             CancellationCode::ConditionalCheckFailed => "ConditionalCheckFailed",
             CancellationCode::ValidationError => "ValidationError",
+            CancellationCode::DuplicateItem => "DuplicateItem",
+            CancellationCode::ResourceNotFound => "ResourceNotFound",
         }
     }
 }

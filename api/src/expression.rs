@@ -34,7 +34,7 @@
 //! `lexer` cuts a text into tokens, of which `parse_condition` and `parse_update` make the trees of `syntax`. `scope`
 //! knows the placeholders. `check` and `update` hold a tree against DynamoDB's rules and compile it: to a [`Condition`]
 //! of `test`s on `operand`s, to a [`KeyCondition`], or to an [`Update`], which `apply` applies. A [`Projection`] is a
-//! `path_tree`, as are the places that an update changes. `error` is what can go wrong.
+//! `path_tree`, as are the places that an update changes; `columns` are paths without one. `error` is what can go wrong.
 
 mod error;
 
@@ -72,6 +72,8 @@ mod key_condition;
 
 mod projection;
 
+mod columns;
+
 mod update;
 
 mod by_attribute;
@@ -89,7 +91,9 @@ pub use path::Path;
 pub use projection::Projection;
 pub use update::Update;
 
+pub(crate) use columns::Columns;
 pub(crate) use constant::describe;
+pub(crate) use hash_order::by_slot;
 
 use crate::types::{KeyAttribute, KeySchema};
 use crate::value::AttributeValue;
@@ -127,6 +131,7 @@ pub struct ExpressionsBuilder<'r> {
     update: Option<&'r str>,
     names: Option<&'r BTreeMap<String, String>>,
     values: Option<&'r BTreeMap<String, AttributeValue>>,
+    is_translated: bool,
 }
 
 impl<'r> ExpressionsBuilder<'r> {
@@ -165,6 +170,12 @@ impl<'r> ExpressionsBuilder<'r> {
         ExpressionsBuilder { values: values.into(), ..self }
     }
 
+    /// The expressions were translated from another language, which limits their length itself, and may have placeholders that
+    /// they do not mention.
+    pub(crate) fn translated(self) -> Self {
+        ExpressionsBuilder { is_translated: true, ..self }
+    }
+
     /// Reads, checks and compiles all expressions.
     ///
     /// Cost: linear in their texts, but for paths that overlap or conflict, which are searched for pair by pair.
@@ -174,15 +185,16 @@ impl<'r> ExpressionsBuilder<'r> {
     /// [`ExpressionError`]: the one that DynamoDB reports, if several things are wrong.
     pub fn build(self) -> Result<Expressions, ExpressionError> {
         let scope = Scope::new(self.names, self.values)?;
+        let max_len = if self.is_translated { usize::MAX } else { MAX_EXPRESSION_LEN };
         let update = self.update.map(|text| {
-            read(ExpressionKind::Update, text, |tokens| {
+            read(ExpressionKind::Update, text, max_len, |tokens| {
                 update::compile_update(text, parse_update::parse_update(tokens)?, &scope)
             })
         });
         let update = update.transpose()?;
         let read_condition = |kind, text: Option<&str>| {
             let read = |text| {
-                read(kind, text, |tokens| {
+                read(kind, text, max_len, |tokens| {
                     let (tree, root) = parse_condition::parse_condition(tokens)?;
                     check_condition(text, tree, root, &scope)
                 })
@@ -193,10 +205,12 @@ impl<'r> ExpressionsBuilder<'r> {
         let key_condition = read_condition(ExpressionKind::KeyCondition, self.key_condition)?;
         let filter = read_condition(ExpressionKind::Filter, self.filter)?;
         let projection = self.projection.map(|text| {
-            read(ExpressionKind::Projection, text, |tokens| read_projection(text, tokens, &scope))
+            read(ExpressionKind::Projection, text, max_len, |tokens| read_projection(text, tokens, &scope))
         });
         let projection = projection.transpose()?;
-        scope.check_unused()?;
+        if !self.is_translated {
+            scope.check_unused()?;
+        }
         Ok(Expressions {
             condition: condition.map(Condition::new),
             filter: filter.map(Condition::new),
@@ -312,12 +326,13 @@ fn check_scalars<'p>(
 fn read<'t, T>(
     kind: ExpressionKind,
     text: &'t str,
+    max_len: usize,
     compile: impl FnOnce(&mut Tokens<'t>) -> Result<T, Located>,
 ) -> Result<T, ExpressionError> {
     let whole = |problem| ExpressionError::Invalid { kind, position: 0, token: String::new(), problem };
     match text.len() {
         0 => return Err(whole(Problem::Empty)),
-        1..=MAX_EXPRESSION_LEN => {}
+        size if size <= max_len => {}
         size => return Err(whole(Problem::TooLong { size })),
     }
     compile(&mut Tokens::new(text)).map_err(|Located { token, problem }| ExpressionError::Invalid {

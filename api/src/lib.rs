@@ -6,7 +6,8 @@
 //!
 //! [`types`], [`number`] and [`value`] are the data model, [`limits`] what DynamoDB refuses of it; [`json`] and
 //! [`dynamodb_json`] are how programs and tools write it, [`typed_fields`] how serde writes fields of exact types.
-//! [`key_codec`] and [`item_codec`] are how it is stored, [`expression`] is the language that finds and changes it.
+//! [`key_codec`] and [`item_codec`] are how it is stored, [`expression`] is the language that finds and changes it, [`partiql`]
+//! another one.
 //! [`api`] is the database, one operation a file, and [`error`] what can go wrong.
 
 #![forbid(unsafe_code)]
@@ -34,6 +35,8 @@ pub mod key_codec;
 pub mod item_codec;
 
 pub mod expression;
+
+pub mod partiql;
 
 pub mod api;
 

@@ -196,6 +196,52 @@ fn the_duration_can_be_changed() {
 }
 
 #[test]
+fn a_history_can_begin_later() {
+    let clock = Arc::new(ManualClock::at(NOW_MS));
+    let db = DynaMite::builder().background(false).clock(clock.clone()).in_memory().unwrap();
+    db.create_table("things").partition_key("id", KeyType::String).execute().unwrap();
+    let before: Vec<u64> = (0..5).map(|n| put(&db, "a", n)).collect();
+    put(&db, "untouched", 1);
+    // A snapshot holds an old version, which the history would otherwise show.
+    let snapshot = db.snapshot().unwrap();
+    put(&db, "a", 5);
+    let last_before = put(&db, "a", 6);
+    clock.advance(10_000);
+    db.update_table("things").history(HOUR).execute().unwrap();
+    assert_eq!(db.describe_table("things").unwrap().history, Some(HOUR));
+    let first = put(&db, "a", 7);
+    clock.advance(10_000);
+    put(&db, "a", 8);
+
+    let told: Vec<_> = history(&db, "a").into_iter().map(|past| past.item.unwrap()["n"].clone()).collect();
+    assert_eq!(told, [8, 7, 6]);
+    let told: Vec<_> =
+        history(&db, "untouched").into_iter().map(|past| past.item.unwrap()["n"].clone()).collect();
+    assert_eq!(told, [1]);
+    for version in [before[0], before[4], last_before] {
+        match db.as_of("things", version) {
+            Err(Error::BeyondHistory { table, asked, oldest: Some(oldest) }) => {
+                assert_eq!((&*table, asked), ("things", PastMoment::Version(version)));
+                assert!(last_before < oldest && oldest < first, "{oldest}");
+                let past = db.as_of("things", oldest).unwrap();
+                let a = past.get_item().partition_key("a").execute().unwrap().unwrap();
+                assert_eq!(a["n"], 6);
+                assert_eq!(past.scan().execute().unwrap().items.len(), 2);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let long_ago = db.as_of_time("things", at(NOW_MS));
+    assert!(matches!(long_ago, Err(Error::BeyondHistory { .. })), "{long_ago:?}");
+    let past = db.as_of_time("things", at(NOW_MS + 15_000)).unwrap();
+    assert_eq!(past.get_item().partition_key("a").execute().unwrap().unwrap()["n"], 7);
+    // The snapshot sees what it saw.
+    let a = snapshot.get_item("things").partition_key("a").execute().unwrap().unwrap();
+    assert_eq!(a["n"], 4);
+    assert_eq!(db.check_belongings().unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn an_old_version_is_put_back_as_a_new_one() {
     let clock = Arc::new(ManualClock::at(NOW_MS));
     let db = DynaMite::builder().background(false).clock(clock.clone()).in_memory().unwrap();
@@ -244,7 +290,6 @@ fn mistakes_are_clear_errors() {
     no_history(db.as_of_time("plain", at(NOW_MS)).map(drop));
     no_history(db.item_history("plain").partition_key("a").execute().map(drop));
     no_history(db.restore_version("plain", version).partition_key("a").execute().map(drop));
-    no_history(db.update_table("plain").history(HOUR).execute());
     let missing = |result: Result<(), Error>| assert!(matches!(result, Err(Error::TableNotFound { .. })));
     missing(db.as_of("missing", version).map(drop));
     missing(db.as_of_time("missing", at(NOW_MS)).map(drop));

@@ -266,5 +266,54 @@ class Streams(DynamoDB):
         self.assertEqual(records[1]["dynamodb"]["NewImage"]["n"], {"N": "2"})
 
 
+class PartiQL(DynamoDB):
+    def test_statements_insert_update_select_and_delete(self):
+        table = self.table(sort=("n", "N"))
+        run = lambda text, **more: self.client.execute_statement(Statement=text.format(table.name), **more)["Items"]
+        for n in range(3):
+            run("INSERT INTO \"{}\" VALUE {{'id': 'a', 'n': ?, 'tags': <<'x', 'y'>>}}", Parameters=[{"N": str(n)}])
+        run("UPDATE \"{}\" SET size = 5 SET tags = set_delete(tags, <<'y'>>) WHERE id = 'a' AND n = 1".replace("size", '"size"'))
+        found = run("SELECT n, tags FROM \"{}\" WHERE id = 'a' AND n BETWEEN 1 AND 2 ORDER BY n DESC")
+        self.assertEqual([item["n"]["N"] for item in found], ["2", "1"])
+        self.assertEqual(found[1]["tags"], {"SS": ["x"]})
+        old = run("DELETE FROM \"{}\" WHERE id = 'a' AND n = 1 AND contains(tags, 'x') RETURNING ALL OLD *")
+        self.assertEqual(old[0]["size"], {"N": "5"})
+        insert = f"INSERT INTO \"{table.name}\" VALUE {{'id': 'a', 'n': 0}}"
+        self.refused("DuplicateItemException", self.client.execute_statement, Statement=insert)
+        self.refused("ValidationException", self.client.execute_statement, Statement="SELECT")
+
+    def test_pages_join_by_their_tokens(self):
+        table = self.table()
+        with table.batch_writer() as batch:
+            for nth in range(5):
+                batch.put_item(Item={"id": str(nth)})
+        found, token = [], {}
+        while token is not None:
+            page = self.client.execute_statement(Statement=f'SELECT id FROM "{table.name}"', Limit=2, **token)
+            found += [item["id"]["S"] for item in page["Items"]]
+            token = {"NextToken": page["NextToken"]} if "NextToken" in page else None
+        self.assertEqual(sorted(found), ["0", "1", "2", "3", "4"])
+
+    def test_batches_and_transactions_of_statements(self):
+        table = self.table()
+        statement = lambda text: {"Statement": text.format(table.name)}
+        insert = [statement("INSERT INTO \"{}\" VALUE {{'id': '%s'}}" % name) for name in "aab"]
+        answers = self.client.batch_execute_statement(Statements=insert)["Responses"]
+        self.assertEqual([answer.get("Error", {}).get("Code") for answer in answers], [None, "DuplicateItem", None])
+        transaction = [
+            statement("EXISTS(SELECT * FROM \"{}\" WHERE id = 'a' AND n IS MISSING)"),
+            statement("UPDATE \"{}\" SET n = 1 WHERE id = 'b'"),
+        ]
+        self.client.execute_transaction(TransactStatements=transaction)
+        reads = [statement("SELECT n FROM \"{}\" WHERE id = '%s'" % name) for name in "bz"]
+        self.assertEqual(
+            self.client.execute_transaction(TransactStatements=reads)["Responses"], [{"Item": {"n": {"N": "1"}}}, {}]
+        )
+        failed = self.refused(
+            "TransactionCanceledException", self.client.execute_transaction, TransactStatements=[insert[0]]
+        )
+        self.assertEqual(failed["CancellationReasons"][0]["Code"], "DuplicateItem")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -15,6 +15,7 @@
 mod arn;
 mod attributes;
 mod capacity;
+mod compression;
 mod creating;
 mod errors;
 mod expressions;

@@ -107,6 +107,92 @@ fn a_body_that_is_too_large_is_refused_and_the_next_is_served() {
     assert_eq!(endpoint.ask("DynamoDB_20120810.ListTables", &fits).status, 200);
 }
 
+/// A request with one more header.
+fn with_header(header: &str, operation: &str, body: &[u8]) -> Vec<u8> {
+    let request = request(&format!("DynamoDB_20120810.{operation}"), body);
+    let line_end = request.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    [&request[..line_end], header.as_bytes(), b"\r\n", &request[line_end..]].concat()
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut decoded).unwrap();
+    decoded
+}
+
+#[test]
+fn large_answers_are_compressed_for_those_who_accept_it() {
+    let endpoint = Endpoint::start();
+    endpoint.create_hash_table();
+    let get = |name: &str| json!({"TableName": "hhh", "Key": {"p": {"S": name}}}).to_string();
+    for (name, len) in [("a", 4095 - 37), ("b", 4096 - 37), ("c", 300_000)] {
+        let item = json!({"p": {"S": name}, "x": {"S": "x".repeat(len)}});
+        endpoint.done("PutItem", json!({"TableName": "hhh", "Item": item}));
+        let plain = endpoint.ask("DynamoDB_20120810.GetItem", get(name).as_bytes());
+        assert_eq!(plain.header("content-encoding"), None);
+        check(&plain, 200, &json!({"Item": item}).to_string());
+        let answer =
+            endpoint.send(&with_header("Accept-Encoding: gzip, deflate", "GetItem", get(name).as_bytes()));
+        // Beside the attribute are 37 bytes.
+        assert_eq!(plain.body.len(), len + 37);
+        let is_compressed = plain.body.len() >= 4096;
+        assert_eq!(answer.header("content-encoding"), is_compressed.then_some("gzip"), "{name}");
+        // What clients check first is what was sent.
+        assert_eq!(answer.header("x-amz-crc32"), Some(&*crc32fast::hash(&answer.body).to_string()));
+        assert_eq!(answer.header("content-type"), Some("application/x-amz-json-1.0"));
+        match is_compressed {
+            true => assert!(gunzip(&answer.body) == plain.body && answer.body.len() * 20 < plain.body.len()),
+            false => assert!(answer.body == plain.body),
+        }
+    }
+    let answer = endpoint.send(&with_header("accept-encoding: deflate", "GetItem", get("c").as_bytes()));
+    assert_eq!(answer.header("content-encoding"), Some("deflate"));
+    let mut decoded = String::new();
+    flate2::read::ZlibDecoder::new(&*answer.body).read_to_string(&mut decoded).unwrap();
+    assert!(decoded.len() > 300_000 && decoded.ends_with("xxx\"}}}"));
+}
+
+#[test]
+fn requests_may_be_compressed() {
+    let limits = Limits { body_bytes: 1 << 20, ..Limits::default() };
+    let endpoint = Endpoint::with(DynaMite::in_memory().unwrap(), Config { limits, ..Config::default() });
+    endpoint.create_hash_table();
+    let gzip = |body: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    };
+    let put = |name: &str| {
+        let item = json!({"p": {"S": name}, "x": {"S": "x".repeat(20_000)}});
+        json!({"TableName": "hhh", "Item": item}).to_string().into_bytes()
+    };
+    let sent = gzip(&put("a"));
+    assert!(sent.len() < 1000);
+    check(&endpoint.send(&with_header("Content-Encoding: gzip", "PutItem", &sent)), 200, "{}");
+    let two = [gzip(&put("b")[..10]), gzip(&put("b")[10..])].concat();
+    check(&endpoint.send(&with_header("content-encoding: GZIP", "PutItem", &two)), 200, "{}");
+    let broken = [
+        ("gzip", put("c")),
+        ("gzip", Vec::new()),
+        ("gzip", gzip(&put("c"))[..sent.len() - 1].to_vec()),
+        ("garbage", put("c")),
+    ];
+    for (encoding, body) in broken {
+        let answer = endpoint.send(&with_header(&format!("Content-Encoding: {encoding}"), "PutItem", &body));
+        let json: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(
+            (answer.status, &json["__type"]),
+            (500, &json!("com.amazonaws.dynamodb.v20120810#InternalServerError"))
+        );
+    }
+    // What is small may hold much; it is not unpacked further than a plain body may be.
+    let mut bomb = put("c");
+    bomb.extend(vec![b' '; 200 << 20]);
+    assert_eq!(endpoint.send(&with_header("Content-Encoding: gzip", "PutItem", &gzip(&bomb))).status, 413);
+    let scanned = endpoint.done("Scan", json!({"TableName": "hhh", "Select": "COUNT"}));
+    assert_eq!(scanned["Count"], 2);
+}
+
 /// Whatever is sent, the answer is a refusal, or the connection ends; and others are served as before.
 #[test]
 fn hostile_requests_harm_nobody() {

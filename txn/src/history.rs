@@ -24,7 +24,7 @@
 //! A key of more than [`LONGEST_INLINE_KEY`] bytes is the value of an entry under the version key and one more byte, 1.
 //! The payload of a version that had pages of its own keeps them: they are handed over.
 
-use dynamite_bptree::{Body, MAX_HEAD, NewValue, Pages, Tree, Value};
+use dynamite_bptree::{Body, Displaced, MAX_HEAD, NewValue, Pages, Tree, Value};
 use dynamite_pager::WriteBatch;
 
 use crate::catalog::HISTORY;
@@ -184,21 +184,41 @@ pub(crate) fn remove(
     at: VersionKey,
     long_key: bool,
 ) -> Result<()> {
+    match take(tree, batch, at, long_key)?.run {
+        Some(run) => Ok(run.free(batch)?),
+        None => Ok(()),
+    }
+}
+
+/// Moves an entry, whose key is known, to another tree. Its payload's pages stay where they are.
+pub(crate) fn move_to(
+    tree: &mut Tree,
+    other: &mut Tree,
+    batch: &mut WriteBatch<'_>,
+    at: VersionKey,
+    entry: &Entry,
+) -> Result<()> {
+    let Displaced { head, run } = take(tree, batch, at, entry.long_key)?;
+    let (_, payload_at) =
+        Entry::decode(&head).map_err(|source| TxnError::Damaged { table: HISTORY, source })?;
+    let payload = run.map_or(Body::Bytes(&head[payload_at..]), Body::Run);
+    insert(other, batch, at, entry, payload)
+}
+
+/// Removes an entry, which there must be, and its long key. Its payload's pages are the caller's.
+fn take(tree: &mut Tree, batch: &mut WriteBatch<'_>, at: VersionKey, long_key: bool) -> Result<Displaced> {
     // A cursor may see what a search does not find, in a tree whose leaves have changed places. Whoever collects entry by
     // entry would never come to an end.
     let missing = Damage::MissingVersion { superseded_by: at.superseded_by };
-    let displaced =
+    let taken =
         tree.remove(batch, &at.to_bytes())?.ok_or(TxnError::Damaged { table: HISTORY, source: missing })?;
-    if let Some(run) = displaced.run {
-        run.free(batch)?;
-    }
     if long_key {
         let displaced = tree.remove(batch, &key_entry(at))?;
         if let Some(run) = displaced.and_then(|displaced| displaced.run) {
             run.free(batch)?;
         }
     }
-    Ok(())
+    Ok(taken)
 }
 
 /// The oldest entry at or after a place, without its long key.

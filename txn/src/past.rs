@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::catalog::{Catalog, Retention, TIMES, TableRecord};
-use crate::error::{Result, TxnError};
+use crate::catalog::{Catalog, HISTORY, Retention, TIMES, TableRecord};
+use crate::error::{Damage, Result, TxnError};
+use crate::history;
 use crate::store::Store;
 use crate::times;
-use crate::txn_id::{TableId, TxnId};
+use crate::txn_id::{TableId, TxnId, VersionKey};
 use crate::visibility::ItemVersion;
 use crate::write_txn::WriteTxn;
 
@@ -33,23 +34,58 @@ impl WriteTxn<'_> {
         Ok(self.view(table)?.record.retention)
     }
 
-    /// Changes for how long a table keeps its versions, if it keeps them [for a duration](Retention::Duration). With a longer
-    /// one nothing comes back that was too old before; with a shorter one versions go by and by.
+    /// Changes for how long a table keeps its versions, or lets it begin to keep them [for a duration](Retention::Duration). With
+    /// a longer duration nothing comes back that was too old before; with a shorter one versions go by and by. A table cannot
+    /// cease to keep versions.
     ///
-    /// A table cannot begin or cease to keep versions: those of one that keeps them have a tree of their own, and links lead there.
+    /// Of a table that begins, nothing is known from before this transaction but what snapshots need: that
+    /// [`as_of`](Store::as_of) is not asked for older states is for the caller to see to.
+    ///
+    /// Cost: of a table that begins, a pass over all superseded versions that snapshots need, of whichever table; its own are moved
+    /// to a tree of their own.
     ///
     /// # Errors
     ///
-    /// [`TxnError::NoRetention`].
+    /// [`TxnError::NoRetention`] for a table that keeps [a number of versions](Retention::Versions).
     pub fn set_retention(&mut self, table: TableId, duration: Duration) -> Result<()> {
         let record = self.view(table)?.record;
-        let Retention::Duration(_) = record.retention else {
-            return Err(TxnError::NoRetention { table });
-        };
         self.attempt(|txn| {
+            match record.retention {
+                Retention::Duration(_) => {}
+                Retention::None => return txn.begin_retention(table, duration),
+                Retention::Versions(_) => return Err(TxnError::NoRetention { table }),
+            }
             txn.set_table(table, TableRecord { retention: Retention::Duration(duration), ..record });
             Ok(())
         })
+    }
+
+    /// Lets a table keep its versions from now on. Links stay what they are: the versions that they lead to keep their places, in
+    /// the table's own tree.
+    fn begin_retention(&mut self, table: TableId, duration: Duration) -> Result<()> {
+        let mut record = self.record(table)?;
+        (record.retention, record.horizon) = (Retention::Duration(duration), self.horizon);
+        let mut next = Some(VersionKey { superseded_by: TxnId(0), ordinal: 0 });
+        while let Some(from) = next {
+            let mut common = self.record(HISTORY)?;
+            let Some((at, mut entry)) = history::first_from(&common.tree, &mut self.batch, from)? else {
+                break;
+            };
+            // In a tree whose leaves have changed places it might go round in circles.
+            if at < from {
+                let source = Damage::MissingVersion { superseded_by: from.superseded_by };
+                return Err(TxnError::Damaged { table: HISTORY, source });
+            }
+            next = at.successor();
+            if entry.table != table {
+                continue;
+            }
+            history::load_key(&common.tree, &mut self.batch, at, &mut entry)?;
+            history::move_to(&mut common.tree, &mut record.history, &mut self.batch, at, &entry)?;
+            self.set_table(HISTORY, common);
+        }
+        self.set_table(table, record);
+        Ok(())
     }
 
     /// Visits the versions of an item, the newest first, as this transaction has left them; see

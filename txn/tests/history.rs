@@ -294,9 +294,95 @@ fn the_duration_for_which_a_table_keeps_versions_can_be_changed() {
     assert!((60..=63).contains(&versions(&store, table, b"key").len()));
     check_sound(&store, "at the end");
 
-    let plain = store.write(|txn| txn.create_table(b"plain", b"", Retention::None)).unwrap();
-    let refused = store.write(|txn| txn.set_retention(plain, Duration::from_secs(60)));
-    assert!(matches!(refused, Err(TxnError::NoRetention { table }) if table == plain));
+    let counting = store.write(|txn| txn.create_table(b"counting", b"", Retention::Versions(3))).unwrap();
+    let refused = store.write(|txn| txn.set_retention(counting, Duration::from_secs(60)));
+    assert!(matches!(refused, Err(TxnError::NoRetention { table }) if table == counting));
+}
+
+/// What snapshots need of a table goes with it: long keys, long payloads, and items that were deleted; and what they need of
+/// others stays.
+#[test]
+fn a_table_can_begin_to_keep_its_versions_while_snapshots_look_back() {
+    let clock = Arc::new(ManualClock::at(1_000_000));
+    let disk = DiskSim::new(1);
+    let options = Options::new(clock.clone()).background(false);
+    let store = options.create_on(Arc::new(disk.clone()), DATABASE_ID).unwrap();
+    let table = create(&store, Retention::None);
+    let other = store.write(|txn| txn.create_table(b"other", b"", Retention::None)).unwrap();
+    let keys = (0..30u8).map(|n| if n % 3 == 0 { vec![n; 2_000] } else { vec![n] }).collect::<Vec<_>>();
+    let payload = |n: usize, round: u8| vec![round; if n.is_multiple_of(4) { 9_000 } else { 20 }];
+    let mut snapshots = Vec::new();
+    let write = |store: &Store, round: u8| {
+        clock.advance(2_000);
+        for (n, key) in keys.iter().enumerate() {
+            store
+                .write(|txn| {
+                    // Every fifth item is there every other time.
+                    if n % 5 == 4 && round % 2 == 1 {
+                        txn.delete(table, key)?;
+                    } else {
+                        txn.put(table, key, &payload(n, round))?;
+                    }
+                    txn.put(other, key, &payload(n, round))
+                })
+                .unwrap();
+        }
+    };
+    for round in 0..3 {
+        write(&store, round);
+        snapshots.push(store.snapshot().unwrap());
+    }
+    write(&store, 3);
+    store.write(|txn| txn.set_retention(table, Duration::from_secs(600))).unwrap();
+    let since = store.read().unwrap().txn();
+    check_sound(&store, "begun");
+    for round in 4..7 {
+        write(&store, round);
+    }
+    let check = |store: &Store, snapshots: &[dynamite_txn::Snapshot]| {
+        for (round, snapshot) in snapshots.iter().enumerate() {
+            let mut read = snapshot.read().unwrap();
+            for (n, key) in keys.iter().enumerate() {
+                let there = n % 5 != 4 || round % 2 == 0;
+                let expected = there.then(|| payload(n, round as u8));
+                assert_eq!(
+                    read.get(table, key, |_, found| found.to_vec()).unwrap(),
+                    expected,
+                    "{n}, {round}"
+                );
+                assert_eq!(
+                    read.get(other, key, |_, found| found.to_vec()).unwrap(),
+                    Some(payload(n, round as u8))
+                );
+            }
+        }
+        let past = store.as_of(table, since).unwrap();
+        let found = past.read().unwrap().get(table, &keys[1], |_, found| found.to_vec()).unwrap();
+        assert_eq!(found, Some(payload(1, 3)));
+    };
+    check(&store, &snapshots);
+    check_sound(&store, "written");
+    let youngest = snapshots.pop();
+    drop(snapshots);
+    store.maintain().unwrap();
+    check_sound(&store, "some let go");
+    drop(youngest);
+    store.maintain().unwrap();
+    check_sound(&store, "let go");
+    // The versions since then are kept, and those that went with the table go as they do.
+    let kept = versions(&store, table, &keys[1]);
+    assert_eq!(kept.iter().filter(|(version, ..)| *version >= since).count(), 3);
+    assert_eq!(kept.len(), 7);
+    assert_eq!(versions(&store, other, &keys[1]).len(), 1);
+    drop(store);
+    let store = options.open_on(Arc::new(disk.clone()), true).unwrap();
+    check(&store, &[]);
+    check_sound(&store, "reopened");
+    clock.advance(700_000);
+    put(&store, table, &keys[1], "late");
+    store.maintain().unwrap();
+    assert!(versions(&store, table, &keys[1]).len() <= 2);
+    check_sound(&store, "late");
 }
 
 #[test]

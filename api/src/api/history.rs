@@ -147,7 +147,9 @@ impl ItemHistory<'_> {
         read.versions(table.id, &key, |found| {
             let item = found.payload.map(|item| Projection::All.decode(&table, item, decode)).transpose();
             versions.push(item.map(|item| ItemVersion { version: found.version.0, time: None, item }));
-            match Some(versions.len()) == limit {
+            // What was before the history began is not known without gaps.
+            let is_first = table.history_since.is_some_and(|since| found.version <= since);
+            match Some(versions.len()) == limit || is_first {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }

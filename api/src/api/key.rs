@@ -456,6 +456,13 @@ pub(crate) struct Within {
     has_condition: bool,
 }
 
+impl Within {
+    /// The stored key of the partition.
+    pub(crate) fn into_partition(self) -> Vec<u8> {
+        self.partition
+    }
+}
+
 /// Refuses a start key that has too few or too many attributes, or, for a scan of an index, no key of that.
 pub(crate) fn check_start(layout: &Layout, start: &[u8], is_query: bool) -> Result<()> {
     let view = ItemView::new(start).map_err(|damage| layout.damaged(damage))?;
@@ -504,7 +511,7 @@ pub(crate) fn start_key(
     if own == partition { Ok(key) } else { Err(Invalid::StartKeyPartition.into()) }
 }
 
-fn is_within(range: &Range, key: &[u8]) -> bool {
+pub(crate) fn is_within(range: &Range, key: &[u8]) -> bool {
     let is_behind_start = match &range.from {
         Bound::Unbounded => true,
         Bound::Included(from) => key >= &from[..],

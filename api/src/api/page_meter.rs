@@ -56,8 +56,8 @@ impl<'l> PageMeter<'l> {
         Ok(self.counted >= PAGE_BYTES)
     }
 
-    /// Bytes of all the items, as they are billed.
-    pub(crate) fn total(mut self) -> Result<usize, ItemDamage> {
+    /// Bytes of all the items so far, as they are billed.
+    pub(crate) fn billed(&mut self) -> Result<usize, ItemDamage> {
         self.count()?;
         Ok(self.billed)
     }

@@ -96,6 +96,9 @@ impl DynaMite {
         moment_ms: u64,
         asked: PastMoment,
     ) -> Result<PastTable> {
+        if let Some(since) = table.history_since.filter(|since| txn < *since) {
+            return Err(Error::BeyondHistory { table: table.name.clone(), asked, oldest: Some(since.0) });
+        }
         let state = self.shared.store.as_of(table.id, txn);
         let state = state.map_err(|error| past_error(&table.name, asked, error))?;
         Ok(PastTable { state, table, moment_ms })

@@ -10,7 +10,7 @@ use crate::api::layout::Layout;
 use crate::api::table::Table;
 use crate::api::terms::Terms;
 use crate::error::{Error, Invalid, Result};
-use crate::expression::{self, Expressions};
+use crate::expression::{self, Columns, Expressions};
 use crate::item_codec::{self, DecodeError, ItemError, ItemView, ItemWriter};
 use crate::json;
 use crate::value::Item;
@@ -104,6 +104,8 @@ pub(crate) enum Projection<'a> {
     Attributes(Vec<Cow<'a, str>>),
     /// What is at the paths of an expression, some of which lead into attributes.
     Paths(Box<expression::Projection>),
+    /// What is at some paths, each under a name of its own.
+    Columns(Box<Columns>),
 }
 
 impl<'a> Projection<'a> {
@@ -136,13 +138,15 @@ impl<'a> Projection<'a> {
 
     /// The attributes that it needs of an item, as far as they are named.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = &str> {
-        let (names, paths) = match self {
-            Projection::All => (&[][..], None),
-            Projection::Attributes(names) => (&names[..], None),
-            Projection::Paths(paths) => (&[][..], Some(paths)),
+        let (names, paths, columns) = match self {
+            Projection::All => (&[][..], None, None),
+            Projection::Attributes(names) => (&names[..], None, None),
+            Projection::Paths(paths) => (&[][..], Some(paths), None),
+            Projection::Columns(columns) => (&[][..], None, Some(columns)),
         };
-        let paths = paths.into_iter().flat_map(|paths| paths.paths()).map(expression::Path::attribute);
-        names.iter().map(|name| &**name).chain(paths)
+        let paths = paths.into_iter().flat_map(|paths| paths.paths());
+        let columns = columns.into_iter().flat_map(|columns| columns.paths());
+        names.iter().map(|name| &**name).chain(paths.chain(columns).map(expression::Path::attribute))
     }
 
     pub(crate) fn into_owned(self) -> Projection<'static> {
@@ -151,6 +155,7 @@ impl<'a> Projection<'a> {
             Projection::All => Projection::All,
             Projection::Attributes(names) => Projection::Attributes(names.into_iter().map(owned).collect()),
             Projection::Paths(paths) => Projection::Paths(paths),
+            Projection::Columns(columns) => Projection::Columns(columns),
         }
     }
 
@@ -162,7 +167,8 @@ impl<'a> Projection<'a> {
             Projection::Attributes(names) => {
                 ItemView::new(item).map_err(Into::into).and_then(|item| (decode.part)(item, names))
             }
-            Projection::Paths(paths) => decode_paths(paths, item, decode),
+            Projection::Paths(paths) => decode_part(item, decode, |item| paths.project(item)),
+            Projection::Columns(columns) => decode_part(item, decode, |item| columns.take(item)),
         };
         decoded.map_err(|error| match error {
             DecodeError::Damage(damage) => layout.damaged(damage),
@@ -173,8 +179,12 @@ impl<'a> Projection<'a> {
 
 /// Decodes what is at the paths. (By itself, so that what decodes whole items stays small.)
 #[inline(never)]
-fn decode_paths<T>(paths: &expression::Projection, item: &[u8], decode: Decode<T>) -> Result<T, DecodeError> {
-    let part = ItemView::new(item).map_err(ItemError::from).and_then(|item| paths.project(item));
+fn decode_part<T>(
+    item: &[u8],
+    decode: Decode<T>,
+    part: impl FnOnce(ItemView<'_>) -> Result<Vec<u8>, ItemError>,
+) -> Result<T, DecodeError> {
+    let part = ItemView::new(item).map_err(ItemError::from).and_then(part);
     part.map_err(unfit).and_then(|part| (decode.whole)(&part))
 }
 
@@ -202,6 +212,11 @@ impl<'a> Wanted<'a> {
 }
 
 impl<'a> Compiled<'a> {
+    /// A projection that is what it is.
+    pub(crate) fn of(projection: Projection<'a>) -> Compiled<'a> {
+        Compiled { projection, expressions: None }
+    }
+
     #[inline]
     pub(crate) fn resolve(self, table: &Table) -> Result<Projection<'a>> {
         match self.expressions {

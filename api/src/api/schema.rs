@@ -5,7 +5,7 @@
 //!   "partition_key": {"name": "user_id", "type": "S"}, "sort_key": {"name": "at", "type": "N"},
 //!   "ttl": {"attribute": "expires_at", "queue": 17}, "indexes": […],
 //!   "streams": [{"view": "NEW_IMAGE", "created_ms": 1700000000000, "created": 9, "records": 18, "closed_ms": …, "closed": …}],
-//!   "created_ms": 1700000000000, "metadata": {…}
+//!   "created_ms": 1700000000000, "history_since": 21, "metadata": {…}
 //! }
 //! ```
 //!
@@ -40,6 +40,7 @@ const CREATED: &str = "created";
 const RECORDS: &str = "records";
 const CLOSED_MS: &str = "closed_ms";
 const CLOSED: &str = "closed";
+const HISTORY_SINCE: &str = "history_since";
 const METADATA: &str = "metadata";
 
 /// A table's description.
@@ -55,6 +56,8 @@ pub(crate) struct Schema {
     pub(crate) streams: Vec<Stream>,
     /// When the table was created; tables of older builds do not say.
     pub(crate) created_ms: Option<u64>,
+    /// The transaction from which on the history tells everything, if the table began to keep one after it was created.
+    pub(crate) history_since: Option<TxnId>,
     /// What a front end keeps with the table, and the database only hands back.
     pub(crate) metadata: Item,
 }
@@ -68,6 +71,7 @@ impl Schema {
             indexes: Vec::new(),
             streams: Vec::new(),
             created_ms: None,
+            history_since: None,
             metadata: Item::new(),
         }
     }
@@ -89,6 +93,9 @@ impl Schema {
         }
         if let Some(created_ms) = self.created_ms {
             meta.insert(CREATED_MS.to_owned(), created_ms.into());
+        }
+        if let Some(since) = self.history_since {
+            meta.insert(HISTORY_SINCE.to_owned(), since.0.into());
         }
         if !self.metadata.is_empty() {
             meta.insert(METADATA.to_owned(), AttributeValue::M(self.metadata.clone()));
@@ -124,12 +131,16 @@ impl Schema {
             Some(value) => Some(value.as_n()?.to_u64()?),
             None => None,
         };
+        let history_since = match meta.get(HISTORY_SINCE) {
+            Some(value) => Some(TxnId(value.as_n()?.to_u64()?)),
+            None => None,
+        };
         let metadata = match meta.get(METADATA) {
             Some(value) => value.as_m()?.clone(),
             None => Item::new(),
         };
         let keys = KeySchema::new(partition_key, sort_key).ok()?;
-        Some(Schema { keys, ttl, indexes, streams, created_ms, metadata })
+        Some(Schema { keys, ttl, indexes, streams, created_ms, history_since, metadata })
     }
 
     /// The names of the trees that belong to the table, besides its own.

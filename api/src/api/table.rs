@@ -36,6 +36,8 @@ pub(crate) struct Table {
     pub(crate) indexes: Indexes,
     /// Its streams, the oldest first: those that were closed, and the one that is open.
     pub(crate) streams: Vec<Stream>,
+    /// The transaction from which on the history tells everything, if not from the table's creation on.
+    pub(crate) history_since: Option<TxnId>,
     /// Whether this is read as of the past, which indexes do not have.
     is_past: bool,
 }
@@ -65,11 +67,13 @@ impl<'t> Place<'t> {
 
 impl Table {
     pub(crate) fn decode(name: &str, info: &TableInfo) -> Result<Table> {
-        let Schema { keys, ttl, indexes, streams, .. } =
+        let Schema { keys, ttl, indexes, streams, history_since, .. } =
             Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
         let indexes = Indexes::new(name, &keys, indexes);
         let layout = Layout { id: info.id, name: name.to_owned(), index: None, keys, table_keys: None };
-        Ok(Table { layout: Arc::new(layout), described: info.version, ttl, indexes, streams, is_past: false })
+        let described = info.version;
+        let layout = Arc::new(layout);
+        Ok(Table { layout, described, ttl, indexes, streams, history_since, is_past: false })
     }
 
     /// The table, to be read as of the past.

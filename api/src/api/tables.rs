@@ -190,8 +190,8 @@ impl CreateTable<'_> {
     }
 
     /// Keeps the versions of items that were current within this duration before now: see
-    /// [`DynaMite::item_history`] and [`DynaMite::as_of`]. Only at its creation can a table be given a history;
-    /// [`UpdateTable::history`](crate::api::UpdateTable::history) changes its duration.
+    /// [`DynaMite::item_history`] and [`DynaMite::as_of`]. [`UpdateTable::history`](crate::api::UpdateTable::history) changes the
+    /// duration, and lets a table that keeps none begin to.
     pub fn history(mut self, duration: Duration) -> Self {
         self.history = Some(duration);
         self

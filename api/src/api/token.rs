@@ -78,7 +78,12 @@ impl<'a> Token<'a> {
         for action in actions {
             action.describe(&mut request)?;
         }
-        Ok(Token { text, request: xxh3_128(&request) })
+        Ok(Token::of_request(text, &request))
+    }
+
+    /// A token for a transaction that was told this.
+    pub(crate) fn of_request(text: &'a str, request: &[u8]) -> Token<'a> {
+        Token { text, request: xxh3_128(request) }
     }
 
     /// What the transaction returned when it was done; `None` if that was not within the lifetime of a token.

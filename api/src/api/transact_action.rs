@@ -155,12 +155,15 @@ pub(crate) struct Action<'a> {
     asked: Asked<'a>,
 }
 
+/// What an action does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub(crate) enum What {
     Put,
     Update,
     Delete,
     Check,
+    /// A put where there must be no item.
+    Insert,
 }
 
 /// What an action finds its item by.
@@ -208,6 +211,8 @@ pub(crate) struct Ready<'a> {
 enum Target {
     Item(Vec<u8>),
     Key(KeyArguments),
+    /// The stored key, or why there is none, until it is taken.
+    Stored(Option<Result<Vec<u8>>>),
 }
 
 impl<'a> Action<'a> {
@@ -223,6 +228,21 @@ impl<'a> Action<'a> {
             return Err(Invalid::NoCondition.into());
         }
         Ok(Ready { what, target, expressions, asked })
+    }
+}
+
+impl<'a> Ready<'a> {
+    /// The action that a statement stands for: on an item, or by its stored key.
+    pub(crate) fn of_statement(
+        what: What,
+        table: &'a str,
+        item: Option<Vec<u8>>,
+        key: Result<Vec<u8>>,
+        expressions: Option<Expressions>,
+        return_old: bool,
+    ) -> Ready<'a> {
+        let target = item.map_or_else(|| Target::Stored(Some(key)), Target::Item);
+        Ready { what, target, expressions, asked: Asked { return_old, ..Asked::of(table) } }
     }
 }
 
@@ -244,6 +264,8 @@ impl Ready<'_> {
         match &self.target {
             Target::Item(item) => field(item),
             Target::Key(key) => field(&key.describe()?),
+            // Statements are told by their texts.
+            Target::Stored(_) => {}
         }
         self.asked.terms.describe(&mut field)
     }
@@ -253,6 +275,7 @@ impl Ready<'_> {
         match &mut self.target {
             Target::Item(item) => key::of_item(table, item),
             Target::Key(key) => std::mem::take(key).encode(table),
+            Target::Stored(key) => key.take().unwrap_or_else(|| Err(Invalid::KeySchema.into())),
         }
     }
 
@@ -260,7 +283,7 @@ impl Ready<'_> {
     pub(crate) fn payload(&self, table: &Arc<Table>, key: &[u8]) -> Result<usize> {
         match &self.target {
             Target::Item(item) => crate::api::consumed::size(table, item),
-            Target::Key(_) => Ok(crate::limits::item_size(&key::to_item(table, key)?)),
+            Target::Key(_) | Target::Stored(_) => Ok(crate::limits::item_size(&key::to_item(table, key)?)),
         }
     }
 
@@ -278,7 +301,7 @@ impl Ready<'_> {
             (What::Delete, _) => change.delete(writing).map(|(_, changed)| changed),
             (What::Check, _) => change.check(writing),
             (_, Target::Item(item)) => change.put(writing, item),
-            (_, Target::Key(_)) => change.update(writing),
+            (_, Target::Key(_) | Target::Stored(_)) => change.update(writing),
         }
     }
 
@@ -288,8 +311,13 @@ impl Ready<'_> {
     ///
     /// Errors that are no reason of one action, but of the whole transaction.
     pub(crate) fn reason(&self, error: Error) -> Result<CancellationReason> {
+        let error = match error {
+            Error::ConditionFailed { .. } if self.what == What::Insert => Error::DuplicateItem,
+            error => error,
+        };
         let message = Some(error.to_string());
         let (code, item) = match error {
+            Error::DuplicateItem => (CancellationCode::DuplicateItem, None),
             Error::ConditionFailed { item } => {
                 (CancellationCode::ConditionalCheckFailed, item.filter(|_| self.asked.return_old))
             }
@@ -306,7 +334,7 @@ impl Ready<'_> {
 pub(crate) fn is_of_one_action(error: &Error) -> bool {
     match error {
         Error::Validation(Invalid::Key(KeyError::Empty { .. }) | Invalid::EmptyKey { .. }) => false,
-        Error::Validation(_) | Error::Expression(_) | Error::Update(_) => true,
+        Error::Validation(_) | Error::Expression(_) | Error::Update(_) | Error::Statement(_) => true,
         Error::ConditionFailed { .. } | Error::VersionConflict { .. } => true,
         _ => false,
     }

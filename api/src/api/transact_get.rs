@@ -129,7 +129,7 @@ impl<'a, S: Source> TransactGet<'a, S> {
 }
 
 /// The items, and bytes of each.
-fn read<T>(
+pub(crate) fn read<T>(
     tables: &TableCache,
     reading: &mut Reading<'_, '_>,
     gets: Vec<(&str, KeyArguments, Compiled<'_>)>,
@@ -137,15 +137,13 @@ fn read<T>(
 ) -> Result<(Vec<Option<T>>, Vec<usize>)> {
     let count = gets.len();
     let (mut keys, mut projections) = (Keys::default(), Vec::with_capacity(count));
-    let mut reasons = Vec::with_capacity(count);
+    let (mut reasons, mut is_distinct) = (Vec::with_capacity(count), true);
     for (nth, (name, key, compiled)) in gets.into_iter().enumerate() {
         let failed = |error: Error| error.of_operation(nth);
         let table = tables.find(reading, name).map_err(failed)?;
         match key.encode(&table).and_then(|key| Ok((key, compiled.resolve(&table)?))) {
             Ok((key, projection)) => {
-                if !keys.add(table, key, nth) {
-                    return Err(Invalid::SameItem.into());
-                }
+                is_distinct &= keys.add(table, key, nth);
                 projections.push(projection);
                 reasons.push(CancellationReason::default());
             }
@@ -158,6 +156,9 @@ fn read<T>(
     }
     if projections.len() < count {
         return Err(Error::TransactionCanceled { reasons });
+    }
+    if !is_distinct {
+        return Err(Invalid::SameItem.into());
     }
     let mut found = std::iter::repeat_with(|| None).take(count).collect::<Vec<_>>();
     let mut sizes = vec![0; count];

@@ -145,20 +145,14 @@ impl<'a, T: Target> TransactWrite<'a, T> {
             Ok((version, sizes, false))
         })?;
         if let Some(consumed) = consumed {
-            // What was done before is only looked up, which DynamoDB counts as reads.
-            for (action, written) in actions.iter().zip(sizes) {
-                match repeats {
-                    true => consumed.read(action.table(), written.bytes),
-                    false => consumed.written(action.table(), written),
-                }
-            }
+            tell(consumed, &actions, sizes, repeats);
         }
         Ok(version)
     }
 }
 
 /// The table of an action, and the stored key, unless that is the reason for which the action cannot be done.
-type Located = (Arc<Table>, Result<Vec<u8>>);
+pub(crate) type Located = (Arc<Table>, Result<Vec<u8>>);
 
 /// Refuses transactions of too few or too many actions.
 pub(crate) fn check_count(count: usize) -> Result<()> {
@@ -175,7 +169,7 @@ pub(crate) fn check_payload(size: usize) -> Result<()> {
 }
 
 /// Finds what the actions are on, and refuses what makes no sense whatever is there.
-fn locate(writing: &mut Writing<'_, '_>, actions: &mut [Ready<'_>]) -> Result<Vec<Located>> {
+pub(crate) fn locate(writing: &mut Writing<'_, '_>, actions: &mut [Ready<'_>]) -> Result<Vec<Located>> {
     let mut located = Vec::with_capacity(actions.len());
     for (nth, action) in actions.iter_mut().enumerate() {
         let table = writing.table(action.table()).map_err(|error| error.of_operation(nth))?;
@@ -198,7 +192,7 @@ fn locate(writing: &mut Writing<'_, '_>, actions: &mut [Ready<'_>]) -> Result<Ve
 }
 
 /// Tries all actions. Returns how many bytes each has written.
-fn perform(
+pub(crate) fn perform(
     writing: &mut Writing<'_, '_>,
     actions: &[Ready<'_>],
     located: Vec<Located>,
@@ -218,8 +212,18 @@ fn perform(
     if sizes.len() < actions.len() { Err(Error::TransactionCanceled { reasons }) } else { Ok(sizes) }
 }
 
+/// Tells what was written. What was done before is only looked up, which DynamoDB counts as reads.
+pub(crate) fn tell(consumed: &Consumed, actions: &[Ready<'_>], sizes: Vec<Written>, repeats: bool) {
+    for (action, written) in actions.iter().zip(sizes) {
+        match repeats {
+            true => consumed.read(action.table(), written.bytes),
+            false => consumed.written(action.table(), written),
+        }
+    }
+}
+
 /// Bytes of the items that stand under the keys.
-fn sizes(writing: &mut Writing<'_, '_>, located: &[Located]) -> Result<Vec<Written>> {
+pub(crate) fn sizes(writing: &mut Writing<'_, '_>, located: &[Located]) -> Result<Vec<Written>> {
     let size = |(table, key): &Located| {
         let bytes = match key {
             Err(_) => 0,

@@ -187,7 +187,11 @@ impl<'a, T: Target> UpdateItem<'a, T> {
 }
 
 /// What is asked for of what an update has changed.
-fn returned(asked: ReturnValues, update: Option<&Update>, changed: Changed) -> Result<Option<Vec<u8>>> {
+pub(crate) fn returned(
+    asked: ReturnValues,
+    update: Option<&Update>,
+    changed: Changed,
+) -> Result<Option<Vec<u8>>> {
     match asked {
         ReturnValues::None => Ok(None),
         ReturnValues::AllOld => Ok(changed.old),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dynamite_txn::{TxnError, WriteTxn};
+use dynamite_txn::{Retention, TxnError, WriteTxn};
 
 use crate::api::database::DynaMite;
 use crate::api::history;
@@ -130,8 +130,9 @@ impl<'a> UpdateTable<'a> {
         self
     }
 
-    /// Keeps old versions for another duration: of tables [with a history](crate::api::CreateTable::history). With a longer one nothing
-    /// comes back that was forgotten, with a shorter one old versions go by and by.
+    /// Keeps old versions for a duration, from now on, or for another one than so far; see
+    /// [`CreateTable::history`](crate::api::CreateTable::history). With a longer one nothing comes back that was forgotten, with a
+    /// shorter one old versions go by and by.
     pub fn history(mut self, duration: Duration) -> Self {
         self.history = Some(duration);
         self
@@ -147,10 +148,11 @@ impl<'a> UpdateTable<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::TableNotFound`]; [`Error::IndexNotFound`] for an index to be dropped; [`Error::NoHistory`] for the history of a table
-    /// that has none; [`Error::Validation`] for what is so already, or cannot be.
+    /// [`Error::TableNotFound`]; [`Error::IndexNotFound`] for an index to be dropped; [`Error::Validation`] for what is so already, or
+    /// cannot be.
     ///
-    /// Cost: a commit, whatever the size of the table.
+    /// Cost: a commit, whatever the size of the table. For one that begins to keep a history, a pass over the old versions that
+    /// snapshots hold.
     pub fn execute(self) -> Result<()> {
         let UpdateTable { db, name, ttl, added, dropped, stream, history, metadata } = self;
         if let Some(Some(attribute)) = &ttl {
@@ -179,6 +181,9 @@ impl<'a> UpdateTable<'a> {
                 set_stream(txn, name, &mut schema, view, db.shared.clock.now_ms())?;
             }
             if let Some(duration) = history {
+                if txn.retention(info.id)? == Retention::None {
+                    schema.history_since = Some(txn.id());
+                }
                 txn.set_retention(info.id, duration).map_err(|error| match error {
                     TxnError::NoRetention { .. } => Error::NoHistory { table: name.to_owned() },
                     other => other.into(),

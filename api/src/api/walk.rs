@@ -319,15 +319,31 @@ impl Walk<'_> {
         &self,
         reading: &mut Reading<'_, '_>,
         place: Place<'_>,
-        mut visit: impl FnMut(&[u8]) -> Result<()>,
+        visit: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<PageCount> {
         let layout = place.layout();
+        let Visited { count, scanned_count, end } =
+            self.visit(reading, place, &mut PageMeter::new(layout), visit)?;
+        let last_evaluated_key = end.map(|key| key::to_value(layout, &key)).transpose()?;
+        Ok(PageCount { count, scanned_count, last_evaluated_key })
+    }
+
+    /// Hands the items that pass the filter to `visit`, until the limit is reached, or a page that others may have begun is full.
+    pub(crate) fn visit(
+        &self,
+        reading: &mut Reading<'_, '_>,
+        place: Place<'_>,
+        meter: &mut PageMeter<'_>,
+        mut visit: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Visited> {
+        let layout = place.layout();
+        let damaged = |damage| layout.damaged(damage);
         let access = match self.limit {
             Some(limit) if limit <= SHORT => Access::Point,
             _ => Access::Scan,
         };
-        let (mut count, mut scanned_count, mut meter) = (0, 0, PageMeter::new(layout));
-        let mut entry_bytes = 0;
+        let before = if self.consumed.is_some() { meter.billed().map_err(damaged)? } else { 0 };
+        let (mut count, mut scanned_count, mut entry_bytes) = (0, 0, 0);
         let mut end: Result<Option<Vec<u8>>> = Ok(None);
         index_read::scan(reading, place, self, access, |key, item, entry| {
             if !self.segment.holds(layout, key) {
@@ -342,7 +358,7 @@ impl Walk<'_> {
                 if self.counts_entries() {
                     entry_bytes += consumed::size(layout, entry)?;
                 }
-                meter.add(item).map_err(|damage| layout.damaged(damage))
+                meter.add(item).map_err(damaged)
             };
             let is_full = match look() {
                 Ok(is_full) => is_full,
@@ -357,12 +373,11 @@ impl Walk<'_> {
             }
             ControlFlow::Continue(())
         })?;
-        let last_evaluated_key = end?.map(|key| key::to_value(layout, &key)).transpose()?;
+        let end = end?;
         if let Some(consumed) = self.consumed {
-            let bytes = meter.total().map_err(|damage| layout.damaged(damage))?;
-            self.tell(consumed, place, bytes, entry_bytes);
+            self.tell(consumed, place, meter.billed().map_err(damaged)? - before, entry_bytes);
         }
-        Ok(PageCount { count, scanned_count, last_evaluated_key })
+        Ok(Visited { count, scanned_count, end })
     }
 
     /// Counts items, without a limit on their size.
@@ -417,6 +432,17 @@ impl Walk<'_> {
             _ => consumed.read_place(place, bytes),
         }
     }
+}
+
+/// What a walk has visited.
+#[derive(Debug)]
+pub(crate) struct Visited {
+    /// Items that passed the filter.
+    pub(crate) count: usize,
+    /// Items that were looked at.
+    pub(crate) scanned_count: usize,
+    /// The stored key at which it ended before its range did.
+    pub(crate) end: Option<Vec<u8>>,
 }
 
 /// Whether an item passes a filter.

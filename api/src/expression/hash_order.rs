@@ -5,14 +5,19 @@
 
 /// Brings keys into that order. The set once held `total` keys, which makes its size.
 pub(super) fn in_hash_order(mut keys: Vec<String>, total: usize) -> Vec<String> {
+    keys.sort_unstable();
+    by_slot(&mut keys, total, String::as_str);
+    keys
+}
+
+/// The same of anything, by a text of it; what is in one slot stays in its order.
+pub(crate) fn by_slot<T>(things: &mut [T], total: usize, text: impl Fn(&T) -> &str) {
     // A table is at most three quarters full, and has at least 16 slots.
     let slots = (total * 4 / 3 + 1).max(16).next_power_of_two();
-    keys.sort_unstable();
-    keys.sort_by_key(|key| {
-        let hash = hash_code(key);
+    things.sort_by_key(|thing| {
+        let hash = hash_code(text(thing));
         (hash ^ hash >> 16) as usize & (slots - 1)
     });
-    keys
 }
 
 /// Java's `String.hashCode`.

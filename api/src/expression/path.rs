@@ -26,6 +26,28 @@ impl Path {
     /// The most names and indexes that a path may have.
     pub const MAX_LEVELS: usize = 32;
 
+    /// The path to an attribute.
+    pub(crate) fn of_attribute(name: &str) -> Path {
+        Path { attribute: name.into(), steps: Vec::new() }
+    }
+
+    /// The path to an entry of the map that is at this one.
+    pub(crate) fn entry(mut self, name: &str) -> Path {
+        self.steps.push(Step::Name(name.into()));
+        self
+    }
+
+    /// The path to an element of the list that is at this one.
+    pub(crate) fn element(mut self, index: usize) -> Path {
+        self.steps.push(Step::Index(index));
+        self
+    }
+
+    /// How many names and indexes it has.
+    pub(super) fn levels(&self) -> usize {
+        1 + self.steps.len()
+    }
+
     /// The name of the attribute that the path leads into.
     pub fn attribute(&self) -> &str {
         &self.attribute

@@ -23,6 +23,12 @@ pub(crate) fn item(entries: &[(Cow<'_, str>, Json<'_>)]) -> Result<Item, Refusal
     entries.iter().map(|(name, json)| Ok((name.clone().into_owned(), value(json)?))).collect()
 }
 
+/// What the question marks of a statement stand for.
+pub(crate) fn parameters(request: &Json<'_>) -> Answer<Vec<AttributeValue>> {
+    let values = request.array("Parameters").unwrap_or_default().iter().map(value);
+    values.collect::<Result<_, _>>().map_err(Failure::validation)
+}
+
 /// An attribute value. The types of the JSON were checked.
 pub(crate) fn value(json: &Json<'_>) -> Result<AttributeValue, Refusal> {
     let mut found = None;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dynamite_core::error::Error;
+use dynamite_core::partiql;
 
 use crate::dynamodb::errors::{Answer, Failure};
 
@@ -37,6 +38,14 @@ impl Creating {
             true => Err(Error::TableNotFound { table: table.to_owned() }.into()),
             false => Ok(()),
         }
+    }
+
+    /// The same, of the table that a statement names.
+    pub(crate) fn check_statement(&self, statement: &str) -> Answer<()> {
+        if self.tables().is_empty() {
+            return Ok(());
+        }
+        partiql::table_of(statement).map_or(Ok(()), |table| self.check(&table))
     }
 
     fn tables(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {

@@ -107,6 +107,31 @@ impl Failure {
         Failure { status: 500, ..Failure::dynamodb("InternalServerError", message) }
     }
 
+    /// The code by which a statement of a batch tells of it.
+    pub(crate) fn code(&self) -> &str {
+        let name = self.kind.rsplit('#').next().unwrap_or_default();
+        match name.strip_suffix("Exception").unwrap_or(name) {
+            "Validation" => "ValidationError",
+            code => code,
+        }
+    }
+
+    /// The item that it shows, if it shows one.
+    pub(crate) fn item(&self) -> Option<&Value> {
+        self.more.get("Item")
+    }
+
+    /// The same, of one of the statements of a transaction.
+    pub(crate) fn in_statement(self, nth: usize) -> Failure {
+        match self.code() {
+            "ValidationError" => Failure::validation(format!(
+                "Validation failed in TransactStatements[{nth}]: {}",
+                self.message()
+            )),
+            _ => self,
+        }
+    }
+
     pub(crate) fn message(&self) -> &str {
         self.message.as_deref().unwrap_or_default()
     }
@@ -142,12 +167,14 @@ impl From<Error> for Failure {
                 is_capital: true,
                 ..Failure::dynamodb("IdempotentParameterMismatchException", error.to_string())
             },
+            Error::DuplicateItem => Failure::dynamodb("DuplicateItemException", error.to_string()),
             Error::StreamTrimmed { .. } => Failure::dynamodb("TrimmedDataAccessException", error.to_string()),
             Error::Value(_)
             | Error::ItemTooLarge
             | Error::Expression(_)
             | Error::Update(_)
             | Error::Validation(_)
+            | Error::Statement(_)
             | Error::NoHistory { .. }
             | Error::BeyondHistory { .. }
             | Error::NotYet { .. } => Failure::validation(error.to_string()),

@@ -16,8 +16,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_TYPE,
-    HOST, HeaderName, HeaderValue, ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_ENCODING,
+    CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
@@ -30,6 +30,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::dynamodb::Endpoint;
+use crate::dynamodb::compression::{self, Encoding, Undecoded};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::target::Target;
@@ -128,7 +129,10 @@ async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<R
     };
     let mut response = match early(&head, &body) {
         Some(response) => response,
-        None => operate(endpoint, head.clone(), body).await,
+        None => match operate(endpoint, head.clone(), body).await {
+            Ok(response) => response,
+            Err(TooLarge) => return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, Reply::unsized_empty())),
+        },
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, request_id());
@@ -210,37 +214,76 @@ fn allow_origin(asked: &HeaderMap) -> Response<Reply> {
     response
 }
 
-/// Does what is asked. What waits for a disk does not hold up those who wait for the network.
-async fn operate(endpoint: Arc<Endpoint>, head: Parts, body: Bytes) -> Response<Reply> {
+/// Does what is asked. What waits for a disk, or takes its time, does not hold up those who wait for the network.
+async fn operate(endpoint: Arc<Endpoint>, head: Parts, body: Bytes) -> Result<Response<Reply>, TooLarge> {
     let content_type = if content_type(&head.headers) == AMZ_JSON { AMZ_JSON } else { JSON };
     let target = Target::of(&head.headers);
-    let answer = if target.is_some_and(|target| target.is_quick) {
-        perform(&endpoint, target, &head, &body)
-    } else {
-        let performed = tokio::task::spawn_blocking(move || perform(&endpoint, target, &head, &body)).await;
-        performed.unwrap_or_else(|_| Err(Failure::internal("the operation panicked")))
+    let accepted = Encoding::accepted(&head.headers);
+    let is_quick = target.is_some_and(|target| target.is_quick)
+        && accepted.is_none()
+        && !head.headers.contains_key(CONTENT_ENCODING);
+    let whole = move || {
+        let performed = perform(&endpoint, target, &head, body)?;
+        let (status, body) = match performed {
+            Ok(body) => (200, body),
+            Err(failure) => (failure.status, failure.body()),
+        };
+        Ok(encoded(accepted, StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body))
     };
-    let (status, body) = match answer {
-        Ok(body) => (200, body),
-        Err(failure) => (failure.status, failure.body()),
+    let mut response = match is_quick {
+        true => whole()?,
+        false => tokio::task::spawn_blocking(whole).await.unwrap_or_else(|_| {
+            let failure = Failure::internal("the operation panicked");
+            Ok(with_crc(StatusCode::INTERNAL_SERVER_ERROR, failure.body()))
+        })?,
     };
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = with_crc(status, body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
+    Ok(response)
 }
 
-fn perform(endpoint: &Endpoint, target: Option<&'static Target>, head: &Parts, body: &[u8]) -> Answer {
+fn perform(
+    endpoint: &Endpoint,
+    target: Option<&'static Target>,
+    head: &Parts,
+    sent: Bytes,
+) -> Result<Answer, TooLarge> {
+    match compression::decode(&head.headers, sent.clone(), endpoint.config.limits.body_bytes) {
+        Ok(body) => Ok(perform_decoded(endpoint, target, head, &sent, &body)),
+        Err(Undecoded::TooLarge) => Err(TooLarge),
+        // The service says no more.
+        Err(Undecoded::Broken) => Ok(Err(Failure::internal("the body is not in its Content-Encoding"))),
+    }
+}
+
+/// What was sent is what is signed.
+fn perform_decoded(
+    endpoint: &Endpoint,
+    target: Option<&'static Target>,
+    head: &Parts,
+    sent: &[u8],
+    body: &[u8],
+) -> Answer {
     let json = match body {
         [] => None,
         body => Some(Json::parse(body).map_err(|_| Failure::malformed())?),
     };
     let target = target.ok_or_else(Failure::unknown_operation)?;
-    sigv4::check(endpoint.config.access_keys.as_ref(), head, body)?;
+    sigv4::check(endpoint.config.access_keys.as_ref(), head, sent)?;
     let json = json.ok_or_else(Failure::malformed)?;
     model::check_types(&json, target.fields)?;
     model::check_rules(&json, target.fields)?;
     (target.run)(endpoint, &json)
+}
+
+/// An answer, compressed if it is large and may be. The CRC is that of the bytes that are sent.
+fn encoded(accepted: Option<Encoding>, status: StatusCode, body: Vec<u8>) -> Response<Reply> {
+    let Some(encoding) = accepted.filter(|_| body.len() >= compression::LEAST_BYTES) else {
+        return with_crc(status, body);
+    };
+    let Ok(compressed) = encoding.encode(&body) else { return with_crc(status, body) };
+    let mut response = with_crc(status, compressed);
+    response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
+    response
 }
 
 fn plain(status: StatusCode, body: Reply) -> Response<Reply> {

@@ -1,10 +1,13 @@
 //! The operations, one a file: what DynamoDB checks, what the database is asked, and how the answer is told.
 
+pub(crate) mod batch_execute_statement;
 pub(crate) mod batch_get_item;
 pub(crate) mod batch_write_item;
 pub(crate) mod continuous_backups;
 pub(crate) mod create_table;
 pub(crate) mod delete_item;
+pub(crate) mod execute_statement;
+pub(crate) mod execute_transaction;
 pub(crate) mod get_item;
 pub(crate) mod index_definitions;
 pub(crate) mod put_item;

@@ -63,6 +63,21 @@ const DYNAMODB: &[Target] = &[
         operations::transact_write_items::FIELDS,
         operations::transact_write_items::run,
     ),
+    Target::new(
+        "ExecuteStatement",
+        operations::execute_statement::FIELDS,
+        operations::execute_statement::run,
+    ),
+    Target::new(
+        "BatchExecuteStatement",
+        operations::batch_execute_statement::FIELDS,
+        operations::batch_execute_statement::run,
+    ),
+    Target::new(
+        "ExecuteTransaction",
+        operations::execute_transaction::FIELDS,
+        operations::execute_transaction::run,
+    ),
     Target::new("CreateTable", operations::create_table::FIELDS, operations::create_table::run),
     Target::new("DescribeTable", operations::tables::DESCRIBE_FIELDS, operations::tables::describe),
     Target::new("ListTables", operations::tables::LIST_FIELDS, operations::tables::list),

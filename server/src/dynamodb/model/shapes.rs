@@ -134,6 +134,15 @@ pub(crate) const SELECT: Field = field(
 
 pub(crate) const LIMIT: Field = field("Limit", Shape::Integer, &[Rule::AtLeast(1)]);
 
+pub(crate) const STATEMENT: Field = field(
+    "Statement",
+    Shape::String,
+    &[Rule::NotNull, Rule::MinLength(1), Rule::MaxLength(dynamite_core::partiql::MAX_STATEMENT_LEN)],
+);
+
+/// What the question marks of a statement stand for.
+pub(crate) const PARAMETERS: Field = field("Parameters", VALUES, &[Rule::MinLength(1)]);
+
 /// The items or keys of a batch, by the names of their tables.
 pub(crate) const BY_TABLE: &[Rule] = &[Rule::NotNull, Rule::MinLength(1), Rule::Keys(KEYS_ARE_NAMES)];
 

@@ -1,0 +1,124 @@
+//! BatchExecuteStatement: each statement has an answer of its own, also if it fails.
+
+use dynamite_core::AttributeValue;
+use dynamite_core::api::{Consumed, EncodedItem, StatementOutcome};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{reply, writes};
+use crate::dynamodb::capacity::{self, Rate, Wanted};
+use crate::dynamodb::errors::{Answer, Failure};
+use crate::dynamodb::json::Json;
+use crate::dynamodb::model::*;
+use crate::dynamodb::{Endpoint, attributes};
+
+pub(crate) const FIELDS: &[Field] = &[
+    field(
+        "Statements",
+        Shape::List(&Member {
+            shape: Shape::Structure(&Structure {
+                name: "BatchStatementRequest",
+                fields: &[STATEMENT, PARAMETERS, CONSISTENT_READ, RETURN_ON_FAILURE],
+            }),
+            rules: &[],
+        }),
+        &[Rule::NotNull, Rule::MinLength(1), Rule::MaxLength(25)],
+    ),
+    RETURN_CONSUMED_CAPACITY,
+];
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Told {
+    responses: Vec<Response>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumed_capacity: Option<Vec<Value>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<EncodedItem<'static>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Problem {
+    code: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<Value>,
+}
+
+pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    let statements = request.array("Statements").unwrap_or_default();
+    // A statement with a parameter that is none, or of a table that pretends, is not executed.
+    let ready = |statement: &Json<'_>| -> Answer<Vec<AttributeValue>> {
+        let parameters = attributes::parameters(statement)?;
+        endpoint.creating.check_statement(statement.str("Statement").unwrap_or_default())?;
+        Ok(parameters)
+    };
+    let ready = statements.iter().map(ready).collect::<Vec<_>>();
+    let (wanted, consumed) = (Wanted::of(request), Consumed::default());
+    let mut batch = endpoint.db.statement_batch();
+    for (statement, parameters) in statements.iter().zip(&ready) {
+        if let Ok(parameters) = parameters {
+            batch = batch.statement(statement.str("Statement").unwrap_or_default(), parameters.clone());
+        }
+    }
+    if wanted.is_any() {
+        batch = batch.consumed(&consumed);
+    }
+    let mut outcomes = batch.execute_encoded()?.into_iter();
+    let mut responses = Vec::with_capacity(statements.len());
+    let mut entries = consumed.take().into_iter().peekable();
+    let (mut consistent, mut eventual) = (Vec::new(), Vec::new());
+    for (statement, ready) in statements.iter().zip(ready) {
+        let outcome = match ready {
+            Ok(_) => outcomes.next(),
+            Err(failure) => {
+                responses.push(failed(failure, None));
+                continue;
+            }
+        };
+        let Some(StatementOutcome { table, item, .. }) = outcome else { continue };
+        if item.is_ok() {
+            let is_consistent = statement.bool("ConsistentRead").unwrap_or_default();
+            let told = if is_consistent { &mut consistent } else { &mut eventual };
+            told.extend(entries.next());
+            // Behind the entry of a table come those of its indexes.
+            while let Some(entry) = entries.next_if(|entry| entry.index.is_some()) {
+                told.push(entry);
+            }
+        }
+        responses.push(match item {
+            Ok(item) => {
+                let item = item.filter(|item| item.view().is_ok_and(|view| view.iter().next().is_some()));
+                Response { error: None, table_name: table, item }
+            }
+            Err(error) => failed(writes::failed(statement, error), table),
+        });
+    }
+    let consumed_capacity = wanted.is_any().then(|| {
+        let mut told = capacity::describe(&eventual, wanted, Rate::of(false));
+        told.extend(capacity::describe(&consistent, wanted, Rate::of(true)));
+        told
+    });
+    reply(&Told { responses, consumed_capacity })
+}
+
+fn failed(failure: Failure, table: Option<String>) -> Response {
+    let code = failure.code().to_owned();
+    let table_name = table.filter(|_| code != "ResourceNotFound");
+    let item = failure.item().cloned();
+    Response {
+        error: Some(Problem { code, message: failure.message().to_owned(), item }),
+        table_name,
+        item: None,
+    }
+}
