@@ -11,10 +11,14 @@
 //! Memory: about two bits for each page of the file, beyond the cache's budget. Cost: a read of every map page (one
 //! in 32,512 pages), and whatever the walkers read.
 
+mod ahead;
+
 use std::fmt;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use crate::census::ahead::Ahead;
 use crate::commit::write_state::Core;
 use crate::error::{Corruption, IoOperation, Malformation, PagerError, Result};
 use crate::format::header::{Header, HeaderError, Place, Roots};
@@ -25,6 +29,8 @@ use crate::pool::operation::RestingOperation;
 use crate::space::check::free_extents;
 use crate::space::map::MapStore;
 use crate::space::range::reserved_extents;
+
+pub use crate::census::ahead::{Follow, Scout};
 
 /// A check that found something.
 #[derive(Clone, Debug)]
@@ -96,7 +102,9 @@ impl fmt::Display for Finding {
 /// The books of one census. See the [module](self).
 #[derive(Debug)]
 pub struct Census<'p> {
-    core: &'p Core,
+    /// Ends before the operation does.
+    ahead: Option<Ahead>,
+    core: &'p Arc<Core>,
     header: Header,
     free: RoaringBitmap,
     used: RoaringBitmap,
@@ -122,6 +130,7 @@ impl Pager {
             None => (self.opened.clone(), None),
         };
         let mut census = Census {
+            ahead: None,
             core: &self.core,
             header,
             free: RoaringBitmap::new(),
@@ -159,13 +168,61 @@ impl Census<'_> {
     /// Reads a page from the medium and checks that it is whole, in its place, of the right birth and well-formed. A page that
     /// fails becomes a finding, and `false` comes back.
     pub fn read(&mut self, ptr: PagePtr, into: &mut Page) -> bool {
-        match read_checked(self.core, self.header.page_count, ptr, into) {
+        let read = match self.ahead.as_mut().and_then(|ahead| ahead.take(ptr)) {
+            Some(read) => read.map(|page| into.clone_from(&page)),
+            None => read_checked(self.core, self.header.page_count, ptr, into),
+        };
+        match read {
             Ok(()) => true,
             Err(error) => {
                 self.report_error(ptr.id, error);
                 false
             }
         }
+    }
+
+    /// Has pages read ahead of a walk that is about to begin: `scout` says what it will come to ([`Scout::expect`]), and `follow` where
+    /// the pages lead to that it names. The walker says when it comes to each of the groups, see [`begin_group`](Census::begin_group).
+    pub fn read_ahead(&mut self, follow: Follow, scout: impl FnOnce(&Scout) + Send + 'static) {
+        self.stop_reading_ahead();
+        self.ahead = Ahead::start(self.core, self.header.page_count, follow, scout);
+    }
+
+    /// The walker comes to a page that the scout has named, with those below it.
+    pub fn begin_group(&mut self, page: PageId) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.begin_group(page);
+        }
+    }
+
+    /// The walk has ended.
+    pub fn stop_reading_ahead(&mut self) {
+        self.ahead = None;
+    }
+
+    /// How many findings there are so far.
+    pub fn finding_count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// The extents that are free, ascending.
+    pub fn free_extents(&self) -> Vec<Extent> {
+        let mut extents = Vec::new();
+        let mut pages = self.free.iter();
+        while let Some(run) = pages.next_range() {
+            extents.push(Extent { first: PageId(*run.start()), count: run.end() - run.start() + 1 });
+        }
+        extents
+    }
+
+    /// Whether a page is free.
+    pub fn is_free(&self, page: PageId) -> bool {
+        self.free.contains(page.0)
+    }
+
+    /// Whether a page was counted as used.
+    pub fn is_marked(&self, page: PageId) -> bool {
+        self.used.contains(page.0)
     }
 
     /// Counts pages as used. `false` if some of them were counted before: a walker must not descend there again, or
@@ -203,6 +260,11 @@ impl Census<'_> {
             let extent = Extent { first: PageId(*run.start()), count: run.end() - run.start() + 1 };
             self.findings.push(Finding { pages: Some(extent), problem: Problem::Lost });
         }
+        self.findings
+    }
+
+    /// All findings so far, for whoever has not walked everything.
+    pub fn into_findings(self) -> Vec<Finding> {
         self.findings
     }
 
@@ -286,10 +348,18 @@ impl MapStore for Medium<'_> {
 }
 
 fn read_checked(core: &Core, page_count: u64, ptr: PagePtr, into: &mut Page) -> Result<()> {
+    if u64::from(ptr.id.0) < page_count {
+        let read = core.disk.read_page(ptr.id, into);
+        read.map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
+    }
+    check_read(core, page_count, ptr, into)
+}
+
+/// Checks what a pointer has led to. Of one that leads beyond the end nothing was read.
+fn check_read(core: &Core, page_count: u64, ptr: PagePtr, page: &Page) -> Result<()> {
     if u64::from(ptr.id.0) >= page_count {
         return Err(core.context.corrupt(ptr.id, Corruption::OutOfBounds { page_count }));
     }
-    core.disk.read_page(ptr.id, into).map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
-    core.seed.check(into, ptr).map_err(|source| core.context.corrupt(ptr.id, source))?;
-    (core.page_check)(into).map_err(|source| core.context.malformed(ptr.id, source))
+    core.seed.check(page, ptr).map_err(|source| core.context.corrupt(ptr.id, source))?;
+    (core.page_check)(page).map_err(|source| core.context.malformed(ptr.id, source))
 }

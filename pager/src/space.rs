@@ -68,6 +68,8 @@ pub(crate) mod close;
 
 pub(crate) mod check;
 
+pub(crate) mod describe;
+
 #[cfg(test)]
 mod testing;
 
