@@ -19,7 +19,8 @@
 //! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `past` what they tell of
 //! it, `reclaim`
 //! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
-//! iterator for users, [`backup`] copies everything to another file, [`store`] is the handle, [`verify`](mod@verify) checks it all.
+//! iterator for users, [`backup`] copies everything to another file, [`store`] is the handle, [`verify`](mod@verify) checks it all,
+//! [`describe`] shows what stored bytes say.
 
 #![forbid(unsafe_code)]
 
@@ -70,6 +71,8 @@ pub mod backup;
 pub mod store;
 
 pub mod verify;
+
+pub mod describe;
 
 pub mod clock;
 
