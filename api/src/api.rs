@@ -12,7 +12,7 @@
 //! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
 //! `batch`, `snapshot`, `transact`; `deferred`, writes that wait together; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`; `backup`;
 //! `stream_reader` (of `stream_record`s, woken by `news`), `history` and `past_table`; and `housekeeping`, what is done when nobody
-//! waits for it.
+//! waits for it. [`inspect`] says what stored bytes mean to those who look at a file past the database.
 
 mod backup;
 mod batch;
@@ -34,6 +34,7 @@ mod index_read;
 mod index_schema;
 mod index_update;
 mod index_verify;
+pub mod inspect;
 mod key;
 mod layout;
 mod moment;
