@@ -24,6 +24,7 @@ use crate::error::{Corruption, IoOperation, Malformation, PagerError, Result};
 use crate::format::header::{Header, HeaderError, Place, Roots};
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::inspect::scan;
 use crate::pager::Pager;
 use crate::pool::operation::RestingOperation;
 use crate::space::check::free_extents;
@@ -108,6 +109,8 @@ pub struct Census<'p> {
     header: Header,
     free: RoaringBitmap,
     used: RoaringBitmap,
+    /// Free pages are not entered.
+    shuns_free: bool,
     findings: Vec<Finding>,
     /// Keeps the pages of the state in place.
     _operation: RestingOperation<'p>,
@@ -135,6 +138,7 @@ impl Pager {
             header,
             free: RoaringBitmap::new(),
             used: RoaringBitmap::new(),
+            shuns_free: false,
             findings: Vec::new(),
             _operation: operation.rest(),
         };
@@ -200,6 +204,43 @@ impl Census<'_> {
         self.ahead = None;
     }
 
+    /// Visits the whole pages that nobody has counted and that are not free, in the order of the file: what has become unreachable. Call
+    /// it when everything else has been walked.
+    pub fn each_stray(&self, visit: &mut dyn FnMut(&Page)) {
+        let mut strays = self.pages_of_file();
+        strays -= &self.used;
+        strays -= &self.free;
+        self.visit_whole(&strays, visit);
+    }
+
+    /// Visits all whole pages, in the order of the file: those that are in use, and what is left of older states.
+    pub fn each_whole_page(&self, visit: &mut dyn FnMut(&Page)) {
+        self.visit_whole(&self.pages_of_file(), visit);
+    }
+
+    fn pages_of_file(&self) -> RoaringBitmap {
+        let count = self.header.page_count.min(self.core.disk.page_count().unwrap_or(0));
+        let mut pages = RoaringBitmap::new();
+        if count > 2 {
+            pages.insert_range(2..=(count - 1) as u32);
+        }
+        pages
+    }
+
+    fn visit_whole(&self, pages: &RoaringBitmap, visit: &mut dyn FnMut(&Page)) {
+        scan(&*self.core.disk, pages.iter().map(PageId), &mut |id, page| {
+            let is_whole = self.core.seed.check_place(page, id).is_ok();
+            if is_whole && page.birth() <= self.header.commit && (self.core.page_check)(page).is_ok() {
+                visit(page);
+            }
+        });
+    }
+
+    /// The findings so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// How many findings there are so far.
     pub fn finding_count(&self) -> usize {
         self.findings.len()
@@ -234,6 +275,9 @@ impl Census<'_> {
                 let page_count = self.header.page_count;
                 self.report(Extent::single(id), Problem::Corrupt(Corruption::OutOfBounds { page_count }));
                 first_time = false;
+            } else if self.shuns_free && self.free.contains(id.0) {
+                self.report(Extent::single(id), Problem::ReachedAndFree);
+                first_time = false;
             } else if !self.used.insert(id.0) {
                 self.report(Extent::single(id), Problem::ReachedTwice);
                 first_time = false;
@@ -242,6 +286,11 @@ impl Census<'_> {
             }
         }
         first_time
+    }
+
+    /// From now on nothing that is free counts as reached, whatever leads to it: for walks from a state that is older than the free space.
+    pub fn shun_free_pages(&mut self) {
+        self.shuns_free = true;
     }
 
     /// Adds what a layer above found wrong in a page of its own.

@@ -8,8 +8,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::disk::Disk;
 use crate::disk::file::{self, IoChoice};
+use crate::disk::{Disk, PageRead};
 use crate::error::{Corruption, ErrorContext, IoOperation, PagerError, Result};
 use crate::format::checksum::DatabaseSeed;
 use crate::format::header::{DATABASE_ID, Header, HeaderError, Place, Roots, has_magic};
@@ -131,6 +131,15 @@ impl Inspection {
         self.disk.read_page(id, into).map_err(|error| self.context.io(IoOperation::Read(id), error))
     }
 
+    /// Visits every page that can be read, in the order of the file, with what [`check`](Inspection::check) says to it.
+    pub fn each_page(&self, visit: &mut dyn FnMut(PageId, &Page, Result<(), Corruption>)) -> Result<()> {
+        let count = self.page_count()?;
+        scan(&*self.disk, (0..count).map(|id| PageId(id as u32)), &mut |id, page| {
+            visit(id, page, self.check(id, page));
+        });
+        Ok(())
+    }
+
     /// Whether a page is whole and stands where it belongs. Its birth only a pointer can tell.
     ///
     /// # Errors
@@ -148,6 +157,35 @@ impl Inspection {
             Some(seed) => seed.check_place(page, id),
             None if page.is_blank() => Err(Corruption::Blank),
             None => Ok(()),
+        }
+    }
+}
+
+/// Pages that a scan reads at once.
+const SCANNED: usize = 256;
+
+/// Visits pages of a disk, those that can be read, many at a time.
+pub(crate) fn scan(
+    disk: &dyn Disk,
+    mut ids: impl Iterator<Item = PageId>,
+    visit: &mut dyn FnMut(PageId, &Page),
+) {
+    let mut pages = vec![Page::zeroed(); SCANNED];
+    loop {
+        let batch: Vec<PageId> = ids.by_ref().take(SCANNED).collect();
+        if batch.is_empty() {
+            return;
+        }
+        let mut reads: Vec<PageRead<'_>> = batch
+            .iter()
+            .zip(&mut pages)
+            .map(|(id, page)| PageRead { id: *id, page, result: Ok(()) })
+            .collect();
+        disk.read_batch(&mut reads);
+        for read in reads {
+            if read.result.is_ok() {
+                visit(read.id, read.page);
+            }
         }
     }
 }

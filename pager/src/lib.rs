@@ -58,7 +58,7 @@ pub use crate::format::describe::Field;
 pub use crate::format::header::Roots;
 pub use crate::format::page::{PAGE_SIZE, PAYLOAD_SIZE, Page, PageKind};
 pub use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-pub use crate::inspect::{HeaderView, Inspection};
+pub use crate::inspect::{HeaderContents, HeaderView, Inspection};
 pub use crate::pager::{Options, Pager};
 pub use crate::pool::buffer_pool::PageCheck;
 pub use crate::pool::operation::{Access, Operation, PageRef, RestingOperation};

@@ -37,9 +37,10 @@ use crate::format::checksum::DatabaseSeed;
 use crate::format::header::Header;
 use crate::format::page::PAGE_SIZE;
 use crate::format::page_id::Birth;
+use crate::inspect::HeaderContents;
 use crate::pool::buffer_pool::{BufferPool, PageCheck};
 use crate::pool::operation::Operation;
-use crate::recovery::{Recovered, heal, recover};
+use crate::recovery::{Recovered, heal, recover, recover_damaged};
 use crate::stats::{Counters, Stats};
 
 /// Bytes of the buffer pool unless an option says otherwise.
@@ -171,6 +172,31 @@ impl Options {
         self.start(disk, ErrorContext(path.into()), false)
     }
 
+    /// Opens what is left of a database for reading only, also where [`open_read_only`](Options::open_read_only) refuses it: of a file
+    /// that was cut, or one of whose headers is impossible. It goes by the header that an open would go by, else by the newest
+    /// that can be used, and if there is none by `guess`, with the id of the database. What cannot be read shows when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Those of an open, if there is no header and no guess.
+    pub fn open_damaged(
+        &self,
+        path: impl AsRef<Path>,
+        guess: Option<([u8; 16], HeaderContents)>,
+    ) -> Result<Pager> {
+        let path = path.as_ref();
+        let disk = file::open(path, false, IoChoice::resolve(self.io)?)?;
+        let context = ErrorContext(path.into());
+        let recovered = match (recover(&*disk, &context, false), guess) {
+            (Ok(recovered), _) => recovered,
+            (Err(error), guess) => match recover_damaged(&*disk, &context, guess)? {
+                Some(recovered) => recovered,
+                None => return Err(error),
+            },
+        };
+        self.open_at(disk, context, recovered, false)
+    }
+
     /// Opens a database, creating it if there is none, or if its creation was interrupted.
     pub fn open_or_create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Pager> {
         let path = path.as_ref();
@@ -220,6 +246,17 @@ impl Options {
         if recovered.header.unfinished && !self.unfinished {
             return Err(PagerError::UnfinishedCopy { path: context.0 });
         }
+        self.open_at(disk, context, recovered, writable)
+    }
+
+    /// Opens a database in the state that was found.
+    fn open_at(
+        &self,
+        disk: Arc<dyn Disk>,
+        context: ErrorContext,
+        recovered: Recovered,
+        writable: bool,
+    ) -> Result<Pager> {
         let Recovered { rejected, file_pages, .. } = recovered;
         if let Some(reason) = rejected {
             tracing::warn!(

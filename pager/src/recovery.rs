@@ -25,6 +25,7 @@ use crate::format::header::{FORMAT_VERSION, Header, HeaderError, Place, Trust, h
 use crate::format::manifest::Manifest;
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::{Birth, PageId};
+use crate::inspect::HeaderContents;
 use crate::space::range::FIRST_USABLE;
 
 /// How far births, and the number of the next commit, may lead the number of the newest flushed header: so many batches
@@ -115,6 +116,39 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
         });
     }
     Ok(Recovered { header, place, rejected, highest_seen, file_pages })
+}
+
+/// The state that a damaged file is read in: that of the newest header that can be used, whatever it says of the file's length, else of
+/// `guess`. `None` if there is neither.
+pub(crate) fn recover_damaged(
+    disk: &dyn Disk,
+    context: &ErrorContext,
+    guess: Option<([u8; 16], HeaderContents)>,
+) -> Result<Option<Recovered>> {
+    let file_pages = disk.page_count().map_err(|error| context.io(IoOperation::Inspect, error))?;
+    let mut best: Option<(Header, Place)> = None;
+    for place in Place::BOTH {
+        let mut page = Page::boxed();
+        // Whatever is wrong with it, the other one may do.
+        let read = disk.read_page(place.page(), &mut page);
+        if read.is_ok()
+            && let Ok(header) = Header::decode(&page, place, false)
+            && best.as_ref().is_none_or(|(other, _)| other.commit < header.commit)
+        {
+            best = Some((header, place));
+        }
+    }
+    let guessed = guess.map(|(database_id, contents)| {
+        let HeaderContents { commit, page_count, space_root, roots } = contents;
+        let (trust, manifest) = (Trust::Sealed, Manifest::default());
+        let header =
+            Header { commit, trust, unfinished: false, database_id, page_count, space_root, roots, manifest };
+        (header, Place::First)
+    });
+    Ok(best.or(guessed).map(|(header, place)| {
+        let highest_seen = header.commit;
+        Recovered { header, place, rejected: None, highest_seen, file_pages }
+    }))
 }
 
 /// Makes the recovered state durable under a fresh number, in place of the header that lost (step 5).

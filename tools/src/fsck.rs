@@ -53,6 +53,7 @@ use serde_json::{Value, json};
 use crate::dump::{finding_text, finding_to_json};
 use crate::program::{Failure, Verdict};
 use crate::progress::{byte_bar, progress_bar};
+use crate::salvage;
 use crate::survey::{Survey, Wanted, open};
 
 /// Checks a DynaMite database file. Opens it read-only and changes nothing.
@@ -74,6 +75,10 @@ pub struct Arguments {
     #[arg(long, short)]
     pub quiet: bool,
 
+    /// Copies every item that can be read to a new database, however damaged this one is, and reports what is lost.
+    #[arg(long, value_name = "OUT")]
+    pub salvage: Option<PathBuf>,
+
     /// How many findings to print at the most; all are counted.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub limit: usize,
@@ -86,6 +91,9 @@ pub struct Arguments {
 /// Only if the report cannot be printed.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Failure> {
     let show_progress = !arguments.quiet && !arguments.json;
+    if let Some(to) = &arguments.salvage {
+        return salvage::run(&arguments.file, to, arguments.json, show_progress, out);
+    }
     match check(&arguments.file, show_progress) {
         Ok(survey) => {
             let verdict = Verdict::of_findings(survey.found.iter().map(|found| &found.finding));

@@ -17,6 +17,8 @@ pub mod program;
 
 mod progress;
 
+mod salvage;
+
 mod survey;
 
 mod text_table;

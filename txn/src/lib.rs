@@ -20,7 +20,7 @@
 //! it, `reclaim`
 //! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
 //! iterator for users, [`backup`] copies everything to another file, [`store`] is the handle, [`verify`](mod@verify) checks it all,
-//! [`describe`] shows what stored bytes say.
+//! [`describe`] shows what stored bytes say, and [`salvage`](mod@salvage) gets what is left out of a damaged file.
 
 #![forbid(unsafe_code)]
 
@@ -73,6 +73,8 @@ pub mod store;
 pub mod verify;
 
 pub mod describe;
+
+pub mod salvage;
 
 pub mod clock;
 

@@ -10,7 +10,7 @@
 //! # Memory
 //!
 //! Groups are taken apart into chunks of at most [`CHUNK_PAGES`] pages. There are at most [`CHUNKS`] of them, with at most two portions
-//! of [`PORTION_PAGES`] each: 8 MiB, and at the most twice that for the time of a hand-over.
+//! of [`PORTION_PAGES`] each: 12 MiB, and one portion more in the hands of the walker and of each reader.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -30,9 +30,9 @@ pub type Follow = fn(&Page, &mut Vec<(Extent, Birth)>);
 /// Pages of a group that are read at once.
 const CHUNK_PAGES: usize = 64;
 /// Chunks that are read, or wait to be taken.
-const CHUNKS: usize = 8;
+const CHUNKS: usize = 6;
 /// Pages of a portion.
-const PORTION_PAGES: usize = 128;
+const PORTION_PAGES: usize = 256;
 /// Portions of a chunk that wait to be taken.
 const PORTIONS: usize = 2;
 /// Threads that read.
@@ -48,7 +48,10 @@ pub(super) struct Ahead {
     threads: Vec<JoinHandle<()>>,
     /// The group that the walker is in.
     group: Option<PageId>,
-    portion: Portion,
+    /// The pages that the scout has named of the chunk at hand, as far as they are not taken yet.
+    named: Portion,
+    /// Some of those that they lead to.
+    led_to: Portion,
 }
 
 /// Goes before a walker. See [`Census::read_ahead`](crate::Census::read_ahead).
@@ -85,7 +88,10 @@ struct Chunk {
     ptrs: Vec<PagePtr>,
     /// Where its pages lead to, as soon as they have been read.
     leads_to: Vec<(Extent, Birth)>,
+    /// A reader has taken it.
     is_taken: bool,
+    /// The walker has taken its first portion.
+    is_begun: bool,
     is_read: bool,
     portions: VecDeque<Portion>,
 }
@@ -107,8 +113,8 @@ impl Ahead {
     ) -> Option<Ahead> {
         let (queue, changed) = (Mutex::default(), Condvar::new());
         let shared = Arc::new(Shared { core: core.clone(), page_count, follow, queue, changed });
-        let mut ahead =
-            Ahead { shared: shared.clone(), threads: Vec::new(), group: None, portion: Portion::new() };
+        let (named, led_to) = (Portion::new(), Portion::new());
+        let mut ahead = Ahead { shared: shared.clone(), threads: Vec::new(), group: None, named, led_to };
         let scouting = Scout { shared: shared.clone() };
         ahead.spawn(move || {
             scout(&scouting);
@@ -136,7 +142,8 @@ impl Ahead {
 
     /// The walker comes to a group. What was read of those before it is forgotten.
     pub(super) fn begin_group(&mut self, group: PageId) {
-        self.portion.clear();
+        self.named.clear();
+        self.led_to.clear();
         self.group = None;
         let mut queue = self.shared.queue.lock();
         loop {
@@ -159,7 +166,7 @@ impl Ahead {
     pub(super) fn take(&mut self, ptr: PagePtr) -> Option<Result<Box<Page>>> {
         let group = self.group?;
         loop {
-            if let Some((found, page)) = self.portion.remove(&ptr.id) {
+            if let Some((found, page)) = self.led_to.remove(&ptr.id).or_else(|| self.named.remove(&ptr.id)) {
                 return (found == ptr).then_some(page);
             }
             let mut queue = self.shared.queue.lock();
@@ -171,8 +178,15 @@ impl Ahead {
                 let front = queue.chunks.front().filter(|chunk| chunk.group == group);
                 match front {
                     Some(chunk) if chunk.has(ptr) => {
-                        if let Some(portion) = queue.chunks[0].portions.pop_front() {
-                            self.portion = portion;
+                        let chunk = &mut queue.chunks[0];
+                        if let Some(portion) = chunk.portions.pop_front() {
+                            // The first portion are the pages that were named; what a walker has not taken of the others by the
+                            // time that it asks for the next it will not take.
+                            if std::mem::replace(&mut chunk.is_begun, true) {
+                                self.led_to = portion;
+                            } else {
+                                (self.named, self.led_to) = (portion, Portion::new());
+                            }
                             self.shared.changed.notify_all();
                             break;
                         }
@@ -248,6 +262,7 @@ impl Scout {
                 ptrs: ptrs.to_vec(),
                 leads_to: Vec::new(),
                 is_taken: false,
+                is_begun: false,
                 is_read: false,
                 portions: VecDeque::new(),
             });

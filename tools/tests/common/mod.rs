@@ -105,6 +105,13 @@ fn fill_documents(path: &Path) -> std::result::Result<(), Box<dyn std::error::Er
     Ok(())
 }
 
+/// A copy of a file.
+pub(crate) fn copy_of(path: &Path) -> (TempDir, PathBuf) {
+    let (directory, copy) = scratch_file();
+    fs::copy(path, &copy).expect("the device has room");
+    (directory, copy)
+}
+
 /// Users in [`documents`], but for the long one.
 pub(crate) const USERS: usize = 400;
 
