@@ -81,6 +81,13 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// Whether it is about a header that cannot be used while the other one can.
+    pub fn is_about_headers(&self) -> bool {
+        matches!(self.problem, Problem::Header(_))
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pages {

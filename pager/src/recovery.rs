@@ -118,6 +118,33 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
     Ok(Recovered { header, place, rejected, highest_seen, file_pages })
 }
 
+/// The state of the one header, of two, that can be used and whose pages the file holds; of two such the older one, since the newer was
+/// refused. `None` if there is none.
+pub(crate) fn recover_older(disk: &dyn Disk, context: &ErrorContext) -> Result<Option<Recovered>> {
+    let file_pages = disk.page_count().map_err(|error| context.io(IoOperation::Inspect, error))?;
+    let (mut usable, mut highest_seen) = (Vec::new(), Birth(0));
+    for place in Place::BOTH {
+        let mut page = Page::boxed();
+        let read = disk.read_page(place.page(), &mut page);
+        read.map_err(|error| context.io(IoOperation::Read(place.page()), error))?;
+        match Header::decode(&page, place, true) {
+            Ok(header) => {
+                highest_seen = highest_seen.max(header.commit);
+                if header.page_count <= file_pages {
+                    usable.push((header, place));
+                }
+            }
+            // Its number is as good as its checksum, which holds.
+            Err(HeaderError::Impossible(_)) => highest_seen = highest_seen.max(page.birth()),
+            Err(_) => {}
+        }
+    }
+    let older = usable.into_iter().min_by_key(|(header, _)| header.commit);
+    // What is beyond all numbers cannot be leapt over.
+    let older = older.filter(|_| highest_seen.0 < u64::MAX / 4);
+    Ok(older.map(|(header, place)| Recovered { header, place, rejected: None, highest_seen, file_pages }))
+}
+
 /// The state that a damaged file is read in: that of the newest header that can be used, whatever it says of the file's length, else of
 /// `guess`. `None` if there is neither.
 pub(crate) fn recover_damaged(

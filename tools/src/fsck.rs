@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! 0  clean
-//! 1  warnings: nothing stored is affected
+//! 1  repaired, or warnings: nothing stored is affected
 //! 2  damage
 //! 3  the file could not be checked: it is not there, not ours, locked, or cannot be read
 //! ```
@@ -39,6 +39,9 @@
 //! ```
 //!
 //! Otherwise `file`, `status` ("damage" or "cannot check") and `error`, the reason.
+//!
+//! With `--repair` this is preceded by a line with an object of its own: `repaired`, what was done, and `beyond_repair`, what cannot be
+//! done in place, both in words.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,15 +56,15 @@ use serde_json::{Value, json};
 use crate::dump::{finding_text, finding_to_json};
 use crate::program::{Failure, Verdict};
 use crate::progress::{byte_bar, progress_bar};
-use crate::salvage;
 use crate::survey::{Survey, Wanted, open};
+use crate::{repair, salvage};
 
-/// Checks a DynaMite database file. Opens it read-only and changes nothing.
+/// Checks a DynaMite database file. Without --repair it is opened read-only, and nothing is changed.
 #[derive(Debug, Parser)]
 #[command(
     name = "dynamite-fsck",
     version,
-    after_help = "Exit codes: 0 clean, 1 warnings, 2 damage, 3 the file could not be checked."
+    after_help = "Exit codes: 0 clean, 1 repaired, or warnings, 2 damage, 3 the file could not be checked."
 )]
 pub struct Arguments {
     /// The database file.
@@ -74,6 +77,14 @@ pub struct Arguments {
     /// Prints the findings and nothing else.
     #[arg(long, short)]
     pub quiet: bool,
+
+    /// Repairs what can be made anew from what is whole: headers, free space, counts, indexes, queues of what expires.
+    #[arg(long, conflicts_with = "salvage")]
+    pub repair: bool,
+
+    /// Repairs a copy, which is made in a new file, and leaves this one as it is.
+    #[arg(long, value_name = "COPY", requires = "repair")]
+    pub on_copy: Option<PathBuf>,
 
     /// Copies every item that can be read to a new database, however damaged this one is, and reports what is lost.
     #[arg(long, value_name = "OUT")]
@@ -94,16 +105,29 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Failur
     if let Some(to) = &arguments.salvage {
         return salvage::run(&arguments.file, to, arguments.json, show_progress, out);
     }
-    match check(&arguments.file, show_progress) {
+    if arguments.repair {
+        return repair::run(arguments, show_progress, out);
+    }
+    report(arguments, &arguments.file, show_progress, out)
+}
+
+/// Checks one file and prints the report.
+pub(crate) fn report(
+    arguments: &Arguments,
+    file: &Path,
+    show_progress: bool,
+    out: &mut dyn Write,
+) -> Result<Verdict, Failure> {
+    match check(file, show_progress) {
         Ok(survey) => {
             let verdict = Verdict::of_findings(survey.found.iter().map(|found| &found.finding));
-            print(arguments, &survey, verdict, out)?;
+            print(arguments, file, &survey, verdict, out)?;
             Ok(verdict)
         }
         Err(Failure { verdict, message }) => {
             if arguments.json {
                 let report = json!({
-                    "file": arguments.file.display().to_string(),
+                    "file": file.display().to_string(),
                     "status": verdict.name(),
                     "error": message,
                 });
@@ -158,6 +182,7 @@ fn belongings(
 
 fn print(
     arguments: &Arguments,
+    file: &Path,
     survey: &Survey,
     verdict: Verdict,
     out: &mut dyn Write,
@@ -167,7 +192,7 @@ fn print(
         let shown: Vec<Value> =
             found.iter().take(arguments.limit).map(|found| finding_to_json(survey, found)).collect();
         let report = json!({
-            "file": arguments.file.display().to_string(),
+            "file": file.display().to_string(),
             "status": verdict.name(),
             "pages": page_count,
             "commit": commit,
@@ -187,7 +212,7 @@ fn print(
         for loss in survey.lost.iter().take(arguments.limit) {
             writeln!(out, "{}", survey.loss_text(loss))?;
         }
-        let (file, count) = (arguments.file.display(), found.len());
+        let (file, count) = (file.display(), found.len());
         let verdict = verdict.name();
         writeln!(out, "{file}: {verdict} ({page_count} pages, commit {commit}, findings: {count})")?;
     }

@@ -17,6 +17,8 @@ pub mod program;
 
 mod progress;
 
+mod repair;
+
 mod salvage;
 
 mod survey;

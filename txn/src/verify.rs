@@ -10,10 +10,11 @@
 mod inconsistency;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use dynamite_bptree::{Body, Tree, Value, Visit};
-use dynamite_pager::{Census, Extent, Finding, Malformation, Page, PageId, PagePtr, Pager, Problem};
+use dynamite_pager::{Census, Extent, Finding, Malformation, Options, Page, PageId, PagePtr, Pager, Problem};
 
 use crate::catalog::{
     Catalog, CatalogEntry, FIRST_TABLE, HISTORY, NAMES, Retention, SNAPSHOTS, TIMES, TableRecord,
@@ -28,6 +29,7 @@ use crate::times;
 use crate::txn_id::{TableId, TxnId, VersionKey};
 
 pub use crate::verify::inconsistency::Inconsistency;
+pub use dynamite_pager::Severity;
 
 /// How far a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +153,12 @@ pub fn survey(pager: &Pager, scope: Scope, watch: &mut dyn Watch) -> Result<Vec<
     let findings = if scope == Scope::Everything { census.finish() } else { census.into_findings() };
     let findings = findings.into_iter().enumerate();
     Ok(findings.map(|(nth, finding)| Found { owner: owner_of(nth), finding }).collect())
+}
+
+/// Checks everything in a file, see [`survey`].
+pub fn survey_file(path: &Path, watch: &mut dyn Watch) -> Result<Vec<Found>> {
+    let options = Options::new().background(false).page_check(dynamite_bptree::check_page);
+    survey(&options.open_read_only(path)?, Scope::Everything, watch)
 }
 
 /// A tree of the database, or what belongs to it.
