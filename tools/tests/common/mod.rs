@@ -21,6 +21,9 @@ use tempfile::TempDir;
 
 pub(crate) const FSCK: &str = env!("CARGO_BIN_EXE_dynamite-fsck");
 pub(crate) const DUMP: &str = env!("CARGO_BIN_EXE_dynamite-dump");
+pub(crate) const BACKUP: &str = env!("CARGO_BIN_EXE_dynamite-backup");
+pub(crate) const RESTORE: &str = env!("CARGO_BIN_EXE_dynamite-restore");
+pub(crate) const COMPACT: &str = env!("CARGO_BIN_EXE_dynamite-compact");
 pub(crate) const DATABASE_ID: [u8; 16] = *b"a test database.";
 
 /// The id of the first table, see `catalog.rs` in `txn`.
