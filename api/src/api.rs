@@ -11,9 +11,9 @@
 //! `encoded` are items in their stored form, `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
 //! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
 //! `batch`, `snapshot`, `transact`; `deferred`, writes that wait together; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`;
-//! `statement`, `statement_batch` and `statement_transaction`, which do what their `statement_plan`s say; `backup`;
+//! `statement`, `statement_batch` and `statement_transaction`, which do what their `statement_plan`s say; `backup`, and `salvage` and `repair` of what is damaged;
 //! `stream_reader` (of `stream_record`s, woken by `news`), `history` and `past_table`; and `housekeeping`, what is done when nobody
-//! waits for it.
+//! waits for it. [`inspect`] says what stored bytes mean to those who look at a file past the database.
 
 mod backup;
 mod batch;
@@ -35,6 +35,7 @@ mod index_read;
 mod index_schema;
 mod index_update;
 mod index_verify;
+pub mod inspect;
 mod key;
 mod layout;
 mod moment;
@@ -45,6 +46,8 @@ mod past_table;
 mod projection;
 mod put;
 mod query;
+mod repair;
+mod salvage;
 mod scan;
 mod schema;
 mod segment;
@@ -94,6 +97,8 @@ pub use crate::api::options::Builder;
 pub use crate::api::past_table::PastTable;
 pub use crate::api::put::{IntoItem, PutItem, Replaced};
 pub use crate::api::query::Query;
+pub use crate::api::repair::Repaired;
+pub use crate::api::salvage::{Salvaged, SalvagedTable};
 pub use crate::api::scan::Scan;
 pub use crate::api::sequence_number::SequenceNumber;
 pub use crate::api::snapshot::Snapshot;

@@ -39,7 +39,7 @@
 //! `tree` is the public face and `value` what goes in and out; `node` is the layout of a page, `check` vouches for it,
 //! `search` finds a key in it, `node_mut` changes it in place and `items` lays it out anew; `edit` is the path of a change, `insert`,
 //! `insert_many`, `remove` and `rebalance` what happens on it; `cursor` and `multi_get` read many; `overflow` holds what is too long for
-//! a page; `bulk_load`, `free_some`, `move_down` and `verify` treat a tree as a whole.
+//! a page; `bulk_load`, `free_some`, `move_down` and `verify` treat a tree as a whole; `describe` shows the bytes of a page.
 
 #![forbid(unsafe_code)]
 
@@ -89,11 +89,14 @@ mod move_down;
 
 mod verify;
 
+mod describe;
+
 mod error;
 
 pub use crate::bulk_load::BulkLoad;
 pub use crate::check::check_page;
 pub use crate::cursor::{Cursor, Entry, Rows};
+pub use crate::describe::{EntryPlace, NodeView, describe, kind_name, some_key};
 pub use crate::error::{Malformed, Result, TreeError};
 pub use crate::move_down::MoveDown;
 pub use crate::node::{MAX_HEAD, MAX_KEY, MAX_VALUE};
@@ -101,4 +104,4 @@ pub use crate::overflow::Overflow;
 pub use crate::pages::Pages;
 pub use crate::tree::Tree;
 pub use crate::value::{Body, Displaced, NewValue, Value};
-pub use crate::verify::{VisitEntry, verify};
+pub use crate::verify::{Visit, Visitor, verify};

@@ -52,6 +52,9 @@ impl Overflow {
     /// Bytes of a descriptor.
     pub const SIZE: usize = 17;
 
+    /// Bytes of an entry in an extent-list page.
+    pub(crate) const LISTED_SIZE: usize = EXTENT_SIZE;
+
     /// Bytes in the run.
     #[inline]
     #[allow(clippy::len_without_is_empty, reason = "no run is empty")]

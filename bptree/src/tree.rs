@@ -1,6 +1,6 @@
 //! A tree, as its owner sees it.
 
-use dynamite_pager::{Access, PagePtr, Placement, WriteBatch};
+use dynamite_pager::{Access, PageId, PagePtr, Placement, WriteBatch};
 
 use crate::cursor::Cursor;
 use crate::error::Result;
@@ -118,6 +118,18 @@ impl Tree {
         }
     }
 
+    /// Whether the search for a key comes by a page: whether the page is one of this tree's, if the key stands in it.
+    pub fn passes(&self, pages: &mut impl Pages, key: &[u8], page: PageId) -> Result<bool> {
+        let Some(mut ptr) = self.root else { return Ok(false) };
+        for level in (1..=self.level).rev() {
+            if ptr.id == page {
+                return Ok(true);
+            }
+            ptr = child(pages, ptr, level, key)?;
+        }
+        Ok(ptr.id == page)
+    }
+
     /// The values of many keys, in any order; `visit` gets the index of each key and its value, in any order. The first error
     /// ends it.
     ///
@@ -218,7 +230,7 @@ fn child(pages: &mut impl Pages, ptr: PagePtr, level: u8, key: &[u8]) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use dynamite_pager::{Birth, PageId};
+    use dynamite_pager::Birth;
 
     use super::*;
 

@@ -1,18 +1,47 @@
 //! Checking a whole tree, on the medium: its books for the census, and what no page can tell by itself.
 
-use dynamite_pager::{Census, Extent, Page, PageId, PagePtr, Problem};
+use dynamite_pager::{Birth, Census, Extent, PAYLOAD_SIZE, Page, PageId, PagePtr, Problem, Scout};
 
 use crate::check::check;
 use crate::error::Malformed;
-use crate::node::{LEVEL_MAX, Node, OVERFLOW};
+use crate::node::{LEVEL_MAX, NODE_START, Node, OVERFLOW};
 use crate::overflow::Overflow;
 use crate::pages::wrong_node;
 use crate::tree::Tree;
 use crate::value::Value;
 
-/// Sees each entry that a check comes to: the census, for reports and for pages that the value leads to; the leaf; key and value.
-/// Value runs have been counted and read already.
-pub type VisitEntry<'v> = dyn FnMut(&mut Census<'_>, PageId, &[u8], &Value<'_>) + 'v;
+/// What a walk over a tree comes to, in the order of the keys.
+#[derive(Clone, Copy, Debug)]
+pub enum Visit<'a> {
+    /// A page of the tree, or of a run, that can be read and was not reached before.
+    Page {
+        /// The page.
+        page: &'a Page,
+        /// Bytes of it that are used, its header included.
+        used: usize,
+    },
+    /// An entry.
+    Entry {
+        /// The leaf that it stands in.
+        leaf: PageId,
+        /// Its key.
+        key: &'a [u8],
+        /// Its value.
+        value: Value<'a>,
+        /// The bytes of the value's run: none of them if it has none. `None` if they cannot be read, which was reported.
+        body: Option<&'a [u8]>,
+    },
+    /// What is from one key up to another cannot be seen, which was reported. `None`: from the beginning, to the end.
+    Lost {
+        /// The first key that may be among it.
+        from: Option<&'a [u8]>,
+        /// The first key that is not.
+        to: Option<&'a [u8]>,
+    },
+}
+
+/// Sees what a walk comes to, and has the census for reports. What it sees has been counted already.
+pub type Visitor<'v> = dyn FnMut(&mut Census<'_>, Visit<'_>) + 'v;
 
 /// Walks a tree of the state that the census looks at: counts its pages and those of its runs, and reports what is wrong,
 /// as [`Problem::Malformed`] with a [`Malformed`] inside. It sees the form of each page, kinds and levels, the order of
@@ -21,15 +50,24 @@ pub type VisitEntry<'v> = dyn FnMut(&mut Census<'_>, PageId, &[u8], &Value<'_>) 
 ///
 /// Whatever the file holds, it ends: a page that was counted before is not entered again.
 ///
-/// Memory: a page and two keys a level. Cost: each page of the tree is read once.
-pub fn verify(census: &mut Census<'_>, tree: &Tree, visit: &mut VisitEntry<'_>) {
-    let mut walk = Walk { census, visit, entries: 0, whole: true, last: None };
+/// Memory: a page and two keys a level, the bytes of a value, and what is [read ahead](Census::read_ahead). Cost: each page of the tree is
+/// read once, those above the leaves twice.
+pub fn verify(census: &mut Census<'_>, tree: &Tree, visit: &mut Visitor<'_>) {
+    let mut walk = Walk { census, visit, entries: 0, whole: true, last: None, body: Vec::new() };
     let place = tree.root.map_or(PageId(0), |root| root.id);
     match tree.root {
         Some(root) if tree.level > LEVEL_MAX => {
             walk.report(root.id, Malformed::Depth { levels: tree.level });
+            walk.lost(None, None);
         }
-        Some(root) => walk.node(root, tree.level, None, None),
+        Some(root) => {
+            if tree.level > 0 {
+                let level = tree.level;
+                walk.census.read_ahead(follow_runs, move |scout| scout_leaves(scout, root, level));
+            }
+            walk.node(root, tree.level, None, None);
+            walk.census.stop_reading_ahead();
+        }
         None => {}
     }
     // If part of the tree could not be seen, that was reported, and the rest of the entries is there.
@@ -39,24 +77,97 @@ pub fn verify(census: &mut Census<'_>, tree: &Tree, visit: &mut VisitEntry<'_>) 
     }
 }
 
+/// Goes before a walk: names each page above the leaves, with its leaves, in the order in which the walk comes to them.
+fn scout_leaves(scout: &Scout, root: PagePtr, level: u8) {
+    // A page that leads to itself would be named for ever; no tree has more leaves than a file has pages.
+    let mut named = 0;
+    let mut name = |ptr: PagePtr, page: Option<&Page>| {
+        let below = page.map(children).unwrap_or_default();
+        named += 1 + below.len() as u64;
+        named <= 1 << 32 && scout.expect(ptr, &below)
+    };
+    if level == 1 {
+        let page = node_of(scout.read(&[root]).pop().flatten(), 1);
+        name(root, page.as_deref());
+        return;
+    }
+    scout_below(scout, root, level, &mut name);
+}
+
+/// Inner pages that a scout reads at once.
+const SCOUTED: usize = 8;
+
+/// Goes before a walk of what is below a page of a level above 1. `false` if no more is wanted.
+fn scout_below(
+    scout: &Scout,
+    ptr: PagePtr,
+    level: u8,
+    name: &mut dyn FnMut(PagePtr, Option<&Page>) -> bool,
+) -> bool {
+    let Some(page) = node_of(scout.read(&[ptr]).pop().flatten(), level) else { return true };
+    let below = children(&page);
+    if level > 2 {
+        return below.into_iter().all(|child| scout_below(scout, child, level - 1, name));
+    }
+    below.chunks(SCOUTED).all(|ptrs| {
+        let pages = scout.read(ptrs).into_iter().map(|page| node_of(page, 1));
+        ptrs.iter().zip(pages).all(|(ptr, page)| name(*ptr, page.as_deref()))
+    })
+}
+
+/// A page, if it is a node of this level that can be looked into.
+fn node_of(page: Option<Box<Page>>, level: u8) -> Option<Box<Page>> {
+    page.filter(|page| wrong_node(page, level).is_none() && check(page).is_ok())
+}
+
+fn children(page: &Page) -> Vec<PagePtr> {
+    let node = Node::of(page);
+    (0..node.len()).map(|slot| node.child(slot)).collect()
+}
+
+/// The extents of a leaf's runs, as far as the leaf itself says where they are, in the order in which a walk reads them.
+fn follow_runs(page: &Page, into: &mut Vec<(Extent, Birth)>) {
+    if wrong_node(page, 0).is_some() || check(page).is_err() {
+        return;
+    }
+    let leaf = Node::of(page);
+    for slot in 0..leaf.len() {
+        let of_value = match leaf.value(slot) {
+            Value::Spilled { run, .. } => Some(run),
+            Value::Inline(_) => None,
+        };
+        for run in of_value.into_iter().chain(leaf.key_run(slot)).filter(|run| run.wrong().is_none()) {
+            let count = if run.is_listed() { 1 } else { run.page_count() };
+            into.push((Extent { first: run.first().id, count }, run.first().birth));
+        }
+    }
+}
+
 struct Walk<'a, 'c, 'v> {
     census: &'a mut Census<'c>,
-    visit: &'a mut VisitEntry<'v>,
+    visit: &'a mut Visitor<'v>,
     entries: u64,
     /// Every page so far could be looked at.
     whole: bool,
     /// The last key seen.
     last: Option<Vec<u8>>,
+    /// The bytes of a run.
+    body: Vec<u8>,
 }
 
 impl Walk<'_, '_, '_> {
     /// Walks what is below a page whose keys are at least `low` and below `high`.
     fn node(&mut self, ptr: PagePtr, level: u8, low: Option<&[u8]>, high: Option<&[u8]>) {
-        let Some(page) = self.read(ptr) else { return };
+        if level == 1 {
+            self.census.begin_group(ptr.id);
+        }
+        let Some(page) = self.read(ptr) else { return self.lost(low, high) };
         if let Some(why) = wrong_node(&page, level).or_else(|| check(&page).err()) {
-            return self.report(ptr.id, why);
+            self.report(ptr.id, why);
+            return self.lost(low, high);
         }
         let node = Node::of(&page);
+        (self.visit)(self.census, Visit::Page { page: &page, used: NODE_START + node.used() });
         if level == 0 {
             (0..node.len()).for_each(|slot| self.entry(ptr.id, node, slot, low, high));
             return;
@@ -64,7 +175,9 @@ impl Walk<'_, '_, '_> {
         let mut from = low.map(<[u8]>::to_vec);
         for slot in 0..node.len() {
             let separator = if slot + 1 < node.len() {
-                let Some(separator) = self.key(ptr.id, node, slot + 1) else { return };
+                let Some(separator) = self.key(ptr.id, node, slot + 1) else {
+                    return self.lost(from.as_deref(), high);
+                };
                 Some(separator)
             } else {
                 None
@@ -72,7 +185,8 @@ impl Walk<'_, '_, '_> {
             if let Some(separator) = &separator {
                 let ordered = from.as_ref().is_none_or(|from| from < separator);
                 if !ordered || high.is_some_and(|high| **separator >= *high) {
-                    return self.report(ptr.id, Malformed::SeparatorOrder { slot: slot + 1 });
+                    self.report(ptr.id, Malformed::SeparatorOrder { slot: slot + 1 });
+                    return self.lost(from.as_deref(), high);
                 }
             }
             self.node(node.child(slot), level - 1, from.as_deref(), separator.as_deref().or(high));
@@ -83,17 +197,26 @@ impl Walk<'_, '_, '_> {
     fn entry(&mut self, page: PageId, leaf: Node<'_>, slot: usize, low: Option<&[u8]>, high: Option<&[u8]>) {
         self.entries += 1;
         let value = leaf.value(slot);
-        if let Value::Spilled { run, .. } = value {
-            self.run(page, run, None);
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        let has_body = match value {
+            Value::Spilled { run, .. } => self.run(page, run, &mut body),
+            Value::Inline(_) => true,
+        };
+        if let Some(key) = self.key(page, leaf, slot) {
+            if low.is_some_and(|low| *key < *low) || high.is_some_and(|high| *key >= *high) {
+                self.report(page, Malformed::Fence { slot });
+            } else if self.last.as_ref().is_some_and(|last| *last >= key) {
+                self.report(page, Malformed::KeyOrder { slot });
+            }
+            let body = has_body.then_some(&body[..]);
+            (self.visit)(self.census, Visit::Entry { leaf: page, key: &key, value, body });
+            self.last = Some(key);
+        } else {
+            let from = leaf.stored_key(slot);
+            self.lost(Some(&from), high);
         }
-        let Some(key) = self.key(page, leaf, slot) else { return };
-        if low.is_some_and(|low| *key < *low) || high.is_some_and(|high| *key >= *high) {
-            self.report(page, Malformed::Fence { slot });
-        } else if self.last.as_ref().is_some_and(|last| *last >= key) {
-            self.report(page, Malformed::KeyOrder { slot });
-        }
-        (self.visit)(self.census, page, &key, &value);
-        self.last = Some(key);
+        self.body = body;
     }
 
     /// The whole key of a slot; `None` if its run could not be read, which was reported.
@@ -101,12 +224,12 @@ impl Walk<'_, '_, '_> {
         let mut key = node.stored_key(slot);
         match node.key_run(slot) {
             None => Some(key),
-            Some(run) => self.run(page, run, Some(&mut key)).then_some(key),
+            Some(run) => self.run(page, run, &mut key).then_some(key),
         }
     }
 
-    /// Counts and reads the pages of a run. `false` if something is wrong with it, which was reported.
-    fn run(&mut self, owner: PageId, run: Overflow, into: Option<&mut Vec<u8>>) -> bool {
+    /// Counts and reads the pages of a run, and appends its bytes. `false` if something is wrong with it, which was reported.
+    fn run(&mut self, owner: PageId, run: Overflow, into: &mut Vec<u8>) -> bool {
         if let Some(why) = run.wrong() {
             self.report(owner, why);
             return false;
@@ -122,22 +245,27 @@ impl Walk<'_, '_, '_> {
                     return false;
                 }
             }
+            let used = NODE_START + extents.len() * Overflow::LISTED_SIZE;
+            (self.visit)(self.census, Visit::Page { page: &list, used });
         }
-        let mut bytes = Vec::new();
+        let mut left = run.len();
         for id in extents.iter().flat_map(|extent| extent.pages()) {
             let Some(page) = self.read(PagePtr { id, birth: first.birth }) else { return false };
             if page.kind() != OVERFLOW {
                 self.report(id, Malformed::Kind { found: page.kind().0, expected: OVERFLOW.0 });
                 return false;
             }
-            if into.is_some() {
-                bytes.extend_from_slice(page.payload());
-            }
-        }
-        if let Some(into) = into {
-            into.extend_from_slice(&bytes[..run.len()]);
+            let part = &page.payload()[..left.min(PAYLOAD_SIZE)];
+            into.extend_from_slice(part);
+            left -= part.len();
+            let used = NODE_START + part.len();
+            (self.visit)(self.census, Visit::Page { page: &page, used });
         }
         true
+    }
+
+    fn lost(&mut self, from: Option<&[u8]>, to: Option<&[u8]>) {
+        (self.visit)(self.census, Visit::Lost { from, to });
     }
 
     /// Counts and reads a page. `None` if it was counted before or cannot be read, which was reported.

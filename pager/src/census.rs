@@ -11,20 +11,27 @@
 //! Memory: about two bits for each page of the file, beyond the cache's budget. Cost: a read of every map page (one
 //! in 32,512 pages), and whatever the walkers read.
 
+mod ahead;
+
 use std::fmt;
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use crate::census::ahead::Ahead;
 use crate::commit::write_state::Core;
 use crate::error::{Corruption, IoOperation, Malformation, PagerError, Result};
 use crate::format::header::{Header, HeaderError, Place, Roots};
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::inspect::scan;
 use crate::pager::Pager;
 use crate::pool::operation::RestingOperation;
 use crate::space::check::free_extents;
 use crate::space::map::MapStore;
 use crate::space::range::reserved_extents;
+
+pub use crate::census::ahead::{Follow, Scout};
 
 /// A check that found something.
 #[derive(Clone, Debug)]
@@ -74,6 +81,13 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// Whether it is about a header that cannot be used while the other one can.
+    pub fn is_about_headers(&self) -> bool {
+        matches!(self.problem, Problem::Header(_))
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pages {
@@ -96,10 +110,14 @@ impl fmt::Display for Finding {
 /// The books of one census. See the [module](self).
 #[derive(Debug)]
 pub struct Census<'p> {
-    core: &'p Core,
+    /// Ends before the operation does.
+    ahead: Option<Ahead>,
+    core: &'p Arc<Core>,
     header: Header,
     free: RoaringBitmap,
     used: RoaringBitmap,
+    /// Free pages are not entered.
+    shuns_free: bool,
     findings: Vec<Finding>,
     /// Keeps the pages of the state in place.
     _operation: RestingOperation<'p>,
@@ -122,10 +140,12 @@ impl Pager {
             None => (self.opened.clone(), None),
         };
         let mut census = Census {
+            ahead: None,
             core: &self.core,
             header,
             free: RoaringBitmap::new(),
             used: RoaringBitmap::new(),
+            shuns_free: false,
             findings: Vec::new(),
             _operation: operation.rest(),
         };
@@ -159,13 +179,98 @@ impl Census<'_> {
     /// Reads a page from the medium and checks that it is whole, in its place, of the right birth and well-formed. A page that
     /// fails becomes a finding, and `false` comes back.
     pub fn read(&mut self, ptr: PagePtr, into: &mut Page) -> bool {
-        match read_checked(self.core, self.header.page_count, ptr, into) {
+        let read = match self.ahead.as_mut().and_then(|ahead| ahead.take(ptr)) {
+            Some(read) => read.map(|page| into.clone_from(&page)),
+            None => read_checked(self.core, self.header.page_count, ptr, into),
+        };
+        match read {
             Ok(()) => true,
             Err(error) => {
                 self.report_error(ptr.id, error);
                 false
             }
         }
+    }
+
+    /// Has pages read ahead of a walk that is about to begin: `scout` says what it will come to ([`Scout::expect`]), and `follow` where
+    /// the pages lead to that it names. The walker says when it comes to each of the groups, see [`begin_group`](Census::begin_group).
+    pub fn read_ahead(&mut self, follow: Follow, scout: impl FnOnce(&Scout) + Send + 'static) {
+        self.stop_reading_ahead();
+        self.ahead = Ahead::start(self.core, self.header.page_count, follow, scout);
+    }
+
+    /// The walker comes to a page that the scout has named, with those below it.
+    pub fn begin_group(&mut self, page: PageId) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.begin_group(page);
+        }
+    }
+
+    /// The walk has ended.
+    pub fn stop_reading_ahead(&mut self) {
+        self.ahead = None;
+    }
+
+    /// Visits the whole pages that nobody has counted and that are not free, in the order of the file: what has become unreachable. Call
+    /// it when everything else has been walked.
+    pub fn each_stray(&self, visit: &mut dyn FnMut(&Page)) {
+        let mut strays = self.pages_of_file();
+        strays -= &self.used;
+        strays -= &self.free;
+        self.visit_whole(&strays, visit);
+    }
+
+    /// Visits all whole pages, in the order of the file: those that are in use, and what is left of older states.
+    pub fn each_whole_page(&self, visit: &mut dyn FnMut(&Page)) {
+        self.visit_whole(&self.pages_of_file(), visit);
+    }
+
+    fn pages_of_file(&self) -> RoaringBitmap {
+        let count = self.header.page_count.min(self.core.disk.page_count().unwrap_or(0));
+        let mut pages = RoaringBitmap::new();
+        if count > 2 {
+            pages.insert_range(2..=(count - 1) as u32);
+        }
+        pages
+    }
+
+    fn visit_whole(&self, pages: &RoaringBitmap, visit: &mut dyn FnMut(&Page)) {
+        scan(&*self.core.disk, pages.iter().map(PageId), &mut |id, page| {
+            let is_whole = self.core.seed.check_place(page, id).is_ok();
+            if is_whole && page.birth() <= self.header.commit && (self.core.page_check)(page).is_ok() {
+                visit(page);
+            }
+        });
+    }
+
+    /// The findings so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// How many findings there are so far.
+    pub fn finding_count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// The extents that are free, ascending.
+    pub fn free_extents(&self) -> Vec<Extent> {
+        let mut extents = Vec::new();
+        let mut pages = self.free.iter();
+        while let Some(run) = pages.next_range() {
+            extents.push(Extent { first: PageId(*run.start()), count: run.end() - run.start() + 1 });
+        }
+        extents
+    }
+
+    /// Whether a page is free.
+    pub fn is_free(&self, page: PageId) -> bool {
+        self.free.contains(page.0)
+    }
+
+    /// Whether a page was counted as used.
+    pub fn is_marked(&self, page: PageId) -> bool {
+        self.used.contains(page.0)
     }
 
     /// Counts pages as used. `false` if some of them were counted before: a walker must not descend there again, or
@@ -177,6 +282,9 @@ impl Census<'_> {
                 let page_count = self.header.page_count;
                 self.report(Extent::single(id), Problem::Corrupt(Corruption::OutOfBounds { page_count }));
                 first_time = false;
+            } else if self.shuns_free && self.free.contains(id.0) {
+                self.report(Extent::single(id), Problem::ReachedAndFree);
+                first_time = false;
             } else if !self.used.insert(id.0) {
                 self.report(Extent::single(id), Problem::ReachedTwice);
                 first_time = false;
@@ -185,6 +293,11 @@ impl Census<'_> {
             }
         }
         first_time
+    }
+
+    /// From now on nothing that is free counts as reached, whatever leads to it: for walks from a state that is older than the free space.
+    pub fn shun_free_pages(&mut self) {
+        self.shuns_free = true;
     }
 
     /// Adds what a layer above found wrong in a page of its own.
@@ -203,6 +316,11 @@ impl Census<'_> {
             let extent = Extent { first: PageId(*run.start()), count: run.end() - run.start() + 1 };
             self.findings.push(Finding { pages: Some(extent), problem: Problem::Lost });
         }
+        self.findings
+    }
+
+    /// All findings so far, for whoever has not walked everything.
+    pub fn into_findings(self) -> Vec<Finding> {
         self.findings
     }
 
@@ -286,10 +404,18 @@ impl MapStore for Medium<'_> {
 }
 
 fn read_checked(core: &Core, page_count: u64, ptr: PagePtr, into: &mut Page) -> Result<()> {
+    if u64::from(ptr.id.0) < page_count {
+        let read = core.disk.read_page(ptr.id, into);
+        read.map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
+    }
+    check_read(core, page_count, ptr, into)
+}
+
+/// Checks what a pointer has led to. Of one that leads beyond the end nothing was read.
+fn check_read(core: &Core, page_count: u64, ptr: PagePtr, page: &Page) -> Result<()> {
     if u64::from(ptr.id.0) >= page_count {
         return Err(core.context.corrupt(ptr.id, Corruption::OutOfBounds { page_count }));
     }
-    core.disk.read_page(ptr.id, into).map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
-    core.seed.check(into, ptr).map_err(|source| core.context.corrupt(ptr.id, source))?;
-    (core.page_check)(into).map_err(|source| core.context.malformed(ptr.id, source))
+    core.seed.check(page, ptr).map_err(|source| core.context.corrupt(ptr.id, source))?;
+    (core.page_check)(page).map_err(|source| core.context.malformed(ptr.id, source))
 }

@@ -12,3 +12,5 @@ pub mod checksum;
 pub mod header;
 
 pub mod manifest;
+
+pub mod describe;

@@ -19,7 +19,7 @@
 //!
 //! [`format`](mod@format) says what the bytes on disk mean, [`disk`] how they are moved, [`pool`] keeps pages in memory, `space` knows
 //! the free ones, [`commit`] makes changes durable, `recovery` and `create` begin a life, [`pager`] is the handle,
-//! [`census`] checks the books, [`copy`] makes a second file.
+//! [`census`] checks the books, [`copy`] makes a second file, [`inspect`] looks at files in whatever state they are.
 
 #![warn(clippy::multiple_unsafe_ops_per_block)]
 
@@ -43,20 +43,24 @@ pub mod census;
 
 pub mod copy;
 
+pub mod inspect;
+
 pub mod stats;
 
 pub mod error;
 
 pub mod sync;
 
-pub use crate::census::{Census, Finding, Problem, Severity};
+pub use crate::census::{Census, Finding, Follow, Problem, Scout, Severity};
 pub use crate::commit::published::State;
 pub use crate::commit::write_batch::{Durability, WriteBatch};
 pub use crate::disk::file::IoChoice;
 pub use crate::error::{Corruption, IoOperation, Malformation, PagerError, Result};
+pub use crate::format::describe::Field;
 pub use crate::format::header::Roots;
 pub use crate::format::page::{PAGE_SIZE, PAYLOAD_SIZE, Page, PageKind};
 pub use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+pub use crate::inspect::{HeaderContents, HeaderView, Inspection};
 pub use crate::pager::{Options, Pager};
 pub use crate::pool::buffer_pool::PageCheck;
 pub use crate::pool::operation::{Access, Operation, PageRef, RestingOperation};

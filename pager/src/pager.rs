@@ -37,9 +37,10 @@ use crate::format::checksum::DatabaseSeed;
 use crate::format::header::Header;
 use crate::format::page::PAGE_SIZE;
 use crate::format::page_id::Birth;
+use crate::inspect::HeaderContents;
 use crate::pool::buffer_pool::{BufferPool, PageCheck};
 use crate::pool::operation::Operation;
-use crate::recovery::{Recovered, heal, recover};
+use crate::recovery::{Recovered, heal, recover, recover_damaged, recover_older};
 use crate::stats::{Counters, Stats};
 
 /// Bytes of the buffer pool unless an option says otherwise.
@@ -54,6 +55,7 @@ pub struct Options {
     page_check: PageCheck,
     first_birth: Birth,
     unfinished: bool,
+    forget_free_space: bool,
 }
 
 impl Default for Options {
@@ -65,6 +67,7 @@ impl Default for Options {
             page_check: |_| Ok(()),
             first_birth: Birth(1),
             unfinished: false,
+            forget_free_space: false,
         }
     }
 }
@@ -114,6 +117,13 @@ impl Options {
     /// one starts afresh. For files that are worth nothing before they are full.
     pub fn unfinished(mut self, unfinished: bool) -> Options {
         self.unfinished = unfinished;
+        self
+    }
+
+    /// Whether a writable open takes nothing for free, whatever the file says of it (default: no). For repairs of a file whose free space
+    /// is damaged: pages come from the end of the file, and whoever knows which pages are in use frees all others.
+    pub fn forget_free_space(mut self, forget: bool) -> Options {
+        self.forget_free_space = forget;
         self
     }
 
@@ -180,6 +190,68 @@ impl Options {
         self.start(disk, ErrorContext(path.into()), false)
     }
 
+    /// Opens what is left of a database for reading only, also where [`open_read_only`](Options::open_read_only) refuses it: of a file
+    /// that was cut, or one of whose headers is impossible. It goes by the header that an open would go by, else by the newest
+    /// that can be used, and if there is none by `guess`, with the id of the database. What cannot be read shows when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Those of an open, if there is no header and no guess.
+    pub fn open_damaged(
+        &self,
+        path: impl AsRef<Path>,
+        guess: Option<([u8; 16], HeaderContents)>,
+    ) -> Result<Pager> {
+        let path = path.as_ref();
+        let disk = file::open(path, false, IoChoice::resolve(self.io)?)?;
+        let context = ErrorContext(path.into());
+        let recovered = match (recover(&*disk, &context, false), guess) {
+            (Ok(recovered), _) => recovered,
+            (Err(error), guess) => match recover_damaged(&*disk, &context, guess)? {
+                Some(recovered) => recovered,
+                None => return Err(error),
+            },
+        };
+        self.open_at(disk, context, recovered, false)
+    }
+
+    /// Opens a database for reading only by its other header, where the newest cannot be used: what [`fall_back`](Options::fall_back) would
+    /// make current. `None` if there is none that can be used.
+    pub fn open_older(&self, path: impl AsRef<Path>) -> Result<Option<Pager>> {
+        let path = path.as_ref();
+        let disk = file::open(path, false, IoChoice::resolve(self.io)?)?;
+        let context = ErrorContext(path.into());
+        let older = recover_older(&*disk, &context)?;
+        older.map(|older| self.open_at(disk, context, older, false)).transpose()
+    }
+
+    /// Makes a database usable again whose newest header nobody can open it by, though the other one can be used and the file holds all that
+    /// it counts: the state of that one becomes current, and what was committed since is gone. Returns the commits gone back from and to;
+    /// `None` if the database can be opened as it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of the open, if the other header does not help either.
+    pub fn fall_back(&self, path: impl AsRef<Path>) -> Result<Option<(Birth, Birth)>> {
+        let path = path.as_ref();
+        let disk = file::open(path, true, IoChoice::resolve(self.io)?)?;
+        let context = ErrorContext(path.into());
+        match recover(&*disk, &context, true) {
+            Ok(_) => Ok(None),
+            Err(error @ (PagerError::Truncated { .. } | PagerError::Corrupt { .. })) => {
+                match recover_older(&*disk, &context)? {
+                    None => Err(error),
+                    Some(older) => {
+                        let (from, to) = (older.highest_seen, older.header.commit);
+                        heal(&*disk, &context, older)?;
+                        Ok(Some((from, to)))
+                    }
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens a database, creating it if there is none, or if its creation was interrupted.
     pub fn open_or_create(&self, path: impl AsRef<Path>, database_id: [u8; 16]) -> Result<Pager> {
         let path = path.as_ref();
@@ -229,6 +301,17 @@ impl Options {
         if recovered.header.unfinished && !self.unfinished {
             return Err(PagerError::UnfinishedCopy { path: context.0 });
         }
+        self.open_at(disk, context, recovered, writable)
+    }
+
+    /// Opens a database in the state that was found.
+    fn open_at(
+        &self,
+        disk: Arc<dyn Disk>,
+        context: ErrorContext,
+        recovered: Recovered,
+        writable: bool,
+    ) -> Result<Pager> {
         let Recovered { rejected, file_pages, .. } = recovered;
         if let Some(reason) = rejected {
             tracing::warn!(
@@ -259,7 +342,8 @@ impl Options {
         let published = Published::new(State { birth: header.commit, roots: header.roots });
         let core = Arc::new(Core { disk, pool, seed, page_check, context, counters, published });
         let writer = if writable {
-            Some(Writer::new(core.clone(), header.clone(), place, file_pages, self.background)?)
+            let knows_free = !self.forget_free_space;
+            Some(Writer::new(core.clone(), header.clone(), place, file_pages, self.background, knows_free)?)
         } else {
             None
         };

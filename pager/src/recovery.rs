@@ -25,6 +25,7 @@ use crate::format::header::{FORMAT_VERSION, Header, HeaderError, Place, Trust, h
 use crate::format::manifest::Manifest;
 use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::{Birth, PageId};
+use crate::inspect::HeaderContents;
 use crate::space::range::FIRST_USABLE;
 
 /// How far births, and the number of the next commit, may lead the number of the newest flushed header: so many batches
@@ -115,6 +116,66 @@ pub(crate) fn recover(disk: &dyn Disk, context: &ErrorContext, writable: bool) -
         });
     }
     Ok(Recovered { header, place, rejected, highest_seen, file_pages })
+}
+
+/// The state of the one header, of two, that can be used and whose pages the file holds; of two such the older one, since the newer was
+/// refused. `None` if there is none.
+pub(crate) fn recover_older(disk: &dyn Disk, context: &ErrorContext) -> Result<Option<Recovered>> {
+    let file_pages = disk.page_count().map_err(|error| context.io(IoOperation::Inspect, error))?;
+    let (mut usable, mut highest_seen) = (Vec::new(), Birth(0));
+    for place in Place::BOTH {
+        let mut page = Page::boxed();
+        let read = disk.read_page(place.page(), &mut page);
+        read.map_err(|error| context.io(IoOperation::Read(place.page()), error))?;
+        match Header::decode(&page, place, true) {
+            Ok(header) => {
+                highest_seen = highest_seen.max(header.commit);
+                if header.page_count <= file_pages {
+                    usable.push((header, place));
+                }
+            }
+            // Its number is as good as its checksum, which holds.
+            Err(HeaderError::Impossible(_)) => highest_seen = highest_seen.max(page.birth()),
+            Err(_) => {}
+        }
+    }
+    let older = usable.into_iter().min_by_key(|(header, _)| header.commit);
+    // What is beyond all numbers cannot be leapt over.
+    let older = older.filter(|_| highest_seen.0 < u64::MAX / 4);
+    Ok(older.map(|(header, place)| Recovered { header, place, rejected: None, highest_seen, file_pages }))
+}
+
+/// The state that a damaged file is read in: that of the newest header that can be used, whatever it says of the file's length, else of
+/// `guess`. `None` if there is neither.
+pub(crate) fn recover_damaged(
+    disk: &dyn Disk,
+    context: &ErrorContext,
+    guess: Option<([u8; 16], HeaderContents)>,
+) -> Result<Option<Recovered>> {
+    let file_pages = disk.page_count().map_err(|error| context.io(IoOperation::Inspect, error))?;
+    let mut best: Option<(Header, Place)> = None;
+    for place in Place::BOTH {
+        let mut page = Page::boxed();
+        // Whatever is wrong with it, the other one may do.
+        let read = disk.read_page(place.page(), &mut page);
+        if read.is_ok()
+            && let Ok(header) = Header::decode(&page, place, false)
+            && best.as_ref().is_none_or(|(other, _)| other.commit < header.commit)
+        {
+            best = Some((header, place));
+        }
+    }
+    let guessed = guess.map(|(database_id, contents)| {
+        let HeaderContents { commit, page_count, space_root, roots } = contents;
+        let (trust, manifest) = (Trust::Sealed, Manifest::default());
+        let header =
+            Header { commit, trust, unfinished: false, database_id, page_count, space_root, roots, manifest };
+        (header, Place::First)
+    });
+    Ok(best.or(guessed).map(|(header, place)| {
+        let highest_seen = header.commit;
+        Recovered { header, place, rejected: None, highest_seen, file_pages }
+    }))
 }
 
 /// Makes the recovered state durable under a fresh number, in place of the header that lost (step 5).

@@ -68,6 +68,8 @@ pub(crate) mod close;
 
 pub(crate) mod check;
 
+pub(crate) mod describe;
+
 #[cfg(test)]
 mod testing;
 
@@ -215,6 +217,15 @@ impl Space {
             space.available.insert(extent);
         }
         Ok(space)
+    }
+
+    /// The free space of a file of which it is not known what is free: nothing is. The next close writes it anew.
+    pub(crate) fn forgotten(root_ptr: PagePtr, page_count: u64, newest: Birth) -> Result<Space, Corruption> {
+        if !is_page_count(page_count) {
+            return Err(Corruption::SpaceField { field: "page count", value: page_count });
+        }
+        let is_root = is_usable(Extent::single(root_ptr.id), page_count);
+        Ok(Space { page_count, newest, root: is_root.then_some(root_ptr), ..Space::create() })
     }
 
     /// Pages in the file, reserved ones included.

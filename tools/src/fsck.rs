@@ -1,14 +1,15 @@
-//! `dynamite-fsck`: checks a database file from the headers up, and changes nothing.
+//! `dynamite-fsck`: checks a database file from the headers up.
 //!
 //! What is checked is in the layers that own it: [`dynamite_txn::verify`] for everything from the catalog down, which calls
-//! [`dynamite_bptree::verify`] for each tree and the pager's census for headers, free space and the books; and if all that is whole,
-//! [`DynaMite::verify_indexes`] and its like, for what belongs to the items of tables. Here findings are counted and printed.
+//! [`dynamite_bptree::verify`] for each tree and the pager's census for headers, free space and the books;
+//! [`dynamite_core::api::inspect`] for each item, in the same walk; and if all that is whole, [`DynaMite::verify_indexes`] and its like,
+//! for what belongs to the items of tables. Here findings are counted and printed.
 //!
 //! # Exit codes
 //!
 //! ```text
 //! 0  clean
-//! 1  warnings: nothing stored is affected
+//! 1  repaired, or warnings: nothing stored is affected
 //! 2  damage
 //! 3  the file could not be checked: it is not there, not ours, locked, or cannot be read
 //! ```
@@ -27,29 +28,43 @@
 //!   severity     "warning" or "damage"
 //!   first_page   the first page concerned, or null
 //!   page_count   how many pages, or null
+//!   tree         what the tree concerned is called, or null
+//!   table        the table that it is of, or null
 //!   message      the text that is printed without --json
+//! lost           what cannot be read, each:
+//!   tree         what the tree concerned is called
+//!   table        the table that it is of, or null
+//!   from         the first key that may be among it; null: the first of the tree
+//!   to           the first key that is not; null: to the end of the tree
 //! ```
 //!
 //! Otherwise `file`, `status` ("damage" or "cannot check") and `error`, the reason.
+//!
+//! With `--repair` this is preceded by a line with an object of its own: `repaired`, what was done, and `beyond_repair`, what cannot be
+//! done in place, both in words.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Parser;
 use dynamite_core::api::{DynaMite, IndexProgress};
-use dynamite_pager::{Finding, Malformation, Options, PagerError, Problem, Severity};
-use dynamite_txn::TxnError;
-use dynamite_txn::verify::{Progress, verify_pager};
-use indicatif::{ProgressBar, ProgressStyle};
+use dynamite_pager::{Finding, Malformation, Problem};
+use dynamite_txn::verify::{Found, Owner, Scope};
 use serde_json::{Value, json};
 
-/// Checks a DynaMite database file. Opens it read-only and changes nothing.
+use crate::dump::{finding_text, finding_to_json};
+use crate::program::{Failure, Verdict};
+use crate::progress::{byte_bar, progress_bar};
+use crate::survey::{Survey, Wanted, open};
+use crate::{repair, salvage};
+
+/// Checks a DynaMite database file. Without --repair it is opened read-only, and nothing is changed.
 #[derive(Debug, Parser)]
 #[command(
     name = "dynamite-fsck",
     version,
-    after_help = "Exit codes: 0 clean, 1 warnings, 2 damage, 3 the file could not be checked."
+    after_help = "Exit codes: 0 clean, 1 repaired, or warnings, 2 damage, 3 the file could not be checked."
 )]
 pub struct Arguments {
     /// The database file.
@@ -63,70 +78,21 @@ pub struct Arguments {
     #[arg(long, short)]
     pub quiet: bool,
 
+    /// Repairs what can be made anew from what is whole: headers, free space, counts, indexes, queues of what expires.
+    #[arg(long, conflicts_with = "salvage")]
+    pub repair: bool,
+
+    /// Repairs a copy, which is made in a new file, and leaves this one as it is.
+    #[arg(long, value_name = "COPY", requires = "repair")]
+    pub on_copy: Option<PathBuf>,
+
+    /// Copies every item that can be read to a new database, however damaged this one is, and reports what is lost.
+    #[arg(long, value_name = "OUT")]
+    pub salvage: Option<PathBuf>,
+
     /// How many findings to print at the most; all are counted.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     pub limit: usize,
-}
-
-/// What a check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing was found.
-    Clean,
-    /// Nothing stored is affected.
-    Warnings,
-    /// Something stored is damaged, or about to be.
-    Damage,
-    /// The file could not be checked.
-    CannotCheck,
-}
-
-impl Verdict {
-    /// The exit code of the process.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Verdict::Clean => 0,
-            Verdict::Warnings => 1,
-            Verdict::Damage => 2,
-            Verdict::CannotCheck => 3,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Verdict::Clean => "clean",
-            Verdict::Warnings => "warnings",
-            Verdict::Damage => "damage",
-            Verdict::CannotCheck => "cannot check",
-        }
-    }
-
-    fn of_findings(findings: &[Finding]) -> Verdict {
-        match findings.iter().map(Finding::severity).max() {
-            None => Verdict::Clean,
-            Some(Severity::Warning) => Verdict::Warnings,
-            Some(Severity::Damage) => Verdict::Damage,
-        }
-    }
-
-    /// What an error says about the file.
-    fn of_error(error: &PagerError) -> Verdict {
-        match error {
-            PagerError::Corrupt { .. }
-            | PagerError::Malformed { .. }
-            | PagerError::NoValidHeader { .. }
-            | PagerError::Truncated { .. } => Verdict::Damage,
-            _ => Verdict::CannotCheck,
-        }
-    }
-}
-
-/// What was looked at, and what was found.
-#[derive(Debug)]
-struct Report {
-    pages: u64,
-    commit: u64,
-    findings: Vec<Finding>,
 }
 
 /// Checks a file and prints the report.
@@ -134,122 +100,121 @@ struct Report {
 /// # Errors
 ///
 /// Only if the report cannot be printed.
-pub fn run(arguments: &Arguments, out: &mut impl Write) -> io::Result<Verdict> {
+pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Failure> {
     let show_progress = !arguments.quiet && !arguments.json;
-    match check(&arguments.file, show_progress) {
-        Ok(report) => {
-            let verdict = Verdict::of_findings(&report.findings);
-            print(arguments, &report, verdict, out)?;
+    if let Some(to) = &arguments.salvage {
+        return salvage::run(&arguments.file, to, arguments.json, show_progress, out);
+    }
+    if arguments.repair {
+        return repair::run(arguments, show_progress, out);
+    }
+    report(arguments, &arguments.file, show_progress, out)
+}
+
+/// Checks one file and prints the report.
+pub(crate) fn report(
+    arguments: &Arguments,
+    file: &Path,
+    show_progress: bool,
+    out: &mut dyn Write,
+) -> Result<Verdict, Failure> {
+    match check(file, show_progress) {
+        Ok(survey) => {
+            let verdict = Verdict::of_findings(survey.found.iter().map(|found| &found.finding));
+            print(arguments, file, &survey, verdict, out)?;
             Ok(verdict)
         }
-        Err(error) => {
-            let verdict = match &error {
-                TxnError::Tree(dynamite_bptree::TreeError::Pager(error)) => Verdict::of_error(error),
-                _ => Verdict::Damage,
-            };
+        Err(Failure { verdict, message }) => {
             if arguments.json {
                 let report = json!({
-                    "file": arguments.file.display().to_string(),
+                    "file": file.display().to_string(),
                     "status": verdict.name(),
-                    "error": error.to_string(),
+                    "error": message,
                 });
                 writeln!(out, "{report}")?;
             } else {
-                writeln!(out, "{error}")?;
+                writeln!(out, "{message}")?;
             }
             Ok(verdict)
         }
     }
 }
 
-fn check(file: &Path, show_progress: bool) -> Result<Report, TxnError> {
-    let pager =
-        Options::new().background(false).page_check(dynamite_bptree::check_page).open_read_only(file)?;
-    let bar = if show_progress { progress_bar("pages") } else { ProgressBar::hidden() };
-    let mut findings = verify_pager(&pager, &mut |Progress { pages, of_pages }| {
-        bar.set_length(of_pages);
-        bar.set_position(pages);
-    })?;
-    bar.finish_and_clear();
-    let (pages, commit) = (pager.stats().page_count, pager.published().birth.0);
+/// Checks everything in a file.
+pub(crate) fn check(file: &Path, show_progress: bool) -> Result<Survey, Failure> {
+    let pager = open(file)?;
+    let bar = byte_bar("checked", show_progress);
+    let wanted = Wanted { scope: Scope::Everything, checks_items: true, each_page: None, bar };
+    let mut survey = Survey::of(&pager, wanted)?;
     drop(pager);
     // What stands on damaged pages was reported, and cannot be read.
-    if Verdict::of_findings(&findings) != Verdict::Damage {
-        let bar = if show_progress { progress_bar("items") } else { ProgressBar::hidden() };
-        let wrong = belongings(file, &bar).unwrap_or_else(|error| vec![Arc::new(error)]);
-        bar.finish_and_clear();
-        findings.extend(
-            wrong.into_iter().map(|wrong| Finding { pages: None, problem: Problem::Malformed(wrong) }),
-        );
+    if Verdict::of_findings(survey.found.iter().map(|found| &found.finding)) != Verdict::Damage {
+        let wrong = belongings(file, &survey, show_progress)
+            .unwrap_or_else(|failure| vec![(None, Arc::from(Box::from(failure.message)))]);
+        survey.found.extend(wrong.into_iter().map(|(owner, wrong)| {
+            let finding = Finding { pages: None, problem: Problem::Malformed(wrong) };
+            Found { owner, finding }
+        }));
     }
-    Ok(Report { pages, commit, findings })
+    Ok(survey)
 }
 
 /// Checks what belongs to the items of tables: their indexes, and what else is kept with them.
-fn belongings(file: &Path, bar: &ProgressBar) -> Result<Vec<Malformation>, dynamite_core::Error> {
+fn belongings(
+    file: &Path,
+    survey: &Survey,
+    show_progress: bool,
+) -> Result<Vec<(Option<Owner>, Malformation)>, Failure> {
     let db = DynaMite::builder().background(false).read_only(true).open(file)?;
+    let bar = progress_bar("items", show_progress);
     let indexes = db.verify_indexes(&mut |IndexProgress { done, of }| {
         bar.set_length(of);
         bar.set_position(done);
     })?;
+    bar.finish_and_clear();
     let others = db.check_belongings()?.into_iter().map(Box::<dyn std::error::Error + Send + Sync>::from);
-    let indexes = indexes.into_iter().map(|finding| Arc::new(finding) as Malformation);
-    Ok(indexes.chain(others.map(Arc::from)).collect())
+    let indexes = indexes.into_iter().map(|finding| {
+        let owner = survey.find(&format!("{}/{}", finding.table, finding.index));
+        (owner, Arc::new(finding) as Malformation)
+    });
+    Ok(indexes.chain(others.map(|wrong| (None, Arc::from(wrong)))).collect())
 }
 
-/// Shown on a terminal only, by itself.
-fn progress_bar(what: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(&format!(
-        "{{bar:40}} {{pos}}/{{len}} {what}, {{per_sec}}, {{eta}} left"
-    ))
-    .expect("the template is a constant");
-    ProgressBar::no_length().with_style(style)
-}
-
-fn print(arguments: &Arguments, report: &Report, verdict: Verdict, out: &mut impl Write) -> io::Result<()> {
-    let Report { pages, commit, findings } = report;
+fn print(
+    arguments: &Arguments,
+    file: &Path,
+    survey: &Survey,
+    verdict: Verdict,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Survey { found, page_count, commit, .. } = survey;
     if arguments.json {
-        let shown: Vec<Value> = findings.iter().take(arguments.limit).map(finding_to_json).collect();
+        let shown: Vec<Value> =
+            found.iter().take(arguments.limit).map(|found| finding_to_json(survey, found)).collect();
         let report = json!({
-            "file": arguments.file.display().to_string(),
+            "file": file.display().to_string(),
             "status": verdict.name(),
-            "pages": pages,
+            "pages": page_count,
             "commit": commit,
-            "finding_count": findings.len(),
+            "finding_count": found.len(),
             "findings": shown,
+            "lost": survey.lost.iter().map(|loss| survey.loss_to_json(loss)).collect::<Vec<_>>(),
         });
-        return writeln!(out, "{report}");
+        return Ok(writeln!(out, "{report}")?);
     }
-    for finding in findings.iter().take(arguments.limit) {
-        writeln!(out, "{}: {finding}", severity_name(finding.severity()))?;
+    for found in found.iter().take(arguments.limit) {
+        writeln!(out, "{}", finding_text(survey, found))?;
     }
-    if findings.len() > arguments.limit {
-        writeln!(out, "... and {} more", findings.len() - arguments.limit)?;
+    if found.len() > arguments.limit {
+        writeln!(out, "... and {} more", found.len() - arguments.limit)?;
     }
     if !arguments.quiet {
-        let file = arguments.file.display();
-        writeln!(
-            out,
-            "{file}: {} ({pages} pages, commit {commit}, findings: {})",
-            verdict.name(),
-            findings.len()
-        )?;
+        for loss in survey.lost.iter().take(arguments.limit) {
+            writeln!(out, "{}", survey.loss_text(loss))?;
+        }
+        let (file, count) = (file.display(), found.len());
+        let verdict = verdict.name();
+        writeln!(out, "{file}: {verdict} ({page_count} pages, commit {commit}, findings: {count})")?;
     }
     Ok(())
-}
-
-fn finding_to_json(finding: &Finding) -> Value {
-    json!({
-        "severity": severity_name(finding.severity()),
-        "first_page": finding.pages.map(|pages| pages.first.0),
-        "page_count": finding.pages.map(|pages| pages.count),
-        "message": finding.to_string(),
-    })
-}
-
-fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Warning => "warning",
-        Severity::Damage => "damage",
-    }
 }

@@ -1,7 +1,32 @@
 //! The operator's tools. They present what the layers below report, and know no format of their own.
 //!
-//! * [`fsck`]: `dynamite-fsck`, which checks a database file.
+//! * [`fsck`]: `dynamite-fsck`, which checks a database file, repairs it, and salvages what can be read of one.
+//! * [`dump`]: `dynamite-dump`, which shows what is in one.
+//! * [`backup`]: `dynamite-backup` and `dynamite-restore`, which copy one.
+//! * [`compact`]: `dynamite-compact`, which makes one shorter.
+//!
+//! `program` is what they have in common; `survey` collects what a walk over a file tells, `map` draws it.
 
 #![forbid(unsafe_code)]
 
+pub mod backup;
+
+pub mod compact;
+
+pub mod dump;
+
 pub mod fsck;
+
+mod map;
+
+pub mod program;
+
+mod progress;
+
+mod repair;
+
+mod salvage;
+
+mod survey;
+
+mod text_table;

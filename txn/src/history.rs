@@ -121,6 +121,11 @@ pub(crate) fn decode<'a>(value: &'a Value<'_>) -> Result<(Entry, Body<'a>)> {
     Ok((entry, payload))
 }
 
+/// Reads as much of an entry as stands in the leaf, and where the version's payload begins.
+pub(crate) fn decode_head(head: &[u8]) -> Result<(Entry, usize), Damage> {
+    Entry::decode(head)
+}
+
 /// Stores an entry.
 pub(crate) fn insert(
     tree: &mut Tree,

@@ -19,7 +19,9 @@
 //! `read_txn` and `write_txn` are the two kinds of transaction, `named` and `times` what else they store, `past` what they tell of
 //! it, `reclaim`
 //! what they tidy up; [`group_commit`] makes them durable together, `tasks` does what nobody waits for. `long_scan` is the
-//! iterator for users, [`backup`] copies everything to another file, [`store`] is the handle, [`verify`](mod@verify) checks it all.
+//! iterator for users, [`backup`] copies everything to another file, [`store`] is the handle, [`verify`](mod@verify) checks it all,
+//! [`describe`] shows what stored bytes say, and [`salvage`](mod@salvage) gets what is left out of a damaged file, [`repair`] mends one
+//! in place.
 
 #![forbid(unsafe_code)]
 
@@ -71,12 +73,18 @@ pub mod store;
 
 pub mod verify;
 
+pub mod describe;
+
+pub mod salvage;
+
+pub mod repair;
+
 pub mod clock;
 
 pub mod error;
 
 pub use dynamite_bptree::{MAX_KEY, TreeError};
-pub use dynamite_pager::{Access, Durability, IoChoice, PagerError, Stats, disk};
+pub use dynamite_pager::{Access, Durability, Extent, IoChoice, PagerError, Stats, disk};
 
 pub use crate::catalog::Retention;
 pub use crate::clock::{Clock, ManualClock};

@@ -88,6 +88,12 @@ impl Options {
         self
     }
 
+    /// Whether nothing counts as free, whatever the file says; see [`dynamite_pager::Options::forget_free_space`].
+    pub fn forget_free_space(mut self, forget: bool) -> Options {
+        self.pager = self.pager.forget_free_space(forget);
+        self
+    }
+
     /// Whether threads in the background may collect garbage, seal, flush eventual commits and size the file (default: yes). Without
     /// them the owner calls [`Store::maintain`] and [`Store::flush`] now and then.
     pub fn background(mut self, enabled: bool) -> Options {

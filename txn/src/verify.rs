@@ -10,24 +10,26 @@
 mod inconsistency;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use dynamite_bptree::{Body, Tree, Value};
-use dynamite_pager::{Census, Extent, Finding, PageId, Pager, Problem};
+use dynamite_bptree::{Body, Tree, Value, Visit};
+use dynamite_pager::{Census, Extent, Finding, Malformation, Options, Page, PageId, PagePtr, Pager, Problem};
 
 use crate::catalog::{
     Catalog, CatalogEntry, FIRST_TABLE, HISTORY, NAMES, Retention, SNAPSHOTS, TIMES, TableRecord,
 };
-use crate::error::{Damage, Result, TxnError};
+use crate::error::{Damage, Result};
 use crate::history;
 use crate::named;
-use crate::names;
+use crate::names::{self, TableInfo};
 use crate::record::{Record, RecordDamage};
 use crate::store::Store;
 use crate::times;
 use crate::txn_id::{TableId, TxnId, VersionKey};
 
 pub use crate::verify::inconsistency::Inconsistency;
+pub use dynamite_pager::Severity;
 
 /// How far a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,17 +54,59 @@ pub fn verify(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<Vec<F
 
 /// Checks a file, for whoever opened it without a [`Store`].
 pub fn verify_pager(pager: &Pager, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Finding>> {
+    struct OnlyProgress<'p>(&'p mut dyn FnMut(Progress));
+    impl Watch for OnlyProgress<'_> {
+        fn progress(&mut self, progress: Progress) {
+            (self.0)(progress);
+        }
+    }
+    let found = survey(pager, Scope::Everything, &mut OnlyProgress(progress))?;
+    Ok(found.into_iter().map(|found| found.finding).collect())
+}
+
+/// How much of a database is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it.
+    Everything,
+    /// Headers, free space, catalog and names.
+    Outline,
+    /// These, and a tree.
+    Tree(Owner),
+}
+
+impl Scope {
+    fn has(self, owner: Owner) -> bool {
+        match self {
+            Scope::Everything => true,
+            _ if owner == Owner::Table(NAMES) => true,
+            Scope::Outline => false,
+            Scope::Tree(tree) => tree == owner,
+        }
+    }
+}
+
+/// Checks a file, or some of it, and shows to `watch` what is in it.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn survey(pager: &Pager, scope: Scope, watch: &mut dyn Watch) -> Result<Vec<Found>> {
     let mut census = pager.census()?;
     let newest = TxnId::from(census.commit());
     let horizon = TxnId(census.roots().horizon);
     let catalog = Catalog::at(&census.roots());
     let (mut tables, mut next) = (BTreeMap::new(), FIRST_TABLE);
-    dynamite_bptree::verify(&mut census, catalog.tree(), &mut |census, page, key, value| {
-        match Catalog::decode_entry(key, value.head()) {
+    watch.free(&census.free_extents());
+    let mut owners = vec![(census.finding_count(), None)];
+    dynamite_bptree::verify(&mut census, catalog.tree(), &mut |census, visit| match visit {
+        Visit::Page { page, used } => watch.page(Owner::Catalog, page, used),
+        Visit::Lost { from, to } => watch.lost(Owner::Catalog, from, to),
+        Visit::Entry { leaf, key, value, .. } => match Catalog::decode_entry(key, value.head()) {
             Some(CatalogEntry::Table(table, record)) => drop(tables.insert(table, record)),
             Some(CatalogEntry::NextId(id)) => next = id,
-            None => report(census, page, Inconsistency::CatalogEntry),
-        }
+            None => report(census, leaf, Inconsistency::CatalogEntry),
+        },
     });
     let catalog_page = catalog.tree().root().map_or(PageId(0), |root| root.id);
     if let Some(highest) = tables.keys().next_back().copied().filter(|highest| *highest >= next) {
@@ -75,6 +119,7 @@ pub fn verify_pager(pager: &Pager, progress: &mut dyn FnMut(Progress)) -> Result
             report(&mut census, catalog_page, wrong);
         }
     }
+    owners.push((census.finding_count(), Some(Owner::Catalog)));
     let mut check = Check {
         pager,
         newest,
@@ -83,12 +128,15 @@ pub fn verify_pager(pager: &Pager, progress: &mut dyn FnMut(Progress)) -> Result
         named: BTreeSet::new(),
         cleaned: Cleaned::default(),
         awaits_long_key: None,
-        progress,
+        watch,
+        owners,
         told: 0,
+        is_whole: scope == Scope::Everything,
     };
-    check.histories(&mut census);
+    check.trees();
+    check.histories(&mut census, scope);
     let tables: Vec<_> = check.tables.iter().map(|(table, record)| (*table, *record)).collect();
-    for (table, record) in tables {
+    for (table, record) in tables.into_iter().filter(|(table, _)| scope.has(Owner::Table(*table))) {
         match table {
             HISTORY => {}
             TIMES => check.times(&mut census, &record.tree),
@@ -96,9 +144,102 @@ pub fn verify_pager(pager: &Pager, progress: &mut dyn FnMut(Progress)) -> Result
             _ => check.table(&mut census, table, &record),
         }
     }
-    check.names(&mut census);
-    check.tell(&census);
-    Ok(census.finish())
+    if scope == Scope::Everything {
+        check.names(&mut census);
+        check.tell(&census);
+    }
+    let owners = check.owners;
+    let owner_of = |nth: usize| owners.iter().find(|(end, _)| nth < *end).and_then(|(_, owner)| *owner);
+    let findings = if scope == Scope::Everything { census.finish() } else { census.into_findings() };
+    let findings = findings.into_iter().enumerate();
+    Ok(findings.map(|(nth, finding)| Found { owner: owner_of(nth), finding }).collect())
+}
+
+/// Checks everything in a file, see [`survey`].
+pub fn survey_file(path: &Path, watch: &mut dyn Watch) -> Result<Vec<Found>> {
+    let options = Options::new().background(false).page_check(dynamite_bptree::check_page);
+    survey(&options.open_read_only(path)?, Scope::Everything, watch)
+}
+
+/// A tree of the database, or what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// The tree of trees.
+    Catalog,
+    /// The tree of a table.
+    Table(TableId),
+    /// The superseded versions that a table with retention keeps; those of the others are in the table [`HISTORY`].
+    HistoryOf(TableId),
+}
+
+impl Owner {
+    /// The table, if it is one.
+    pub fn table(self) -> Option<TableId> {
+        match self {
+            Owner::Catalog => None,
+            Owner::Table(table) | Owner::HistoryOf(table) => Some(table),
+        }
+    }
+}
+
+/// A finding, and the tree in which it was made.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The tree; none for headers, for the free space, and for what is about several trees.
+    pub owner: Option<Owner>,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// Sees what a check comes to.
+pub trait Watch {
+    /// How far the check is; a few times for each MiB.
+    fn progress(&mut self, _progress: Progress) {}
+
+    /// What is free. Comes first.
+    fn free(&mut self, _extents: &[Extent]) {}
+
+    /// A page of a tree, and how many of its bytes are used.
+    fn page(&mut self, _owner: Owner, _page: &Page, _used: usize) {}
+
+    /// A tree, and what the catalog says of it. All of them come before the first item.
+    fn tree(&mut self, _tree: TreeShape) {}
+
+    /// The name of a table. The names come before what is in the tables.
+    fn name(&mut self, _name: &[u8], _info: &TableInfo) {}
+
+    /// An item of a table that has a name: its newest version. What is returned is reported as wrong with its leaf.
+    fn item(
+        &mut self,
+        _table: TableId,
+        _key: &[u8],
+        _version: TxnId,
+        _payload: &[u8],
+    ) -> Option<Malformation> {
+        None
+    }
+
+    /// Keys of a tree from one up to another that cannot be read; `None`: from the beginning, to the end.
+    fn lost(&mut self, _owner: Owner, _from: Option<&[u8]>, _to: Option<&[u8]>) {}
+}
+
+/// What the catalog says of a tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeShape {
+    /// The tree.
+    pub owner: Owner,
+    /// Its root; none if it is empty.
+    pub root: Option<PagePtr>,
+    /// Levels above the leaves.
+    pub level: u8,
+    /// Its entries.
+    pub entries: u64,
+    /// Live items in it, and bytes of their keys and payloads.
+    pub items: u64,
+    /// See `items`.
+    pub bytes: u64,
+    /// Whether the table was dropped.
+    pub dropped: bool,
 }
 
 struct Check<'p> {
@@ -111,9 +252,13 @@ struct Check<'p> {
     cleaned: Cleaned,
     /// The last history entry, if its key is to follow.
     awaits_long_key: Option<[u8; VersionKey::SIZE]>,
-    progress: &'p mut dyn FnMut(Progress),
+    watch: &'p mut dyn Watch,
+    /// Up to which finding each tree's findings go.
+    owners: Vec<(usize, Option<Owner>)>,
     /// Pages that had been looked at when that was last told.
     told: u64,
+    /// Everything is looked at: what is not seen is not there.
+    is_whole: bool,
 }
 
 /// Progress is told after so many pages.
@@ -130,7 +275,7 @@ struct Cleaned {
 impl Check<'_> {
     fn tell(&mut self, census: &Census<'_>) {
         self.told = census.pages_marked();
-        (self.progress)(Progress { pages: self.told, of_pages: census.page_count() });
+        self.watch.progress(Progress { pages: self.told, of_pages: census.page_count() });
     }
 
     fn tell_now_and_then(&mut self, census: &Census<'_>) {
@@ -139,7 +284,47 @@ impl Check<'_> {
         }
     }
 
-    fn histories(&mut self, census: &mut Census<'_>) {
+    /// Walks a tree, and hands its entries to `entry`, with the bytes of their runs.
+    fn walk(
+        &mut self,
+        census: &mut Census<'_>,
+        owner: Owner,
+        tree: &Tree,
+        mut entry: impl FnMut(&mut Self, &mut Census<'_>, PageId, &[u8], &Value<'_>, Option<&[u8]>),
+    ) {
+        self.owners.push((census.finding_count(), None));
+        dynamite_bptree::verify(census, tree, &mut |census, visit| match visit {
+            Visit::Page { page, used } => {
+                self.tell_now_and_then(census);
+                self.watch.page(owner, page, used);
+            }
+            Visit::Lost { from, to } => self.watch.lost(owner, from, to),
+            Visit::Entry { leaf, key, value, body } => entry(self, census, leaf, key, &value, body),
+        });
+        self.owners.push((census.finding_count(), Some(owner)));
+    }
+
+    /// Shows all trees.
+    fn trees(&mut self) {
+        for (table, record) in &self.tables {
+            let TableRecord { tree, history, items, bytes, dropped, .. } = *record;
+            let shape = |owner, tree: Tree, items, bytes| TreeShape {
+                owner,
+                root: tree.root(),
+                level: tree.level(),
+                entries: tree.len(),
+                items,
+                bytes,
+                dropped,
+            };
+            self.watch.tree(shape(Owner::Table(*table), tree, items, bytes));
+            if record.retention != Retention::None {
+                self.watch.tree(shape(Owner::HistoryOf(*table), history, 0, 0));
+            }
+        }
+    }
+
+    fn histories(&mut self, census: &mut Census<'_>, scope: Scope) {
         let histories: Vec<(Option<TableId>, Tree)> = self
             .tables
             .iter()
@@ -150,9 +335,12 @@ impl Check<'_> {
             })
             .collect();
         for (owner, tree) in histories {
-            dynamite_bptree::verify(census, &tree, &mut |census, page, key, value| {
-                self.tell_now_and_then(census);
-                self.history_entry(census, page, owner, key, value);
+            let of = owner.map_or(Owner::Table(HISTORY), Owner::HistoryOf);
+            if !scope.has(of) {
+                continue;
+            }
+            self.walk(census, of, &tree, |check, census, page, key, value, _| {
+                check.history_entry(census, page, owner, key, value);
             });
             if self.awaits_long_key.take().is_some() {
                 report(census, tree.root().map_or(PageId(0), |root| root.id), Inconsistency::LostKey);
@@ -238,30 +426,32 @@ impl Check<'_> {
 
     fn table(&mut self, census: &mut Census<'_>, table: TableId, record: &TableRecord) {
         let (mut items, mut bytes, mut last_page) = (0, 0, PageId(0));
-        dynamite_bptree::verify(census, &record.tree, &mut |census, page, key, value| {
+        self.walk(census, Owner::Table(table), &record.tree, |check, census, page, key, value, body| {
             last_page = page;
-            self.tell_now_and_then(census);
             let (found, at) = match Record::decode(value.head()) {
                 Ok(decoded) => decoded,
-                Err(damage) => return report(census, page, self.record_damage(table, key, damage.into())),
+                Err(damage) => return report(census, page, check.record_damage(table, key, damage.into())),
             };
-            if found.created > self.newest {
-                let (created, newest) = (found.created, self.newest);
+            if found.created > check.newest {
+                let (created, newest) = (found.created, check.newest);
                 report(census, page, Inconsistency::Future { table, key: text(key), created, newest });
             }
             if let Value::Spilled { head, .. } = value
                 && head.len() != at
             {
                 let wrong = RecordDamage::Short { len: at };
-                report(census, page, self.record_damage(table, key, wrong.into()));
+                report(census, page, check.record_damage(table, key, wrong.into()));
             } else if found.tombstone && value.len() > at {
                 let wrong = RecordDamage::TombstonePayload { len: value.len() - at };
-                report(census, page, self.record_damage(table, key, wrong.into()));
+                report(census, page, check.record_damage(table, key, wrong.into()));
             }
-            self.link(census, page, table, key, &found);
+            check.link(census, page, table, key, &found);
             if found.tombstone {
                 let long = key.len() > history::LONGEST_INLINE_KEY;
-                if !record.freeing && !self.cleaned.tombstones.contains(&(table, hash(key, long))) {
+                if check.is_whole
+                    && !record.freeing
+                    && !check.cleaned.tombstones.contains(&(table, hash(key, long)))
+                {
                     let created = found.created;
                     report(census, page, Inconsistency::LostTombstone { table, key: text(key), created });
                 }
@@ -269,8 +459,18 @@ impl Check<'_> {
                 items += 1;
                 bytes += (key.len() + value.len() - at) as u64;
             }
-            if table == NAMES && !found.tombstone {
-                self.name(census, page, key, found, value, at);
+            if found.tombstone {
+                return;
+            }
+            // What cannot be read was reported where it stands.
+            let Some(body) = body else { return };
+            let payload = if body.is_empty() { &value.head()[at..] } else { body };
+            if table == NAMES {
+                check.name(census, page, key, found, payload);
+            } else if check.named.contains(&table)
+                && let Some(wrong) = check.watch.item(table, key, found.created, payload)
+            {
+                census.report(Extent::single(page), Problem::Malformed(wrong));
             }
         });
         // Of a table that is being freed, part of the items is gone.
@@ -286,30 +486,11 @@ impl Check<'_> {
             let wrong = Inconsistency::ByteCount { table, found: bytes, expected: expected.1 };
             report(census, last_page, wrong);
         }
+        self.owners.push((census.finding_count(), Some(Owner::Table(table))));
     }
 
-    fn name(
-        &mut self,
-        census: &mut Census<'_>,
-        page: PageId,
-        name: &[u8],
-        record: Record,
-        value: &Value<'_>,
-        payload_at: usize,
-    ) {
-        let mut payload = Vec::new();
-        match value {
-            Value::Inline(bytes) => payload.extend_from_slice(&bytes[payload_at..]),
-            // What cannot be read was reported where it stands; which table the name stands for is not known.
-            Value::Spilled { run, .. } => {
-                let read = self.pager.enter().map_err(TxnError::from);
-                let read = read.and_then(|(mut operation, _)| Ok(run.read(&mut operation, &mut payload)?));
-                if read.is_err() {
-                    return;
-                }
-            }
-        }
-        let Ok(info) = names::decode(record.created, &payload) else {
+    fn name(&mut self, census: &mut Census<'_>, page: PageId, name: &[u8], record: Record, payload: &[u8]) {
+        let Ok(info) = names::decode(record.created, payload) else {
             return report(census, page, self.record_damage(NAMES, name, Damage::Name));
         };
         let table = info.id;
@@ -318,6 +499,7 @@ impl Check<'_> {
             return report(census, page, Inconsistency::NameOfNothing { name: text(name), table });
         };
         let (described, created) = (known.described, record.created);
+        self.watch.name(name, &info);
         if !self.named.insert(table) {
             report(census, page, Inconsistency::NamedTwice { name: text(name), table });
         } else if described != created {
@@ -328,36 +510,38 @@ impl Check<'_> {
     /// The times ascend together with the transactions.
     fn times(&mut self, census: &mut Census<'_>, tree: &Tree) {
         let mut last = TxnId(0);
-        dynamite_bptree::verify(census, tree, &mut |census, page, key, value| match times::decode(
-            key,
-            value.head(),
-        ) {
-            Ok((_, txn)) if txn > self.newest => {
-                let (created, newest) = (txn, self.newest);
-                let key = text(key);
-                report(census, page, Inconsistency::Future { table: TIMES, key, created, newest });
-            }
-            Ok((_, txn)) if txn > last => last = txn,
-            _ => report(census, page, self.record_damage(TIMES, key, Damage::Time)),
-        });
+        self.walk(
+            census,
+            Owner::Table(TIMES),
+            tree,
+            |check, census, page, key, value, _| match times::decode(key, value.head()) {
+                Ok((_, txn)) if txn > check.newest => {
+                    let (created, newest) = (txn, check.newest);
+                    let key = text(key);
+                    report(census, page, Inconsistency::Future { table: TIMES, key, created, newest });
+                }
+                Ok((_, txn)) if txn > last => last = txn,
+                _ => report(census, page, check.record_damage(TIMES, key, Damage::Time)),
+            },
+        );
     }
 
     fn snapshots(&mut self, census: &mut Census<'_>, tree: &Tree) {
         let (newest, horizon) = (self.newest, self.horizon);
-        dynamite_bptree::verify(census, tree, &mut |census, page, name, value| match named::decode(
-            value.head(),
-        ) {
-            Ok(named) if named.txn > newest => {
-                let (key, created) = (text(name), named.txn);
-                report(census, page, Inconsistency::Future { table: SNAPSHOTS, key, created, newest });
-            }
-            Ok(named) if named.txn < horizon => {
-                let (name, txn) = (text(name), named.txn);
-                report(census, page, Inconsistency::LostSnapshot { name, txn, horizon });
-            }
-            Ok(_) => {}
-            Err(_) => {
-                report(census, page, self.record_damage(SNAPSHOTS, name, Damage::NamedSnapshot));
+        self.walk(census, Owner::Table(SNAPSHOTS), tree, |check, census, page, name, value, _| {
+            match named::decode(value.head()) {
+                Ok(named) if named.txn > newest => {
+                    let (key, created) = (text(name), named.txn);
+                    report(census, page, Inconsistency::Future { table: SNAPSHOTS, key, created, newest });
+                }
+                Ok(named) if named.txn < horizon => {
+                    let (name, txn) = (text(name), named.txn);
+                    report(census, page, Inconsistency::LostSnapshot { name, txn, horizon });
+                }
+                Ok(_) => {}
+                Err(_) => {
+                    report(census, page, check.record_damage(SNAPSHOTS, name, Damage::NamedSnapshot));
+                }
             }
         });
     }

@@ -154,6 +154,13 @@ impl DynaMite {
         Ok(self.shared.store.maintain()?)
     }
 
+    /// Makes the file shorter where it is worth while: collects garbage and moves pages at its end to free ones below, in bounded steps between
+    /// which others read and write. Items stay what they are, those that have expired too. The background does it when the
+    /// database is idle.
+    pub fn compact(&self) -> Result<()> {
+        Ok(self.shared.store.maintain()?)
+    }
+
     /// What the storage engine did so far, and on what.
     pub fn stats(&self) -> Stats {
         self.shared.store.stats()

@@ -27,6 +27,7 @@ pub struct ItemHistory<'a> {
     table: &'a str,
     key: KeyArguments,
     limit: Option<usize>,
+    any_table: bool,
 }
 
 /// What an item was from one write on until the next.
@@ -92,7 +93,7 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn item_history<'a>(&'a self, table: &'a str) -> ItemHistory<'a> {
-        ItemHistory { db: self, table, key: KeyArguments::default(), limit: None }
+        ItemHistory { db: self, table, key: KeyArguments::default(), limit: None, any_table: false }
     }
 
     /// Begins to put an old version of an item back, as a new one; if it is a deletion, the item is deleted. See
@@ -108,6 +109,13 @@ impl ItemHistory<'_> {
     /// At most so many versions: the newest ones.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Takes tables without a history too. Of their items those versions are listed that snapshots need, and perhaps others that were not
+    /// collected yet.
+    pub fn any_table(mut self) -> Self {
+        self.any_table = true;
         self
     }
 
@@ -134,7 +142,7 @@ impl ItemHistory<'_> {
     }
 
     fn run<T>(self, decode: Decode<T>) -> Result<Vec<ItemVersion<T>>> {
-        let ItemHistory { db, table, key, limit } = self;
+        let ItemHistory { db, table, key, limit, any_table } = self;
         if limit == Some(0) {
             return Err(Invalid::Limit.into());
         }
@@ -142,7 +150,10 @@ impl ItemHistory<'_> {
         let table = db.read_table(table, |table, _| Ok(table.clone()))?;
         let key = key.encode(&table)?;
         let mut read = store.read()?;
-        check_history(&table, read.stats(table.id)?.retention)?;
+        let retention = read.stats(table.id)?.retention;
+        if !any_table {
+            check_history(&table, retention)?;
+        }
         let mut versions = Vec::new();
         read.versions(table.id, &key, |found| {
             let item = found.payload.map(|item| Projection::All.decode(&table, item, decode)).transpose();

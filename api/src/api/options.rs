@@ -86,6 +86,12 @@ impl Builder {
         self
     }
 
+    /// Whether nothing counts as free, whatever the file says: for repairs.
+    pub(crate) fn forget_free_space(mut self, forget: bool) -> Builder {
+        self.options = self.options.forget_free_space(forget);
+        self
+    }
+
     /// How long the records of change streams are kept (default: 24 hours). Holds for this opening of the database.
     pub fn stream_retention(mut self, age: Duration) -> Builder {
         self.stream_retention = age;

@@ -33,7 +33,7 @@ use crate::api::writing::Writing;
 use crate::error::{Damage, Error, Invalid, Result};
 
 /// The name of the tree.
-const TREE: &[u8] = b"\0tokens";
+pub(crate) const TREE: &[u8] = b"\0tokens";
 
 /// How long a token is remembered, in milliseconds.
 const LIFETIME_MS: u64 = 10 * 60 * 1000;

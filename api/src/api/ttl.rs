@@ -102,9 +102,14 @@ pub(crate) fn check_attribute(name: &str) -> Result<()> {
 pub(crate) fn create_queue(txn: &mut WriteTxn<'_>, table: &str, has_items: bool) -> Result<TableId> {
     let queue = txn.create_table(&queue_name(table), b"", Retention::None)?;
     if has_items {
-        txn.put(queue, PROGRESS, b"")?;
+        begin_filling(txn, queue)?;
     }
     Ok(queue)
+}
+
+/// Says that a queue, which is empty, is to be filled.
+pub(crate) fn begin_filling(txn: &mut WriteTxn<'_>, queue: TableId) -> Result<()> {
+    Ok(txn.put(queue, PROGRESS, b"")?)
 }
 
 /// The name of a table's queue among the tables.
@@ -181,6 +186,17 @@ fn step(engine: &Engine, table: &Table, ttl: &Ttl) -> Result<Pace> {
         expire_some(writing, &table, ttl)
     })?;
     Ok(Pace::AtOnce)
+}
+
+/// Fills the queues that are to be filled, to the end, and deletes nothing of what has expired: for repairs.
+pub(crate) fn fill(engine: &Engine) -> Result<()> {
+    for table in tables::all(&mut engine.store.read()?)? {
+        let Some(ttl) = &table.ttl else { continue };
+        while engine.store.read()?.get(ttl.queue, PROGRESS, |_, _| ())?.is_some() {
+            engine.change(|writing| fill_some(writing, &table, ttl))?;
+        }
+    }
+    Ok(())
 }
 
 /// The entries of what counts as expired or will expire: those up to a second (exclusively), or all.

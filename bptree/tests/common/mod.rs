@@ -175,7 +175,7 @@ pub fn audit(pager: &Pager) -> Vec<Finding> {
         census.mark(Extent::single(catalog.id));
         if census.read(catalog, &mut page) {
             for tree in parse(page.payload()) {
-                verify(&mut census, &tree, &mut |_, _, _, _| {});
+                verify(&mut census, &tree, &mut |_, _| {});
             }
         }
     }

@@ -35,11 +35,16 @@ impl Writer {
         place: Place,
         file_pages: u64,
         background: bool,
+        knows_free: bool,
     ) -> Result<Writer> {
-        let mut root = Page::boxed();
-        (&*core).read(durable.space_root, &mut root)?;
-        let space = Space::open(&root, durable.space_root, durable.page_count)
-            .map_err(|source| core.context.corrupt(durable.space_root.id, source))?;
+        let space = if knows_free {
+            let mut root = Page::boxed();
+            (&*core).read(durable.space_root, &mut root)?;
+            Space::open(&root, durable.space_root, durable.page_count)
+        } else {
+            Space::forgotten(durable.space_root, durable.page_count, durable.commit)
+        };
+        let space = space.map_err(|source| core.context.corrupt(durable.space_root.id, source))?;
         let write = Arc::new(Mutex::new(WriteState {
             space,
             next_birth: durable.commit.next(),

@@ -52,22 +52,22 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const MAGIC: [u8; 4] = *b"DYNA";
 
-const MAGIC_AT: usize = 32;
-const VERSION: usize = 36;
-const PAGE_SIZE_AT: usize = 40;
-const FLAGS: usize = 44;
-const FEATURES_COMPATIBLE: usize = 48;
-const FEATURES_READ_ONLY: usize = 56;
-const FEATURES_INCOMPATIBLE: usize = 64;
-const DATABASE_ID: usize = 72;
-const PAGE_COUNT: usize = 88;
-const CATALOG_ROOT: usize = 96;
-const SPACE_ROOT: usize = 108;
-const CATALOG_SHAPE: usize = 120;
-const HORIZON: usize = 128;
-const COMMIT_TIME: usize = 136;
-const MANIFEST_LEN: usize = 252;
-const MANIFEST: usize = 256;
+pub(super) const MAGIC_AT: usize = 32;
+pub(super) const VERSION: usize = 36;
+pub(super) const PAGE_SIZE_AT: usize = 40;
+pub(super) const FLAGS: usize = 44;
+pub(super) const FEATURES_COMPATIBLE: usize = 48;
+pub(super) const FEATURES_READ_ONLY: usize = 56;
+pub(super) const FEATURES_INCOMPATIBLE: usize = 64;
+pub(crate) const DATABASE_ID: usize = 72;
+pub(super) const PAGE_COUNT: usize = 88;
+pub(super) const CATALOG_ROOT: usize = 96;
+pub(super) const SPACE_ROOT: usize = 108;
+pub(super) const CATALOG_SHAPE: usize = 120;
+pub(super) const HORIZON: usize = 128;
+pub(super) const COMMIT_TIME: usize = 136;
+pub(super) const MANIFEST_LEN: usize = 252;
+pub(super) const MANIFEST: usize = 256;
 const _: () =
     assert!(CATALOG_ROOT + PagePtr::SIZE == SPACE_ROOT && SPACE_ROOT + PagePtr::SIZE == CATALOG_SHAPE);
 const _: () = assert!(MANIFEST + MANIFEST_PAGES * MANIFEST_ENTRY_SIZE == PAGE_SIZE);
@@ -75,15 +75,15 @@ const _: () = assert!(MANIFEST + MANIFEST_PAGES * MANIFEST_ENTRY_SIZE == PAGE_SI
 /// The form of a root that does not exist yet.
 const NO_PAGE: [u8; PagePtr::SIZE] = [0; PagePtr::SIZE];
 
-const FLAG_SEALED: u32 = 1;
-const FLAG_SYNCED: u32 = 2;
+pub(super) const FLAG_SEALED: u32 = 1;
+pub(super) const FLAG_SYNCED: u32 = 2;
 
 /// The highest number that a commit can have. At a million commits a second it takes 290,000 years to get there, so that
 /// a higher one is damage; and what is added to a number that was read does not overflow.
 const COMMIT_MAX: Birth = Birth(u64::MAX / 2);
 
 /// The database is being filled by whoever created it, and means nothing to others before that is done.
-const FEATURE_UNFINISHED: u64 = 1;
+pub(super) const FEATURE_UNFINISHED: u64 = 1;
 
 /// Feature flags that this build knows, of those that an unaware build must refuse.
 const KNOWN_INCOMPATIBLE: u64 = FEATURE_UNFINISHED;

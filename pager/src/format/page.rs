@@ -34,15 +34,15 @@ pub const PAGE_HEADER_SIZE: usize = 32;
 /// Bytes of a page that belong to the layer that owns it.
 pub const PAYLOAD_SIZE: usize = PAGE_SIZE - PAGE_HEADER_SIZE;
 
-const CHECKSUM: usize = 0;
-const BIRTH: usize = 8;
-const ID: usize = 16;
-const KIND: usize = 20;
-const LEVEL: usize = 21;
-const SLOT_COUNT: usize = 22;
-const CELL_OFFSET: usize = 24;
-const PREFIX_LEN: usize = 26;
-const RESERVED: usize = 28;
+pub(super) const CHECKSUM: usize = 0;
+pub(super) const BIRTH: usize = 8;
+pub(super) const ID: usize = 16;
+pub(super) const KIND: usize = 20;
+pub(super) const LEVEL: usize = 21;
+pub(super) const SLOT_COUNT: usize = 22;
+pub(super) const CELL_OFFSET: usize = 24;
+pub(super) const PREFIX_LEN: usize = 26;
+pub(super) const RESERVED: usize = 28;
 const _: () = assert!(RESERVED + 4 == PAGE_HEADER_SIZE);
 
 /// The first byte that the checksum covers.

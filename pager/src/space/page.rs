@@ -58,11 +58,11 @@ pub(crate) const ROOT_FAN_OUT: usize = 16;
 /// Extents that fit the space root's list.
 pub(crate) const LIST_CAPACITY: usize = 475;
 
-const HEIGHT: usize = 0;
-const EXTENT_COUNT: usize = 2;
-const ENTRIES: usize = 8;
-const EXTENTS: usize = ENTRIES + ROOT_FAN_OUT * Entry::SIZE;
-const EXTENT_SIZE: usize = 8;
+pub(super) const HEIGHT: usize = 0;
+pub(super) const EXTENT_COUNT: usize = 2;
+pub(super) const ENTRIES: usize = 8;
+pub(super) const EXTENTS: usize = ENTRIES + ROOT_FAN_OUT * Entry::SIZE;
+pub(super) const EXTENT_SIZE: usize = 8;
 const _: () = assert!(EXTENTS + LIST_CAPACITY * EXTENT_SIZE == PAYLOAD_SIZE);
 const _: () = assert!(FAN_OUT * Entry::SIZE == PAYLOAD_SIZE);
 // The whole address space is within the root's reach.
@@ -87,7 +87,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// Nothing is marked below, and there is no map page.
     pub(crate) const EMPTY: Entry = Entry { birth: Birth(0), free: 0, longest: 0, place: 0 };
-    const SIZE: usize = 16;
+    pub(super) const SIZE: usize = 16;
 
     pub(crate) fn is_empty(&self) -> bool {
         self.free == 0

@@ -8,14 +8,22 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dynamite_bptree::{Body, NewValue, Tree, Value, check_page};
+use dynamite_core::api::{DynaMite, GlobalIndex, StreamView};
+use dynamite_core::types::KeyType;
 use dynamite_pager::{Access, Operation, PAGE_SIZE, PageId, PageKind, PagePtr, Roots, WriteBatch};
 use dynamite_txn::{ManualClock, Options, Result, Retention, Store};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::json;
 use tempfile::TempDir;
 
 pub(crate) const FSCK: &str = env!("CARGO_BIN_EXE_dynamite-fsck");
+pub(crate) const DUMP: &str = env!("CARGO_BIN_EXE_dynamite-dump");
+pub(crate) const BACKUP: &str = env!("CARGO_BIN_EXE_dynamite-backup");
+pub(crate) const RESTORE: &str = env!("CARGO_BIN_EXE_dynamite-restore");
+pub(crate) const COMPACT: &str = env!("CARGO_BIN_EXE_dynamite-compact");
 pub(crate) const DATABASE_ID: [u8; 16] = *b"a test database.";
 
 /// The id of the first table, see `catalog.rs` in `txn`.
@@ -56,6 +64,59 @@ pub(crate) fn fill(store: &Store) -> Result<()> {
     store.write(|txn| txn.create_snapshot(b"then").map(drop))?;
     store.write(|txn| (0..300).step_by(3).try_for_each(|number| txn.put(table, &key(number), &[4; 100])))
 }
+
+/// A database of documents with a bit of everything, the same whenever it is made: an index, items that expire, a stream, a history, a
+/// long item, a named snapshot and deletions.
+pub(crate) fn documents() -> (TempDir, PathBuf) {
+    let (directory, path) = scratch_file();
+    fill_documents(&path).expect("the device has room");
+    (directory, path)
+}
+
+fn fill_documents(path: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    options().create(path, DATABASE_ID)?.close()?;
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let builder = DynaMite::builder().background(false).cache_size(4 << 20).clock(clock.clone());
+    let db = builder.open(path)?;
+    let by_age = GlobalIndex::new("by_age").partition_key("age", KeyType::Number);
+    db.create_table("users").partition_key("id", KeyType::String).global_index(by_age).execute()?;
+    let sessions = db.create_table("sessions").partition_key("id", KeyType::String);
+    sessions.ttl("expires_at").stream(StreamView::NewImage).execute()?;
+    let events = db.create_table("events").partition_key("device", KeyType::String);
+    events.sort_key("at", KeyType::Number).history(Duration::from_secs(3600)).execute()?;
+    for number in 0..USERS {
+        let about = "x".repeat(number % 90);
+        let id = format!("user {number:04}");
+        db.put_item("users", json!({"id": id, "age": 20 + number % 50, "about": about}))?;
+    }
+    db.put_item("users", json!({"id": "user long", "age": 99, "about": "y".repeat(20_000)}))?;
+    for number in 0..5 {
+        let expires_at = 1_700_000_100 + number;
+        db.put_item("sessions", json!({"id": format!("s{number}"), "expires_at": expires_at}))?;
+        clock.advance(1_000);
+        db.put_item("events", json!({"device": "d", "at": 1, "value": number}))?;
+    }
+    db.close()?;
+    let store = options().open(path)?;
+    store.write(|txn| txn.create_snapshot(b"before").map(drop))?;
+    store.close()?;
+    let db = builder.open(path)?;
+    for number in (0..USERS).step_by(7) {
+        db.delete_item("users").partition_key(format!("user {number:04}")).execute()?;
+    }
+    db.close()?;
+    Ok(())
+}
+
+/// A copy of a file.
+pub(crate) fn copy_of(path: &Path) -> (TempDir, PathBuf) {
+    let (directory, copy) = scratch_file();
+    fs::copy(path, &copy).expect("the device has room");
+    (directory, copy)
+}
+
+/// Users in [`documents`], but for the long one.
+pub(crate) const USERS: usize = 400;
 
 /// A page of every kind of a database.
 #[derive(Debug)]
@@ -175,7 +236,21 @@ pub(crate) struct Report {
 }
 
 pub(crate) fn fsck<S: AsRef<OsStr>>(arguments: &[S]) -> Report {
-    let output = Command::new(FSCK).args(arguments).output().expect("the program runs");
+    run(FSCK, arguments)
+}
+
+/// Runs a program.
+pub(crate) fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Report {
+    report(Command::new(program).args(arguments).output().expect("the program runs"))
+}
+
+/// Runs a program in the directory of a file, which it gets to know by its name alone.
+pub(crate) fn run_beside<S: AsRef<OsStr>>(program: &str, path: &Path, arguments: &[S]) -> Report {
+    let directory = path.parent().expect("it is in a directory");
+    report(Command::new(program).current_dir(directory).args(arguments).output().expect("the program runs"))
+}
+
+fn report(output: std::process::Output) -> Report {
     Report {
         code: output.status.code().expect("it ends by itself"),
         out: String::from_utf8(output.stdout).expect("it is text"),

@@ -1,0 +1,171 @@
+//! `dynamite-backup` and `dynamite-restore`: a whole database, as it was at one moment, in another file, and back.
+//!
+//! A backup is a database of its own, see [`dynamite_core::api::Backup`]: dense, complete or not there. So restoring one is making a copy of it
+//! in the same way, which checks each page and each item that it reads, and comes to stand where it is wanted only when it is
+//! complete and durable.
+
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use dynamite_core::api::{BackupProgress, DynaMite};
+use dynamite_pager::disk::file::sync_directory;
+use dynamite_pager::{Options, PagerError};
+use serde_json::json;
+
+use crate::fsck;
+use crate::program::{Failure, Verdict};
+use crate::progress::byte_bar;
+
+/// Bytes of the buffer pool for what is read.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// Copies a DynaMite database, as it is now, to a new file. The copy is dense, and complete or not there.
+///
+/// The file must not be open for writing elsewhere; of a running server's database, the server makes backups.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dynamite-backup",
+    version,
+    after_help = "Exit codes: 0 copied, 2 damage, 3 it could not be done."
+)]
+pub struct BackupArguments {
+    /// The database file.
+    pub file: PathBuf,
+
+    /// The new file.
+    pub to: PathBuf,
+
+    /// Checks the copy from end to end when it is made.
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Prints what was done as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Prints nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Makes a database of a backup. The backup is read only, and stays as it is.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dynamite-restore",
+    version,
+    after_help = "Exit codes: 0 restored, 2 damage, 3 it could not be done."
+)]
+pub struct RestoreArguments {
+    /// The backup.
+    pub backup: PathBuf,
+
+    /// The database file that is to come into being.
+    pub file: PathBuf,
+
+    /// Puts it in the place of a database that is there, when it is complete.
+    #[arg(long)]
+    pub replace: bool,
+
+    /// Prints what was done as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Prints nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Makes a backup.
+///
+/// # Errors
+///
+/// What goes wrong with either file; then there is no copy.
+pub fn backup(arguments: &BackupArguments, out: &mut dyn Write) -> Result<Verdict, Failure> {
+    let BackupArguments { file, to, verify, json, quiet } = arguments;
+    let copied = copy(file, to, !json && !quiet)?;
+    if *verify {
+        check(to)?;
+    }
+    told(out, *json, *quiet, "backed up", file, to, copied)?;
+    Ok(Verdict::Clean)
+}
+
+/// Restores a backup.
+///
+/// # Errors
+///
+/// What goes wrong with either file; then nothing has changed.
+pub fn restore(arguments: &RestoreArguments, out: &mut dyn Write) -> Result<Verdict, Failure> {
+    let RestoreArguments { backup, file, replace, json, quiet } = arguments;
+    let show_progress = !json && !quiet;
+    let copied = if *replace && file.exists() {
+        // Nobody may have it open. A damaged one is what backups are for.
+        let locked = Options::new().background(false).open_read_only(file).err();
+        if let Some(locked @ PagerError::FileLocked { .. }) = locked {
+            return Err(locked.into());
+        }
+        let mut name = file.clone().into_os_string();
+        name.push(".restored");
+        let beside = PathBuf::from(name);
+        let copied = copy(backup, &beside, show_progress)?;
+        fs::rename(&beside, file)
+            .map_err(|error| Failure::new(format!("cannot replace {}: {error}", file.display())))?;
+        sync_directory(file)?;
+        copied
+    } else {
+        copy(backup, file, show_progress)?
+    };
+    told(out, *json, *quiet, "restored", backup, file, copied)?;
+    Ok(Verdict::Clean)
+}
+
+/// Copies a database, and returns how much that was.
+pub(crate) fn copy(from: &Path, to: &Path, show_progress: bool) -> Result<BackupProgress, Failure> {
+    let db = DynaMite::builder().background(false).read_only(true).cache_size(CACHE_BYTES).open(from)?;
+    let bar = byte_bar("copied", show_progress);
+    let copied = db
+        .backup(to)
+        .progress(|done| {
+            bar.set_length(done.of_bytes);
+            bar.set_position(done.bytes);
+            ControlFlow::Continue(())
+        })
+        .execute();
+    bar.finish_and_clear();
+    Ok(copied?)
+}
+
+/// A copy that has not come out right is damage.
+fn check(copy: &Path) -> Result<(), Failure> {
+    let survey = fsck::check(copy, false)?;
+    let verdict = Verdict::of_findings(survey.found.iter().map(|found| &found.finding));
+    match survey.found.first() {
+        None => Ok(()),
+        Some(first) => {
+            let message = format!("the copy is not sound: {}", first.finding);
+            Err(Failure { verdict: verdict.max(Verdict::Damage), message })
+        }
+    }
+}
+
+fn told(
+    out: &mut dyn Write,
+    as_json: bool,
+    quiet: bool,
+    what: &str,
+    from: &Path,
+    to: &Path,
+    copied: BackupProgress,
+) -> Result<(), Failure> {
+    let BackupProgress { items, bytes, .. } = copied;
+    let (from, to) = (from.display().to_string(), to.display().to_string());
+    if as_json {
+        writeln!(out, "{}", json!({"from": from, "to": to, "items": items, "bytes": bytes}))?;
+    } else if !quiet {
+        writeln!(out, "{what} {from} to {to}: {items} items, {bytes} bytes")?;
+    }
+    Ok(())
+}
