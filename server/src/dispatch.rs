@@ -12,7 +12,7 @@ mod writes;
 
 use std::sync::Arc;
 
-use dynamite_core::api::Deferred;
+use dynamite_core::api::{Consumed, Deferred};
 use serde::Deserialize;
 
 use crate::engine::Engine;
@@ -20,27 +20,37 @@ use crate::flow::{Flow, Source};
 use crate::frame::{self, FrameError, Kind};
 use crate::link::{Link, put_failure};
 use crate::protocol::fault::{Failure, Refusal};
-use crate::protocol::{self, Code, Operation, operation};
+use crate::protocol::{self, Asked, Code, Operation, operation};
 
 /// Where a request is worked on.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'c> {
     pub(crate) engine: &'c Arc<Engine>,
     pub(crate) link: &'c Arc<Link>,
+    /// Collects what is consumed, if that is asked for.
+    consumed: Option<&'c Consumed>,
+}
+
+impl<'c> Context<'c> {
+    pub(crate) fn new(engine: &'c Arc<Engine>, link: &'c Arc<Link>) -> Context<'c> {
+        Context { engine, link, consumed: None }
+    }
 }
 
 /// Does what is no write of items.
 pub(crate) fn read(
     context: Context<'_>,
-    code: Code,
+    asked: Asked,
     id: u64,
     body: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), FrameError> {
     use operation as op;
-    let call = Call { id, body, out };
+    let consumed = asked.counted.then(Consumed::default);
+    let context = Context { consumed: consumed.as_ref(), ..context };
+    let call = Call { id, body, out, consumed: context.consumed };
     let db = &context.engine.db;
-    match code {
+    match asked.code {
         Code::Ping => call.answer(|_: op::Ping| Ok(())),
         Code::Stats => call.answer(|_: op::Stats| Ok(context.engine.stats())),
         Code::Get => call.answer(|get| reads::get(context, &get)),
@@ -86,25 +96,27 @@ pub(crate) fn read(
         | Code::BatchWrite
         | Code::TransactWrite
         | Code::Commit
-        | Code::RestoreVersion => unreachable!("{code:?} is a write"),
+        | Code::RestoreVersion => unreachable!("{:?} is a write", asked.code),
     }
 }
 
 /// Does a write of items. Nobody may be told of it before what is pending is settled.
 pub(crate) fn write(
     target: &Deferred<'_>,
-    code: Code,
+    asked: Asked,
     id: u64,
     body: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), FrameError> {
-    let call = Call { id, body, out };
-    match code {
-        Code::Put => call.answer(|put| writes::put(target, &put)),
-        Code::Update => call.answer(|update| writes::update(target, &update)),
-        Code::Delete => call.answer(|delete| writes::delete(target, &delete)),
-        Code::BatchWrite => call.answer(|batch| writes::batch_write(target, &batch)),
-        Code::TransactWrite => call.answer(|transact| writes::transact_write(target, &transact)),
+    let consumed = asked.counted.then(Consumed::default);
+    let consumed = consumed.as_ref();
+    let call = Call { id, body, out, consumed };
+    match asked.code {
+        Code::Put => call.answer(|put| writes::put(target, &put, consumed)),
+        Code::Update => call.answer(|update| writes::update(target, &update, consumed)),
+        Code::Delete => call.answer(|delete| writes::delete(target, &delete, consumed)),
+        Code::BatchWrite => call.answer(|batch| writes::batch_write(target, &batch, consumed)),
+        Code::TransactWrite => call.answer(|transact| writes::transact_write(target, &transact, consumed)),
         Code::Commit => call.answer(|commit| writes::commit(target, &commit)),
         Code::RestoreVersion => call.answer(|restore| writes::restore_version(target, &restore)),
         other => unreachable!("{other:?} is no write"),
@@ -116,6 +128,7 @@ struct Call<'c> {
     id: u64,
     body: &'c [u8],
     out: &'c mut Vec<u8>,
+    consumed: Option<&'c Consumed>,
 }
 
 impl<'c> Call<'c> {
@@ -124,11 +137,15 @@ impl<'c> Call<'c> {
         self,
         run: impl FnOnce(O) -> Result<O::Answer<'static>, Failure>,
     ) -> Result<(), FrameError> {
-        let Call { id, body, out } = self;
+        let Call { id, body, out, consumed } = self;
         let operation = protocol::decode(body)?;
         let answer = crate::link::guarded(|| run(operation));
-        let put = answer
-            .map(|answer| frame::put(out, Kind::Answer, id, |buffer| protocol::encode(&answer, buffer)));
+        let put = answer.map(|answer| {
+            frame::put(out, Kind::Answer, id, |buffer| match consumed {
+                Some(consumed) => protocol::encode(&(consumed.take(), answer), buffer),
+                None => protocol::encode(&answer, buffer),
+            })
+        });
         match put {
             Ok(Ok(())) => {}
             Ok(Err(_)) => put_failure(out, id, Refusal::AnswerTooLarge.into()),
@@ -143,7 +160,7 @@ impl<'c> Call<'c> {
         context: Context<'_>,
         open: impl FnOnce(O) -> Result<Box<dyn Source>, Failure>,
     ) -> Result<(), FrameError> {
-        let Call { id, body, out } = self;
+        let Call { id, body, out, .. } = self;
         let operation = protocol::decode(body)?;
         let opened = crate::link::guarded(|| open(operation)).and_then(|source| {
             let flow = Flow::new(id, context.link.clone(), source);

@@ -21,7 +21,7 @@ use crate::dispatch;
 use crate::frame::Identity;
 use crate::link::{self, Link, weight};
 use crate::news::News;
-use crate::protocol::Code;
+use crate::protocol::Asked;
 use crate::protocol::fault::Failure;
 use crate::queue::FairQueue;
 use crate::stats::ServerStats;
@@ -66,7 +66,7 @@ pub(crate) struct Counters {
 /// A request for a write.
 struct Write {
     link: Arc<Link>,
-    code: Code,
+    asked: Asked,
     id: u64,
     body: Vec<u8>,
 }
@@ -74,7 +74,7 @@ struct Write {
 /// A write that is done, but perhaps not durable.
 struct Finished {
     link: Arc<Link>,
-    code: Code,
+    asked: Asked,
     id: u64,
     frames: Vec<u8>,
     pending: Pending,
@@ -149,8 +149,8 @@ impl Engine {
     }
 
     /// Takes a request for a write.
-    pub(crate) fn write(&self, link: &Arc<Link>, code: Code, id: u64, body: &[u8]) {
-        let write = Write { link: link.clone(), code, id, body: body.to_vec() };
+    pub(crate) fn write(&self, link: &Arc<Link>, asked: Asked, id: u64, body: &[u8]) {
+        let write = Write { link: link.clone(), asked, id, body: body.to_vec() };
         self.writes.push(link.number, write);
     }
 
@@ -200,12 +200,12 @@ fn run(queue: &FairQueue<Task>) {
 /// The writer.
 fn write(engine: &Arc<Engine>) {
     let deferred = engine.db.deferred();
-    while let Some(Write { link, code, id, body }) = engine.writes.pop() {
+    while let Some(Write { link, asked, id, body }) = engine.writes.pop() {
         let mut frames = Vec::new();
-        if let Err(fault) = dispatch::write(&deferred, code, id, &body, &mut frames) {
+        if let Err(fault) = dispatch::write(&deferred, asked, id, &body, &mut frames) {
             link.refuse(fault);
         }
-        engine.done.push(Finished { link, code, id, frames, pending: deferred.pending() });
+        engine.done.push(Finished { link, asked, id, frames, pending: deferred.pending() });
     }
     engine.done.close();
 }
@@ -229,7 +229,7 @@ fn settle(engine: &Arc<Engine>) {
                 }
             }
             same[0].link.outbox.send(&frames);
-            same.iter().for_each(|finished| finished.link.end(weight(finished.code)));
+            same.iter().for_each(|finished| finished.link.end(weight(finished.asked.code)));
         }
     }
 }

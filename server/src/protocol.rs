@@ -20,7 +20,7 @@ use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::FrameError;
-pub(crate) use crate::protocol::operation::{Code, Operation};
+pub(crate) use crate::protocol::operation::{Asked, Code, Operation};
 
 /// Appends an encoded value.
 pub(crate) fn encode(value: &impl Serialize, buffer: &mut Vec<u8>) -> Result<(), FrameError> {

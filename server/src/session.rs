@@ -20,7 +20,7 @@ use crate::flow::Flow;
 use crate::frame::{self, Frame, FrameError, Kind};
 use crate::link::{self, Link, MOST_UNSENT, weight};
 use crate::outbox::Outbox;
-use crate::protocol::Code;
+use crate::protocol::Asked;
 use crate::protocol::fault::Refusal;
 use crate::protocol::operation::Class;
 
@@ -225,39 +225,39 @@ impl Session {
     fn request(&mut self, frame: Frame<'_>) -> Result<(), FrameError> {
         let Session { link, engine, batch, .. } = self;
         let id = frame.id;
-        let (&code, body) = frame.body.split_first().ok_or(FrameError::Body("no operation".into()))?;
+        let (&first, body) = frame.body.split_first().ok_or(FrameError::Body("no operation".into()))?;
         engine.counters.requests.fetch_add(1, Ordering::Relaxed);
-        let Some(code) = Code::of(code) else {
-            link::put_failure(batch, id, Refusal::UnknownOperation { code }.into());
+        let Some(asked) = Asked::of(first) else {
+            link::put_failure(batch, id, Refusal::UnknownOperation { code: first }.into());
             return Ok(());
         };
-        let queue = match code.class() {
+        let queue = match asked.code.class() {
             Class::Point if engine.is_warm() => {
                 let begun = Instant::now();
-                dispatch::read(Context { engine, link }, code, id, body, batch)?;
+                dispatch::read(Context::new(engine, link), asked, id, body, batch)?;
                 engine.took(begun.elapsed());
                 return Ok(());
             }
             Class::Point | Class::Read | Class::Stream => &engine.reads,
             Class::Slow => &engine.slow,
             Class::Write => {
-                link.begin(weight(code));
-                engine.write(link, code, id, body);
+                link.begin(weight(asked.code));
+                engine.write(link, asked, id, body);
                 return Ok(());
             }
         };
-        link.begin(weight(code));
+        link.begin(weight(asked.code));
         let (worked, answered, body) = (engine.clone(), link.clone(), body.to_vec());
         queue.push(
             link.number,
             Box::new(move || {
                 let mut frames = Vec::new();
-                let context = Context { engine: &worked, link: &answered };
-                match dispatch::read(context, code, id, &body, &mut frames) {
+                let context = Context::new(&worked, &answered);
+                match dispatch::read(context, asked, id, &body, &mut frames) {
                     Ok(()) => drop(answered.outbox.send(&frames)),
                     Err(fault) => answered.refuse(fault),
                 }
-                answered.end(weight(code));
+                answered.end(weight(asked.code));
             }),
         );
         Ok(())

@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::api::index::IndexKind;
 use crate::api::layout::Layout;
 use crate::api::table::Place;
@@ -39,7 +41,7 @@ pub struct Consumed {
 }
 
 /// What one operation consumed, or one of the operations of a batch or a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ConsumedEntry {
     /// The table's name.
@@ -54,7 +56,7 @@ pub struct ConsumedEntry {
 }
 
 /// Reads and writes are not counted in the same units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConsumedKind {
     /// A read.
     Read,
@@ -71,6 +73,11 @@ impl Consumed {
     /// Takes what was collected so far away.
     pub fn take(&self) -> Vec<ConsumedEntry> {
         self.with(std::mem::take)
+    }
+
+    /// Adds what was collected elsewhere.
+    pub fn extend(&self, entries: Vec<ConsumedEntry>) {
+        self.with(|collected| collected.extend(entries));
     }
 
     pub(crate) fn read(&self, table: &str, bytes: usize) {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::client::DynaMiteClient;
 use crate::client::call::Route;
 use crate::client::form::{self, Form};
-use crate::client::told::{Faults, awaited};
+use crate::client::told::{Faults, awaited, consumes};
 use crate::error::Result;
 use crate::protocol::operation::{self, Write};
 use crate::protocol::terms::{Key, Want};
@@ -78,6 +78,8 @@ impl BatchGet {
         });
         &mut wanted[nth].1
     }
+
+    consumes!(route);
 
     /// Gets the items as JSON, in the order in which they were asked for; `None` stands for one that is not there.
     ///
@@ -169,6 +171,8 @@ impl BatchWrite {
         self.batch.writes.push((table.to_owned().into(), Write::Delete(key)));
         self
     }
+
+    consumes!(route);
 
     /// Writes them all, or none. Returns the version of the items that were put.
     ///

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use dynamite_core::api::{Consumed, ConsumedEntry};
 use tokio::time::Instant;
 
 use crate::client::connection::{Connection, Replies, Reply};
@@ -11,6 +12,7 @@ use crate::client::{DynaMiteClient, Shared};
 use crate::error::{ClientError, Result};
 use crate::frame::Kind;
 use crate::protocol::fault::{Failure, Fault};
+use crate::protocol::operation::Counted;
 use crate::protocol::terms::At;
 use crate::protocol::{self, Operation};
 
@@ -40,6 +42,8 @@ pub(crate) enum Limit {
 pub(crate) struct Route {
     pub(crate) client: DynaMiteClient,
     pub(crate) held: Option<Arc<Held>>,
+    /// Collects what is consumed, for who asks.
+    pub(crate) consumed: Option<Consumed>,
 }
 
 impl Route {
@@ -66,6 +70,23 @@ impl Route {
     }
 
     pub(crate) async fn call<O: Operation, R>(
+        &self,
+        operation: &O,
+        repeat: Repeat,
+        limit: Limit,
+        with: impl FnOnce(O::Answer<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let Some(consumed) = &self.consumed else {
+            return self.call_as_it_is(operation, repeat, limit, with).await;
+        };
+        let counted = |(entries, answer): (Vec<ConsumedEntry>, O::Answer<'_>)| {
+            consumed.extend(entries);
+            with(answer)
+        };
+        self.call_as_it_is(&Counted(operation), repeat, limit, counted).await
+    }
+
+    async fn call_as_it_is<O: Operation, R>(
         &self,
         operation: &O,
         repeat: Repeat,

@@ -307,7 +307,7 @@ async fn receive(shared: Arc<Shared>, mut reader: OwnedReadHalf, mut bytes: Vec<
 
 fn put_request<O: Operation>(buffer: &mut Vec<u8>, id: u64, operation: &O) -> Result<(), FrameError> {
     frame::put(buffer, Kind::Request, id, |buffer| {
-        buffer.push(O::CODE as u8);
+        buffer.push(O::first_byte());
         protocol::encode(operation, buffer)
     })
 }

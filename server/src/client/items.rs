@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::client::DynaMiteClient;
 use crate::client::call::Route;
 use crate::client::form::{self, Form};
-use crate::client::told::{Faults, awaited, expression, item_key, names, placeholders, projects};
+use crate::client::told::{Faults, awaited, consumes, expression, item_key, names, placeholders, projects};
 use crate::error::Result;
 use crate::protocol::operation;
 use crate::protocol::terms::{Key, Want};
@@ -49,6 +49,8 @@ impl GetItemVersioned {
     projects!(get.want);
 
     names!(get.want.terms);
+
+    consumes!(route);
 
     /// Gets the item as JSON, and its version.
     ///
@@ -106,6 +108,8 @@ impl GetItem {
     pub fn name(self, placeholder: &str, name: &str) -> Self {
         GetItem(self.0.name(placeholder, name))
     }
+
+    consumes!(0.route);
 
     /// Gets the item as JSON; `None` if there is none.
     ///
@@ -165,6 +169,8 @@ impl PutItem {
 
     placeholders!(put.terms);
 
+    consumes!(route);
+
     /// Puts the item. Returns its version.
     ///
     /// # Errors
@@ -223,6 +229,8 @@ impl UpdateItem {
     }
 
     placeholders!(update.terms);
+
+    consumes!(route);
 
     /// Updates only if the item has this version; 0 stands for no item.
     pub fn if_version(mut self, version: u64) -> Self {
@@ -288,6 +296,8 @@ impl DeleteItem {
 
     placeholders!(delete.terms);
 
+    consumes!(route);
+
     /// Deletes the item. Returns whether there was one.
     ///
     /// # Errors
@@ -324,7 +334,7 @@ awaited!(DeleteItem => bool);
 
 impl DynaMiteClient {
     pub(crate) fn route(&self) -> Route {
-        Route { client: self.clone(), held: None }
+        Route { client: self.clone(), held: None, consumed: None }
     }
 
     /// Begins to get an item by its partition key, and its sort key if the table has one.

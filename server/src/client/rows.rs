@@ -9,7 +9,7 @@ use crate::client::DynaMiteClient;
 use crate::client::call::{Limit, Repeat, Route};
 use crate::client::form::{self, Form};
 use crate::client::stream::ItemStream;
-use crate::client::told::{self, Faults, awaited, expression, placeholders, projects};
+use crate::client::told::{self, Faults, awaited, consumes, expression, placeholders, projects};
 use crate::error::Result;
 use crate::protocol::operation::{
     self, CountQuery, CountScan, CountWholeQuery, CountWholeScan, QueryTerms, ScanTerms, StreamQuery,
@@ -60,6 +60,8 @@ macro_rules! selections {
             }
 
             placeholders!(terms.selection.want.terms);
+
+            consumes!(route);
 
             /// Reads an index of the table, in the order of the index's keys.
             pub fn index(mut self, name: &str) -> Self {

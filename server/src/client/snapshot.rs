@@ -87,7 +87,7 @@ impl DynaMiteClient {
             }
         };
         let held = within(self.shared.options.timeout, opened).await?;
-        Ok(Route { client: self.clone(), held: Some(Arc::new(held)) })
+        Ok(Route { client: self.clone(), held: Some(Arc::new(held)), consumed: None })
     }
 }
 

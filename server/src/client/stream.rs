@@ -13,6 +13,7 @@ use crate::client::connection::Replies;
 use crate::client::form::{self, Form};
 use crate::error::Result;
 use crate::frame::Kind;
+use crate::protocol::operation::Counted;
 use crate::protocol::{self, Operation, operation};
 
 /// The items of a query or a scan, one after the other. Dropping it ends it.
@@ -32,8 +33,16 @@ impl<T> ItemStream<T> {
     where
         T: 'static,
     {
+        let consumed = route.consumed.clone();
         let decode = move |body: &[u8]| {
-            let items = protocol::decode::<operation::Portion<'_>>(body)?;
+            let items = match &consumed {
+                None => protocol::decode::<operation::Portion<'_>>(body)?,
+                Some(consumed) => {
+                    let (entries, items) = protocol::decode::<(_, operation::Portion<'_>)>(body)?;
+                    consumed.extend(entries);
+                    items
+                }
+            };
             items.iter().map(|item| form::decode(form, &table, item)).collect()
         };
         Ok(ItemStream { pages: Pages::open(route, operation, Box::new(decode)).await? })
@@ -81,7 +90,10 @@ impl<T> Pages<T> {
         decode: Decode<T>,
     ) -> Result<Pages<T>> {
         let opened = async {
-            let replies = route.stream(operation).await?;
+            let replies = match &route.consumed {
+                None => route.stream(operation).await?,
+                Some(_) => route.stream(&Counted(operation)).await?,
+            };
             let mut pages = Pages { replies, ready: VecDeque::new(), decode, failed: false };
             poll_fn(|context| pages.receive(context)).await?;
             Ok(pages)

@@ -129,6 +129,18 @@ macro_rules! projects {
     };
 }
 
+/// The method of a builder that has somebody collect what is consumed.
+macro_rules! consumes {
+    ($($route:tt).+) => {
+        /// Adds what is read or written, in bytes, to `consumed`; see [`Consumed`](dynamite_core::api::Consumed). What a stream
+        /// has read is added at its end.
+        pub fn consumed(mut self, consumed: &dynamite_core::api::Consumed) -> Self {
+            self.$($route).+.consumed = Some(consumed.clone());
+            self
+        }
+    };
+}
+
 /// A builder that is awaited does what its method `execute` does.
 macro_rules! awaited {
     ($name:ident $(<$parameter:ident>)? => $output:ty) => {
@@ -143,4 +155,4 @@ macro_rules! awaited {
     };
 }
 
-pub(crate) use {awaited, expression, item_key, names, placeholders, projects};
+pub(crate) use {awaited, consumes, expression, item_key, names, placeholders, projects};

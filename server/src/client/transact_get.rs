@@ -9,7 +9,7 @@ use crate::client::DynaMiteClient;
 use crate::client::batch::decode_all;
 use crate::client::call::Route;
 use crate::client::form::{self, Form};
-use crate::client::told::{Faults, awaited, item_key, names, projects};
+use crate::client::told::{Faults, awaited, consumes, item_key, names, projects};
 use crate::error::{ClientError, Result};
 use crate::protocol::operation;
 use crate::protocol::terms::{Key, Want};
@@ -65,6 +65,8 @@ impl TransactGet {
         self.transact.gets.push((table.into(), key, want));
         self
     }
+
+    consumes!(route);
 
     /// Gets the items as JSON, in the order in which they were asked for; `None` stands for one that is not there.
     ///

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::client::DynaMiteClient;
 use crate::client::call::{Limit, Repeat, Route};
-use crate::client::told::{Faults, awaited, expression, item_key, placeholders};
+use crate::client::told::{Faults, awaited, consumes, expression, item_key, placeholders};
 use crate::error::{ClientError, Result};
 use crate::protocol::operation::{self, What};
 use crate::protocol::terms::{Key, Terms};
@@ -182,6 +182,8 @@ impl TransactWrite {
         self.transact.token = Some(token.to_owned().into());
         self
     }
+
+    consumes!(route);
 
     /// Does all actions, or none. Returns the version of what they wrote.
     ///

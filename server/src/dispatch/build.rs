@@ -84,4 +84,14 @@ macro_rules! with_want {
     }};
 }
 
-pub(super) use {with_key, with_terms, with_values, with_want};
+/// A builder that collects what is consumed, if that is asked for.
+macro_rules! with_consumed {
+    ($builder:expr, $consumed:expr) => {
+        match $consumed {
+            Some(consumed) => $builder.consumed(consumed),
+            None => $builder,
+        }
+    };
+}
+
+pub(super) use {with_consumed, with_key, with_terms, with_values, with_want};

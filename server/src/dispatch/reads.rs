@@ -6,7 +6,7 @@ use dynamite_core::api::{DynaMite, EncodedItem, Get, ItemVersion};
 use dynamite_core::error::{Error, Invalid};
 
 use super::Context;
-use super::build::{count, with_key, with_want};
+use super::build::{count, with_consumed, with_key, with_want};
 use crate::link::View;
 use crate::protocol::fault::{Failure, Refusal};
 use crate::protocol::operation::{self, Held, Moment};
@@ -52,9 +52,14 @@ pub(super) fn get(
     let found = look!(
         context,
         get.at,
-        |source| with_want!(with_key!(source.get_item_versioned(&get.table), &get.key), &get.want)
-            .execute_encoded(),
-        |past| with_want!(with_key!(past.get_item_versioned(), &get.key), &get.want).execute_encoded()
+        |source| {
+            let get = with_want!(with_key!(source.get_item_versioned(&get.table), &get.key), &get.want);
+            with_consumed!(get, context.consumed).execute_encoded()
+        },
+        |past| {
+            let get = with_want!(with_key!(past.get_item_versioned(), &get.key), &get.want);
+            with_consumed!(get, context.consumed).execute_encoded()
+        }
     )?;
     Ok(found.map(|found| (found.version, bytes(found.item))))
 }
@@ -89,7 +94,7 @@ pub(super) fn batch_get(
                     }
                 }
             }
-            builder.execute_encoded()
+            with_consumed!(builder, context.consumed).execute_encoded()
         },
         |_past| return not_of_past()
     )?;
@@ -108,7 +113,8 @@ pub(super) fn transact_get(
                 let get = with_key!(Get::new(table), key);
                 with_want!(get, want)
             });
-            gets.fold(source.transact_get(), |transact, get| transact.get(get)).execute_encoded()
+            let transact = gets.fold(source.transact_get(), |transact, get| transact.get(get));
+            with_consumed!(transact, context.consumed).execute_encoded()
         },
         |_past| return not_of_past()
     )?;

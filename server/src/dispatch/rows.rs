@@ -1,10 +1,10 @@
 //! Queries and scans: page by page, counted, and streamed.
 
-use dynamite_core::api::{EncodedItem, PageCount, Query, Scan, Source as Look};
+use dynamite_core::api::{Consumed, EncodedItem, PageCount, Query, Scan, Source as Look};
 use dynamite_core::{Result, item_codec};
 
 use super::Context;
-use super::build::{count, with_values};
+use super::build::{count, with_consumed, with_values};
 use super::reads::{bytes, look};
 use crate::engine::Engine;
 use crate::flow::{Next, Source};
@@ -74,8 +74,11 @@ macro_rules! walk {
         look!(
             $context,
             $terms.selection.at,
-            |source| $told(source.$begin(table(&$terms.selection)?), $terms).$end(),
-            |past| $told(past.$begin(), $terms).$end()
+            |source| {
+                let told = $told(source.$begin(table(&$terms.selection)?), $terms);
+                with_consumed!(told, $context.consumed).$end()
+            },
+            |past| with_consumed!($told(past.$begin(), $terms), $context.consumed).$end()
         )
     };
 }
@@ -123,11 +126,18 @@ fn page(page: dynamite_core::api::Page<EncodedItem<'static>>) -> Result<Page<'st
 macro_rules! streams {
     ($($name:ident of $terms:ident: $begin:ident $told:ident;)*) => {$(
         pub(super) fn $name(context: Context<'_>, terms: &$terms<'_>) -> Result<Box<dyn Source>, Failure> {
+            let consumed = context.consumed;
             look!(
                 context,
                 terms.selection.at,
-                |source| Ok(Box::new(Rows::of($told(source.$begin(table(&terms.selection)?), terms).iter_encoded()?))),
-                |past| Ok(Box::new(Rows::of($told(past.$begin(), terms).iter_encoded()?)))
+                |source| {
+                    let told = $told(source.$begin(table(&terms.selection)?), terms);
+                    Ok(Box::new(Rows::of(with_consumed!(told, consumed).iter_encoded()?, consumed)))
+                },
+                |past| {
+                    let told = $told(past.$begin(), terms);
+                    Ok(Box::new(Rows::of(with_consumed!(told, consumed).iter_encoded()?, consumed)))
+                }
             )
         }
     )*};
@@ -140,14 +150,16 @@ streams! {
 
 /// The rows of a stream.
 struct Rows<I> {
-    items: I,
+    /// Gone at their end: what they consumed is told by then.
+    items: Option<I>,
     /// An error behind items that were sent before it.
     failed: Option<Failure>,
+    consumed: Option<Consumed>,
 }
 
 impl<I: Iterator<Item = Result<EncodedItem<'static>>> + Send> Rows<I> {
-    fn of(items: I) -> Rows<I> {
-        Rows { items, failed: None }
+    fn of(items: I, consumed: Option<&Consumed>) -> Rows<I> {
+        Rows { items: Some(items), failed: None, consumed: consumed.cloned() }
     }
 }
 
@@ -158,7 +170,7 @@ impl<I: Iterator<Item = Result<EncodedItem<'static>>> + Send> Source for Rows<I>
         }
         let (mut portion, mut size) = (Vec::new(), 0);
         while size < PORTION {
-            match self.items.next() {
+            match self.items.as_mut().and_then(Iterator::next) {
                 Some(Ok(item)) => {
                     size += item.as_bytes().len();
                     portion.push(bytes(item));
@@ -168,13 +180,21 @@ impl<I: Iterator<Item = Result<EncodedItem<'static>>> + Send> Source for Rows<I>
                     self.failed = Some(error.into());
                     break;
                 }
-                None => break,
+                None => {
+                    self.items = None;
+                    break;
+                }
             }
         }
-        if portion.is_empty() {
+        let consumed = self.consumed.as_ref().map(Consumed::take);
+        if portion.is_empty() && consumed.as_ref().is_none_or(Vec::is_empty) {
             return Ok(Next::End);
         }
-        protocol::encode(&portion, body).map_err(|_| Refusal::AnswerTooLarge)?;
+        let encoded = match consumed {
+            Some(consumed) => protocol::encode(&(consumed, portion), body),
+            None => protocol::encode(&portion, body),
+        };
+        encoded.map_err(|_| Refusal::AnswerTooLarge)?;
         Ok(Next::Page)
     }
 }

@@ -1,9 +1,9 @@
 //! Writes of items.
 
-use dynamite_core::api::{Check, Deferred, Delete, Put, Update};
+use dynamite_core::api::{Check, Consumed, Deferred, Delete, Put, Update};
 use dynamite_core::error::{Error, Invalid, Result};
 
-use super::build::{with_key, with_values};
+use super::build::{with_consumed, with_key, with_values};
 use super::reads::bytes;
 use crate::protocol::fault::Failure;
 use crate::protocol::operation::{self, What, Write};
@@ -11,8 +11,13 @@ use crate::protocol::text::Bytes;
 
 type Written = (u64, Option<Bytes<'static>>);
 
-pub(super) fn put(target: &Deferred<'_>, put: &operation::Put<'_>) -> Result<Written, Failure> {
-    let mut builder = with_values!(target.put(&put.table), put.terms, condition);
+pub(super) fn put(
+    target: &Deferred<'_>,
+    put: &operation::Put<'_>,
+    consumed: Option<&Consumed>,
+) -> Result<Written, Failure> {
+    let builder = with_values!(target.put(&put.table), put.terms, condition);
+    let mut builder = with_consumed!(builder, consumed);
     if let Some(item) = &put.item {
         builder = builder.item(item);
     }
@@ -26,8 +31,13 @@ pub(super) fn put(target: &Deferred<'_>, put: &operation::Put<'_>) -> Result<Wri
     Ok((replaced.version, replaced.old.map(bytes)))
 }
 
-pub(super) fn update(target: &Deferred<'_>, update: &operation::Update<'_>) -> Result<Written, Failure> {
+pub(super) fn update(
+    target: &Deferred<'_>,
+    update: &operation::Update<'_>,
+    consumed: Option<&Consumed>,
+) -> Result<Written, Failure> {
     let builder = with_key!(target.update_item(&update.table), &update.key);
+    let builder = with_consumed!(builder, consumed);
     let mut builder = with_values!(builder, update.terms, update condition);
     if let Some(version) = update.expected {
         builder = builder.if_version(version);
@@ -39,8 +49,10 @@ pub(super) fn update(target: &Deferred<'_>, update: &operation::Update<'_>) -> R
 pub(super) fn delete(
     target: &Deferred<'_>,
     delete: &operation::Delete<'_>,
+    consumed: Option<&Consumed>,
 ) -> Result<(bool, Option<Bytes<'static>>), Failure> {
     let builder = with_key!(target.delete_item(&delete.table), &delete.key);
+    let builder = with_consumed!(builder, consumed);
     let mut builder = with_values!(builder, delete.terms, condition);
     if let Some(version) = delete.expected {
         builder = builder.if_version(version);
@@ -52,8 +64,12 @@ pub(super) fn delete(
     Ok((old.is_some(), old.map(bytes)))
 }
 
-pub(super) fn batch_write(target: &Deferred<'_>, batch: &operation::BatchWrite<'_>) -> Result<u64, Failure> {
-    let mut builder = target.batch_write();
+pub(super) fn batch_write(
+    target: &Deferred<'_>,
+    batch: &operation::BatchWrite<'_>,
+    consumed: Option<&Consumed>,
+) -> Result<u64, Failure> {
+    let mut builder = with_consumed!(target.batch_write(), consumed);
     for (table, write) in &batch.writes {
         builder = match write {
             Write::Put(item) => builder.put(table, item),
@@ -82,8 +98,9 @@ macro_rules! action {
 pub(super) fn transact_write(
     target: &Deferred<'_>,
     transact: &operation::TransactWrite<'_>,
+    consumed: Option<&Consumed>,
 ) -> Result<u64, Failure> {
-    let mut builder = target.transact_write();
+    let mut builder = with_consumed!(target.transact_write(), consumed);
     for asked in &transact.actions {
         let table = &asked.table;
         builder = match &asked.what {

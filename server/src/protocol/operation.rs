@@ -3,6 +3,8 @@
 //! # Layout
 //!
 //! The first byte of a request's body is the operation's number in the table below; what follows is the struct of that name, field by field.
+//! If its highest bit is set as well, the answer says first what was consumed, as a list of [`ConsumedEntry`], and so does each page of a
+//! stream. Not every operation can be asked for that.
 //! In `postcard`'s encoding, integers are varints, texts and bytes have their length before them, an option is a byte 0, or 1 and the
 //! value, and an enum begins with the number of the variant, counted from 0. New operations take new numbers; whatever else changes
 //! raises the [version](crate::frame::VERSION).
@@ -10,11 +12,11 @@
 use std::time::Duration;
 
 use dynamite_core::api::{
-    EncodedItem, GlobalIndex, ItemVersion, LocalIndex, ReturnValues, SequenceNumber, StreamPage, StreamView,
-    TableDescription,
+    ConsumedEntry, EncodedItem, GlobalIndex, ItemVersion, LocalIndex, ReturnValues, SequenceNumber,
+    StreamPage, StreamView, TableDescription,
 };
 use dynamite_core::types::KeyType;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::protocol::terms::{At, Key, Selection, SortTest, Terms, Want};
 use crate::protocol::text::{Bytes, Text, WireValue};
@@ -24,7 +26,52 @@ use crate::stats::ServerStats;
 pub(crate) trait Operation: Serialize {
     const CODE: Code;
 
+    /// Whether the answer is to say what was consumed.
+    const COUNTED: bool = false;
+
     type Answer<'b>: Serialize + Deserialize<'b>;
+
+    /// The first byte of the request.
+    fn first_byte() -> u8 {
+        Self::CODE as u8 | if Self::COUNTED { COUNTED } else { 0 }
+    }
+}
+
+/// The bit of the first byte which says that the answer is to say what was consumed.
+const COUNTED: u8 = 0x80;
+
+/// An operation whose answer says what was consumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted<'o, O>(pub(crate) &'o O);
+
+impl<O: Serialize> Serialize for Counted<'_, O> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<O: Operation> Operation for Counted<'_, O> {
+    const CODE: Code = O::CODE;
+
+    const COUNTED: bool = true;
+
+    type Answer<'b> = (Vec<ConsumedEntry>, O::Answer<'b>);
+}
+
+/// What the first byte of a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) code: Code,
+    /// Whether the answer is to say what was consumed.
+    pub(crate) counted: bool,
+}
+
+impl Asked {
+    /// `None` if there is no such operation, or it does not count.
+    pub(crate) fn of(byte: u8) -> Option<Asked> {
+        let (code, counted) = (Code::of(byte & !COUNTED)?, byte & COUNTED != 0);
+        (!counted || code.counts()).then_some(Asked { code, counted })
+    }
 }
 
 /// Where an operation is run.
@@ -57,6 +104,17 @@ macro_rules! operations {
                     $($code => Some(Code::$name),)*
                     _ => None,
                 }
+            }
+
+            /// Whether what is consumed can be asked for.
+            fn counts(self) -> bool {
+                use Code as C;
+                matches!(
+                    self,
+                    C::Get | C::Put | C::Update | C::Delete | C::BatchGet | C::BatchWrite | C::TransactGet
+                        | C::TransactWrite | C::Query | C::Scan | C::CountQuery | C::CountScan
+                        | C::CountWholeQuery | C::CountWholeScan | C::StreamQuery | C::StreamScan
+                )
             }
 
             pub(crate) fn class(self) -> Class {
