@@ -80,18 +80,22 @@ pub(crate) fn read(
         }
         Code::Backup => call.answer(|backup| tables::backup(db, &backup)),
         Code::Maintain => call.answer(|_: op::Maintain| Ok(db.maintain()?)),
+        Code::ExtendedRead => call
+            .answer(|op::ExtendedRead { request }| Ok(context.engine.extension()?.read(db, &request).into())),
         Code::Put
         | Code::Update
         | Code::Delete
         | Code::BatchWrite
         | Code::TransactWrite
         | Code::Commit
-        | Code::RestoreVersion => unreachable!("{code:?} is a write"),
+        | Code::RestoreVersion
+        | Code::ExtendedWrite => unreachable!("{code:?} is a write"),
     }
 }
 
 /// Does a write of items. Nobody may be told of it before what is pending is settled.
 pub(crate) fn write(
+    engine: &Engine,
     target: &Deferred<'_>,
     code: Code,
     id: u64,
@@ -107,6 +111,9 @@ pub(crate) fn write(
         Code::TransactWrite => call.answer(|transact| writes::transact_write(target, &transact)),
         Code::Commit => call.answer(|commit| writes::commit(target, &commit)),
         Code::RestoreVersion => call.answer(|restore| writes::restore_version(target, &restore)),
+        Code::ExtendedWrite => call.answer(|operation::ExtendedWrite { request }| {
+            Ok(engine.extension()?.write(target, &request).into())
+        }),
         other => unreachable!("{other:?} is no write"),
     }
 }
