@@ -80,8 +80,10 @@ pub fn is_off(event: &str) -> bool {
 pub async fn run(memory: &Memory, name: &str, event: &Event) -> Result<Option<String>> {
     let said = tokio::time::timeout(PATIENCE, say(memory, name, event)).await;
     let said = said.unwrap_or_else(|_| Err(memory.place().unreachable("it takes too long")))?;
-    Ok(said.map(|text| {
-        json!({"hookSpecificOutput": {"hookEventName": name, "additionalContext": text}}).to_string()
+    Ok(said.map(|text| match name {
+        // What stands there as it is goes into the instructions of the summary; this event knows no other context.
+        "PreCompact" => text,
+        _ => json!({"hookSpecificOutput": {"hookEventName": name, "additionalContext": text}}).to_string(),
     }))
 }
 
