@@ -20,7 +20,7 @@
 mod admin;
 mod batch;
 mod blocking;
-mod call;
+pub(crate) mod call;
 mod changes;
 mod connection;
 mod form;

@@ -90,18 +90,22 @@ pub(crate) fn read(
         }
         Code::Backup => call.answer(|backup| tables::backup(db, &backup)),
         Code::Maintain => call.answer(|_: op::Maintain| Ok(db.maintain()?)),
+        Code::ExtendedRead => call
+            .answer(|op::ExtendedRead { request }| Ok(context.engine.extension()?.read(db, &request).into())),
         Code::Put
         | Code::Update
         | Code::Delete
         | Code::BatchWrite
         | Code::TransactWrite
         | Code::Commit
-        | Code::RestoreVersion => unreachable!("{:?} is a write", asked.code),
+        | Code::RestoreVersion
+        | Code::ExtendedWrite => unreachable!("{:?} is a write", asked.code),
     }
 }
 
 /// Does a write of items. Nobody may be told of it before what is pending is settled.
 pub(crate) fn write(
+    engine: &Engine,
     target: &Deferred<'_>,
     asked: Asked,
     id: u64,
@@ -119,6 +123,9 @@ pub(crate) fn write(
         Code::TransactWrite => call.answer(|transact| writes::transact_write(target, &transact, consumed)),
         Code::Commit => call.answer(|commit| writes::commit(target, &commit)),
         Code::RestoreVersion => call.answer(|restore| writes::restore_version(target, &restore)),
+        Code::ExtendedWrite => call.answer(|operation::ExtendedWrite { request }| {
+            Ok(engine.extension()?.write(target, &request).into())
+        }),
         other => unreachable!("{other:?} is no write"),
     }
 }

@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 use dynamite_core::api::{DynaMite, Pending};
 
 use crate::dispatch;
+use crate::extension::Extension;
 use crate::frame::Identity;
 use crate::link::{self, Link, weight};
 use crate::news::News;
 use crate::protocol::Asked;
-use crate::protocol::fault::Failure;
+use crate::protocol::fault::{Failure, Refusal};
 use crate::queue::FairQueue;
 use crate::stats::ServerStats;
 
@@ -42,6 +43,7 @@ pub(crate) type Task = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) db: DynaMite,
+    extension: Option<Arc<dyn Extension>>,
     pub(crate) identity: Identity,
     pub(crate) counters: Counters,
     pub(crate) reads: FairQueue<Task>,
@@ -88,13 +90,18 @@ struct Done {
 }
 
 impl Engine {
-    pub(crate) fn start(db: DynaMite, readers: usize) -> std::io::Result<Arc<Engine>> {
+    pub(crate) fn start(
+        db: DynaMite,
+        readers: usize,
+        extension: Option<Arc<dyn Extension>>,
+    ) -> std::io::Result<Arc<Engine>> {
         let mut drawn = [0; 8];
         getrandom::fill(&mut drawn).map_err(std::io::Error::other)?;
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let identity = Identity { database: db.database_id(), server: u64::from_le_bytes(drawn), version };
         let engine = Arc::new(Engine {
             db,
+            extension,
             identity,
             counters: Counters::default(),
             reads: FairQueue::new(),
@@ -122,6 +129,11 @@ impl Engine {
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(&engine))?;
         self.keep(thread);
         Ok(())
+    }
+
+    /// What the server can do besides.
+    pub(crate) fn extension(&self) -> Result<&dyn Extension, Refusal> {
+        self.extension.as_deref().ok_or(Refusal::NotExtended)
     }
 
     /// Waits for a thread at the end.
@@ -202,7 +214,7 @@ fn write(engine: &Arc<Engine>) {
     let deferred = engine.db.deferred();
     while let Some(Write { link, asked, id, body }) = engine.writes.pop() {
         let mut frames = Vec::new();
-        if let Err(fault) = dispatch::write(&deferred, asked, id, &body, &mut frames) {
+        if let Err(fault) = dispatch::write(engine, &deferred, asked, id, &body, &mut frames) {
             link.refuse(fault);
         }
         engine.done.push(Finished { link, asked, id, frames, pending: deferred.pending() });

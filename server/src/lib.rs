@@ -22,6 +22,8 @@ mod news;
 
 mod stats;
 
+mod extension;
+
 mod engine;
 
 mod dispatch;
@@ -46,7 +48,8 @@ pub mod doc_test;
 pub use crate::client::DynaMiteClient;
 pub use crate::config::{Config, default_socket};
 pub use crate::error::{ClientError, ServerError};
+pub use crate::extension::Extension;
 pub use crate::frame::{Identity, MAX_BODY, VERSION};
 pub use crate::server::Server;
-pub use crate::shutdown::run;
+pub use crate::shutdown::{run, run_extended};
 pub use crate::stats::ServerStats;

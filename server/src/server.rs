@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::engine::Engine;
 use crate::error::ServerError;
+use crate::extension::Extension;
 use crate::listener::{self, Place, Socket};
 use crate::session::{self, Patience};
 
@@ -76,10 +77,31 @@ impl Server {
     ///
     /// [`ServerError`] if another server is there, or the system refuses.
     pub fn share(db: &DynaMite, socket: impl AsRef<Path>) -> Result<Server, ServerError> {
-        let path = socket.as_ref().to_owned();
+        Server::at(db, socket.as_ref(), None)
+    }
+
+    /// Serves an open database, and what the program adds to its operations.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`share`](Server::share).
+    pub fn share_extended(
+        db: &DynaMite,
+        socket: impl AsRef<Path>,
+        extension: Arc<dyn Extension>,
+    ) -> Result<Server, ServerError> {
+        Server::at(db, socket.as_ref(), Some(extension))
+    }
+
+    fn at(
+        db: &DynaMite,
+        socket: &Path,
+        extension: Option<Arc<dyn Extension>>,
+    ) -> Result<Server, ServerError> {
+        let path = socket.to_owned();
         let place = Place::take(&path)?;
         let settings = Settings::default();
-        let (runtime, engine) = start(db.clone(), &path, settings)?;
+        let (runtime, engine) = start(db.clone(), extension, &path, settings)?;
         let mut socket = place.listen()?;
         let (stop, stopped) = oneshot::channel();
         let failed = {
@@ -136,13 +158,14 @@ impl fmt::Debug for Server {
 /// The threads for connections, and those for the database.
 pub(crate) fn start(
     db: DynaMite,
+    extension: Option<Arc<dyn Extension>>,
     path: &Path,
     settings: Settings,
 ) -> Result<(Runtime, Arc<Engine>), ServerError> {
     let failed = |source| ServerError::Io { what: "starting threads for", path: path.to_owned(), source };
     let runtime =
         Builder::new_multi_thread().enable_all().thread_name("dynamite-io").build().map_err(failed)?;
-    let engine = Engine::start(db, settings.readers).map_err(failed)?;
+    let engine = Engine::start(db, settings.readers, extension).map_err(failed)?;
     Ok((runtime, engine))
 }
 

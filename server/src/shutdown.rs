@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::config::{self, Config};
 use crate::dynamodb;
 use crate::error::ServerError;
+use crate::extension::Extension;
 use crate::listener::Place;
 use crate::server::{self, Settings};
 use crate::session::Patience;
@@ -28,11 +29,32 @@ use crate::session::Patience;
 ///
 /// [`ServerError`] if it does not start, or cannot close the database.
 pub fn run(config: &Config) -> Result<(), ServerError> {
+    run_with(config, |_| Ok(None))
+}
+
+/// Runs a server with operations of the program's own until it is told to end. They are made when the database is open, and nobody can
+/// connect yet.
+///
+/// # Errors
+///
+/// Those of [`run`], and of `extension`.
+pub fn run_extended(
+    config: &Config,
+    extension: impl FnOnce(&DynaMite) -> Result<Arc<dyn Extension>, ServerError>,
+) -> Result<(), ServerError> {
+    run_with(config, |db| extension(db).map(Some))
+}
+
+fn run_with(
+    config: &Config,
+    extension: impl FnOnce(&DynaMite) -> Result<Option<Arc<dyn Extension>>, ServerError>,
+) -> Result<(), ServerError> {
     allow_many_descriptors();
     let (path, socket_path) = (config.db_path()?, config.socket_path());
     let place = Place::take(&socket_path)?;
     config::make_parent(&path)?;
     let db = DynaMite::builder().cache_size(config.cache_size).open_or_create(&path)?;
+    let extension = extension(&db)?;
     let access_keys = config.access_keys()?;
     let settings = Settings {
         readers: usize::from(config.readers),
@@ -40,7 +62,7 @@ pub fn run(config: &Config) -> Result<(), ServerError> {
         idle_exit: config.idle_exit.map(Duration::from_secs),
         grace: Duration::from_secs(config.grace),
     };
-    let (runtime, engine) = server::start(db, &path, settings)?;
+    let (runtime, engine) = server::start(db, extension, &path, settings)?;
     let failed = |source| ServerError::Io { what: "serving on", path: socket_path.clone(), source };
     // Before anybody can see that it listens.
     let told = {

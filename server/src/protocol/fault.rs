@@ -54,6 +54,12 @@ pub enum Refusal {
         /// What the panic said.
         text: String,
     },
+
+    /// An operation of an extension, which this server does not have.
+    #[error(
+        "this server has no operations besides the database's; another program serves those at another socket"
+    )]
+    NotExtended,
 }
 
 /// An error, as it travels.

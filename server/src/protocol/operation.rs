@@ -168,6 +168,8 @@ operations! {
     33 Stream Follow<'a> => ();
     34 Slow   Backup<'a> => (u64, u64);
     35 Slow   Maintain => ();
+    36 Read   ExtendedRead<'a> => Bytes<'b>;
+    37 Write  ExtendedWrite<'a> => Bytes<'b>;
 }
 
 /// Items of a streamed result; the stream ends with an empty answer.
@@ -503,3 +505,16 @@ pub(crate) struct Backup<'a> {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Maintain;
+
+/// What only the server's extension and its clients understand.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ExtendedRead<'a> {
+    #[serde(borrow)]
+    pub(crate) request: Bytes<'a>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ExtendedWrite<'a> {
+    #[serde(borrow)]
+    pub(crate) request: Bytes<'a>,
+}

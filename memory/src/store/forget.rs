@@ -1,0 +1,121 @@
+//! Forgetting: memories go, and can be restored for a while; or nothing of them is left.
+
+use dynamite_core::api::{Deferred, Transaction};
+
+use crate::error::{MemoryError, Result};
+use crate::key;
+use crate::request::{Forget, Forgot};
+use crate::store::change;
+use crate::store::record::{Memory, Tombstone};
+use crate::store::tables::{MEMORIES, TOMBSTONES, View};
+use crate::text::time::rfc3339;
+
+/// Memories that are forgotten in one transaction.
+const PORTION: usize = 100;
+
+/// Forgets one memory, or some of those below a path; then `more` says whether to go on.
+pub(super) fn forget(target: &Deferred<'_>, now: u64, forget: &Forget) -> Result<Forgot> {
+    key::check_category(&forget.category)?;
+    let forgotten = target.transact(|txn| {
+        Ok(match (&forget.key, &forget.prefix) {
+            (Some(key), None) => forget_one(txn, now, forget, &key::normal_key(key)?)?,
+            (None, Some(prefix)) if forget.recursive && forget.if_version.is_none() => {
+                forget_below(txn, now, forget, key::normal_prefix(prefix)?.trim_end_matches('/'))?
+            }
+            (None, Some(_)) if forget.if_version.is_some() => {
+                return Err(
+                    MemoryError::Invalid("if_version goes with key, not with prefix".to_owned()).into()
+                );
+            }
+            (None, Some(prefix)) => {
+                let text =
+                    format!("pass recursive: true to forget everything below {:?}", key::shortened(prefix));
+                return Err(MemoryError::Invalid(text).into());
+            }
+            _ => {
+                return Err(MemoryError::Invalid("pass key, or prefix and recursive: true".to_owned()).into());
+            }
+        })
+    })?;
+    Ok(forgotten)
+}
+
+fn forget_one(txn: &Transaction<'_>, now: u64, forget: &Forget, key: &str) -> Result<Forgot> {
+    for scope in &forget.scopes {
+        let Some(memory) = change::living(txn, now, scope, &forget.category, key)? else { continue };
+        if let Some(passed) = forget.if_version.filter(|passed| *passed != memory.version) {
+            return Err(MemoryError::Conflict { stored: memory.version, passed });
+        }
+        let until = change::remove(txn, now, &memory, forget.purge)?;
+        return Ok(Forgot { forgotten: 1, restorable_until: until.map(rfc3339), more: false });
+    }
+    if let Some(passed) = forget.if_version.filter(|passed| *passed != 0) {
+        return Err(MemoryError::Conflict { stored: 0, passed });
+    }
+    // Forgotten before: what can still be restored is purged, or said again.
+    for scope in &forget.scopes {
+        let partition = key::partition(scope, &forget.category);
+        if forget.purge {
+            if change::remove_past(txn, &partition, key)? {
+                return Ok(Forgot { forgotten: 1, ..Forgot::default() });
+            }
+        } else if let Some(tombstone) = txn.get::<Tombstone>(TOMBSTONES, &partition, Some(key))? {
+            return Ok(Forgot { restorable_until: Some(rfc3339(tombstone.until)), ..Forgot::default() });
+        }
+    }
+    Ok(Forgot::default())
+}
+
+/// Forgets what is at a path and below it, in all scopes that were named.
+fn forget_below(txn: &Transaction<'_>, now: u64, forget: &Forget, path: &str) -> Result<Forgot> {
+    let mut forgot = Forgot::default();
+    for scope in &forget.scopes {
+        let partition = key::partition(scope, &forget.category);
+        let mut query = txn.partition(MEMORIES, &partition);
+        if !path.is_empty() {
+            query = query.sort_key_begins_with(path);
+        }
+        // Those that only begin alike, `database` beside `data`, are passed over by asking for everything there is.
+        let is_below = |key: &str| {
+            path.is_empty()
+                || key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        for memory in query.iter_as::<Memory>()? {
+            let memory = memory?;
+            if !is_below(&memory.key) {
+                continue;
+            }
+            if forgot.forgotten as usize == PORTION {
+                forgot.more = true;
+                return Ok(forgot);
+            }
+            let is_living = !memory.is_expired(now);
+            let until = change::remove(txn, now, &memory, forget.purge || !is_living)?;
+            forgot.forgotten += u64::from(is_living);
+            forgot.restorable_until = until.map(rfc3339).or(forgot.restorable_until);
+        }
+        if forget.purge {
+            purge_tombstones_below(txn, &partition, path, is_below)?;
+        }
+    }
+    Ok(forgot)
+}
+
+fn purge_tombstones_below(
+    txn: &Transaction<'_>,
+    partition: &str,
+    path: &str,
+    is_below: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let mut query = txn.partition(TOMBSTONES, partition);
+    if !path.is_empty() {
+        query = query.sort_key_begins_with(path);
+    }
+    for tombstone in query.iter_as::<Tombstone>()? {
+        let tombstone = tombstone?;
+        if is_below(&tombstone.key) {
+            change::remove_past(txn, partition, &tombstone.key)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! What is done with text: taking it apart for the search, comparing it, cleaning it on its way in, fencing it on its way out.
+
+pub mod fence;
+pub mod private;
+pub mod secrets;
+pub mod shingles;
+pub mod stem;
+pub mod stop_words;
+pub mod time;
+pub mod tokens;
+pub mod words;
