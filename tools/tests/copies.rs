@@ -41,7 +41,9 @@ fn a_backup_is_restored_as_it_was() {
     assert_eq!((restored.code, &restored.err[..]), (0, ""), "{}", restored.out);
     let told: Value = serde_json::from_str(&restored.out).expect("it is JSON");
     assert_eq!((&told["to"], &told["items"]), (&"again".into(), &702.into()));
-    for file in ["copy", "again"] {
+    let dense = run_beside(BACKUP, &path, &["db", "dense", "--dense"]);
+    assert_eq!((dense.code, &dense.err[..]), (0, ""), "{}", dense.out);
+    for file in ["copy", "again", "dense"] {
         let file = directory.path().join(file);
         assert!(contents(&file) == contents(&path), "{}", file.display());
         assert_eq!(fsck(&[&file]).code, 0);
