@@ -12,8 +12,11 @@ use dynamite_pager::{Access, PageId};
 use dynamite_txn::{ManualClock, Range};
 use serde_json::Value;
 
-/// The keys and items of all trees, and what is kept with the tables' names.
-fn contents(path: &Path) -> Vec<(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>)> {
+/// The keys and items of a tree.
+type Items = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// All trees, by their names.
+fn contents(path: &Path) -> Vec<(Vec<u8>, Items)> {
     let store = options().open_read_only(path).expect("it is a database");
     let tables = store.read().and_then(|mut read| read.tables()).expect("it can be read");
     let items = |id| {
