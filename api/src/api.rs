@@ -98,7 +98,7 @@ pub use crate::api::past_table::PastTable;
 pub use crate::api::put::{IntoItem, PutItem, Replaced};
 pub use crate::api::query::Query;
 pub use crate::api::repair::Repaired;
-pub use crate::api::salvage::{Salvaged, SalvagedTable};
+pub use crate::api::salvage::{LostKeys, Salvaged, SalvagedTable};
 pub use crate::api::scan::Scan;
 pub use crate::api::sequence_number::SequenceNumber;
 pub use crate::api::snapshot::Snapshot;

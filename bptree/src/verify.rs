@@ -2,7 +2,7 @@
 
 use dynamite_pager::{Birth, Census, Extent, PAYLOAD_SIZE, Page, PageId, PagePtr, Problem, Scout};
 
-use crate::check::check;
+use crate::check::check_page;
 use crate::error::Malformed;
 use crate::node::{LEVEL_MAX, NODE_START, Node, OVERFLOW};
 use crate::overflow::Overflow;
@@ -50,10 +50,15 @@ pub type Visitor<'v> = dyn FnMut(&mut Census<'_>, Visit<'_>) + 'v;
 ///
 /// Whatever the file holds, it ends: a page that was counted before is not entered again.
 ///
+/// Pages are checked by [`check_page`], whatever the pager checks.
+///
 /// Memory: a page and two keys a level, the bytes of a value, and what is [read ahead](Census::read_ahead). Cost: each page of the tree is
 /// read once, those above the leaves twice.
 pub fn verify(census: &mut Census<'_>, tree: &Tree, visit: &mut Visitor<'_>) {
-    let mut walk = Walk { census, visit, entries: 0, whole: true, last: None, body: Vec::new() };
+    // What passes can be looked into, here and by those who read ahead.
+    census.check_pages_by(check_page);
+    let mut walk =
+        Walk { census, visit, entries: 0, whole: true, last: None, spare_key: Vec::new(), body: Vec::new() };
     let place = tree.root.map_or(PageId(0), |root| root.id);
     match tree.root {
         Some(root) if tree.level > LEVEL_MAX => {
@@ -117,7 +122,7 @@ fn scout_below(
 
 /// A page, if it is a node of this level that can be looked into.
 fn node_of(page: Option<Box<Page>>, level: u8) -> Option<Box<Page>> {
-    page.filter(|page| wrong_node(page, level).is_none() && check(page).is_ok())
+    page.filter(|page| wrong_node(page, level).is_none())
 }
 
 fn children(page: &Page) -> Vec<PagePtr> {
@@ -127,7 +132,7 @@ fn children(page: &Page) -> Vec<PagePtr> {
 
 /// The extents of a leaf's runs, as far as the leaf itself says where they are, in the order in which a walk reads them.
 fn follow_runs(page: &Page, into: &mut Vec<(Extent, Birth)>) {
-    if wrong_node(page, 0).is_some() || check(page).is_err() {
+    if wrong_node(page, 0).is_some() {
         return;
     }
     let leaf = Node::of(page);
@@ -151,6 +156,8 @@ struct Walk<'a, 'c, 'v> {
     whole: bool,
     /// The last key seen.
     last: Option<Vec<u8>>,
+    /// A buffer for the next one.
+    spare_key: Vec<u8>,
     /// The bytes of a run.
     body: Vec<u8>,
 }
@@ -162,7 +169,7 @@ impl Walk<'_, '_, '_> {
             self.census.begin_group(ptr.id);
         }
         let Some(page) = self.read(ptr) else { return self.lost(low, high) };
-        if let Some(why) = wrong_node(&page, level).or_else(|| check(&page).err()) {
+        if let Some(why) = wrong_node(&page, level) {
             self.report(ptr.id, why);
             return self.lost(low, high);
         }
@@ -170,7 +177,7 @@ impl Walk<'_, '_, '_> {
         (self.visit)(self.census, Visit::Page { page: &page, used: NODE_START + node.used() });
         if level == 0 {
             (0..node.len()).for_each(|slot| self.entry(ptr.id, node, slot, low, high));
-            return;
+            return self.census.give_back(page);
         }
         let mut from = low.map(<[u8]>::to_vec);
         for slot in 0..node.len() {
@@ -203,7 +210,8 @@ impl Walk<'_, '_, '_> {
             Value::Spilled { run, .. } => self.run(page, run, &mut body),
             Value::Inline(_) => true,
         };
-        if let Some(key) = self.key(page, leaf, slot) {
+        let mut key = std::mem::take(&mut self.spare_key);
+        if self.put_key(page, leaf, slot, &mut key) {
             if low.is_some_and(|low| *key < *low) || high.is_some_and(|high| *key >= *high) {
                 self.report(page, Malformed::Fence { slot });
             } else if self.last.as_ref().is_some_and(|last| *last >= key) {
@@ -211,7 +219,7 @@ impl Walk<'_, '_, '_> {
             }
             let body = has_body.then_some(&body[..]);
             (self.visit)(self.census, Visit::Entry { leaf: page, key: &key, value, body });
-            self.last = Some(key);
+            self.spare_key = self.last.replace(key).unwrap_or_default();
         } else {
             let from = leaf.stored_key(slot);
             self.lost(Some(&from), high);
@@ -221,11 +229,16 @@ impl Walk<'_, '_, '_> {
 
     /// The whole key of a slot; `None` if its run could not be read, which was reported.
     fn key(&mut self, page: PageId, node: Node<'_>, slot: usize) -> Option<Vec<u8>> {
-        let mut key = node.stored_key(slot);
-        match node.key_run(slot) {
-            None => Some(key),
-            Some(run) => self.run(page, run, &mut key).then_some(key),
-        }
+        let mut key = Vec::new();
+        self.put_key(page, node, slot, &mut key).then_some(key)
+    }
+
+    /// Puts the whole key of a slot in the place of what is there; `false` if its run could not be read, which was reported.
+    fn put_key(&mut self, page: PageId, node: Node<'_>, slot: usize, key: &mut Vec<u8>) -> bool {
+        key.clear();
+        key.extend_from_slice(node.prefix());
+        node.append_rest(slot, key);
+        node.key_run(slot).is_none_or(|run| self.run(page, run, key))
     }
 
     /// Counts and reads the pages of a run, and appends its bytes. `false` if something is wrong with it, which was reported.
@@ -238,7 +251,7 @@ impl Walk<'_, '_, '_> {
         let mut extents = vec![Extent { first: first.id, count: run.page_count() }];
         if run.is_listed() {
             let Some(list) = self.read(first) else { return false };
-            match check(&list).and_then(|()| run.listed(&list)) {
+            match run.listed(&list) {
                 Ok(listed) => extents = listed,
                 Err(why) => {
                     self.report(first.id, why);
@@ -260,6 +273,7 @@ impl Walk<'_, '_, '_> {
             left -= part.len();
             let used = NODE_START + part.len();
             (self.visit)(self.census, Visit::Page { page: &page, used });
+            self.census.give_back(page);
         }
         true
     }
@@ -270,10 +284,10 @@ impl Walk<'_, '_, '_> {
 
     /// Counts and reads a page. `None` if it was counted before or cannot be read, which was reported.
     fn read(&mut self, ptr: PagePtr) -> Option<Box<Page>> {
-        let mut page = Page::boxed();
-        let read = self.census.mark(Extent::single(ptr.id)) && self.census.read(ptr, &mut page);
-        self.whole &= read;
-        read.then_some(page)
+        let is_new = self.census.mark(Extent::single(ptr.id));
+        let read = if is_new { self.census.take(ptr) } else { None };
+        self.whole &= read.is_some();
+        read
     }
 
     fn report(&mut self, page: PageId, why: Malformed) {

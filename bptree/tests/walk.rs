@@ -29,12 +29,15 @@ fn fill(pager: &Pager, rows: usize, longest: usize) -> Model {
     model
 }
 
+/// Keys from one up to another, `None` standing for the ends.
+type Range = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What a walk over the first tree has seen.
 #[derive(Default)]
 struct Seen {
     entries: Model,
     pages: BTreeSet<PageId>,
-    lost: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    lost: Vec<Range>,
     findings: usize,
 }
 
@@ -84,7 +87,7 @@ fn a_walk_sees_every_entry_whole_and_every_page_once() {
 }
 
 /// Whether a key is in one of the ranges.
-fn is_lost(lost: &[(Option<Vec<u8>>, Option<Vec<u8>>)], key: &[u8]) -> bool {
+fn is_lost(lost: &[Range], key: &[u8]) -> bool {
     lost.iter().any(|(from, to)| {
         from.as_ref().is_none_or(|from| key >= &from[..]) && to.as_ref().is_none_or(|to| key < &to[..])
     })

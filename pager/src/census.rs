@@ -26,6 +26,7 @@ use crate::format::page::{PAGE_SIZE, Page};
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 use crate::inspect::scan;
 use crate::pager::Pager;
+use crate::pool::buffer_pool::PageCheck;
 use crate::pool::operation::RestingOperation;
 use crate::space::check::free_extents;
 use crate::space::map::MapStore;
@@ -113,6 +114,7 @@ pub struct Census<'p> {
     /// Ends before the operation does.
     ahead: Option<Ahead>,
     core: &'p Arc<Core>,
+    page_check: PageCheck,
     header: Header,
     free: RoaringBitmap,
     used: RoaringBitmap,
@@ -142,6 +144,7 @@ impl Pager {
         let mut census = Census {
             ahead: None,
             core: &self.core,
+            page_check: self.core.page_check,
             header,
             free: RoaringBitmap::new(),
             used: RoaringBitmap::new(),
@@ -179,24 +182,45 @@ impl Census<'_> {
     /// Reads a page from the medium and checks that it is whole, in its place, of the right birth and well-formed. A page that
     /// fails becomes a finding, and `false` comes back.
     pub fn read(&mut self, ptr: PagePtr, into: &mut Page) -> bool {
-        let read = match self.ahead.as_mut().and_then(|ahead| ahead.take(ptr)) {
-            Some(read) => read.map(|page| into.clone_from(&page)),
-            None => read_checked(self.core, self.header.page_count, ptr, into),
-        };
+        let Some(page) = self.take(ptr) else { return false };
+        into.clone_from(&page);
+        self.give_back(page);
+        true
+    }
+
+    /// As [`read`](Census::read), without copying the page. Whoever [gives it back](Census::give_back) spares the next one an allocation.
+    pub fn take(&mut self, ptr: PagePtr) -> Option<Box<Page>> {
+        let page_count = self.header.page_count;
+        let read = self.ahead.as_mut().and_then(|ahead| ahead.take(ptr)).unwrap_or_else(|| {
+            let mut page = Page::boxed();
+            read_checked(self.core, self.page_check, page_count, ptr, &mut page).map(|()| page)
+        });
         match read {
-            Ok(()) => true,
+            Ok(page) => Some(page),
             Err(error) => {
                 self.report_error(ptr.id, error);
-                false
+                None
             }
         }
+    }
+
+    /// Takes a page back that is not looked at any more.
+    pub fn give_back(&mut self, page: Box<Page>) {
+        if let Some(ahead) = &self.ahead {
+            ahead.give_back(page);
+        }
+    }
+
+    /// From now on this looks at the form of each page that is read, in place of the pager's own [`page_check`](crate::Options::page_check).
+    pub fn check_pages_by(&mut self, check: PageCheck) {
+        self.page_check = check;
     }
 
     /// Has pages read ahead of a walk that is about to begin: `scout` says what it will come to ([`Scout::expect`]), and `follow` where
     /// the pages lead to that it names. The walker says when it comes to each of the groups, see [`begin_group`](Census::begin_group).
     pub fn read_ahead(&mut self, follow: Follow, scout: impl FnOnce(&Scout) + Send + 'static) {
         self.stop_reading_ahead();
-        self.ahead = Ahead::start(self.core, self.header.page_count, follow, scout);
+        self.ahead = Ahead::start(self.core, self.page_check, self.header.page_count, follow, scout);
     }
 
     /// The walker comes to a page that the scout has named, with those below it.
@@ -395,7 +419,7 @@ pub(crate) struct Medium<'p> {
 
 impl MapStore for Medium<'_> {
     fn read(&mut self, ptr: PagePtr, into: &mut Page) -> Result<()> {
-        read_checked(self.core, self.page_count, ptr, into)
+        read_checked(self.core, self.core.page_check, self.page_count, ptr, into)
     }
 
     fn corrupt(&self, page: PageId, source: Corruption) -> PagerError {
@@ -403,19 +427,25 @@ impl MapStore for Medium<'_> {
     }
 }
 
-fn read_checked(core: &Core, page_count: u64, ptr: PagePtr, into: &mut Page) -> Result<()> {
+fn read_checked(
+    core: &Core,
+    page_check: PageCheck,
+    page_count: u64,
+    ptr: PagePtr,
+    into: &mut Page,
+) -> Result<()> {
     if u64::from(ptr.id.0) < page_count {
         let read = core.disk.read_page(ptr.id, into);
         read.map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
     }
-    check_read(core, page_count, ptr, into)
+    check_read(core, page_check, page_count, ptr, into)
 }
 
 /// Checks what a pointer has led to. Of one that leads beyond the end nothing was read.
-fn check_read(core: &Core, page_count: u64, ptr: PagePtr, page: &Page) -> Result<()> {
+fn check_read(core: &Core, page_check: PageCheck, page_count: u64, ptr: PagePtr, page: &Page) -> Result<()> {
     if u64::from(ptr.id.0) >= page_count {
         return Err(core.context.corrupt(ptr.id, Corruption::OutOfBounds { page_count }));
     }
     core.seed.check(page, ptr).map_err(|source| core.context.corrupt(ptr.id, source))?;
-    (core.page_check)(page).map_err(|source| core.context.malformed(ptr.id, source))
+    page_check(page).map_err(|source| core.context.malformed(ptr.id, source))
 }

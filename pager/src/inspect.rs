@@ -28,6 +28,9 @@ pub struct Inspection {
     database_id: Option<[u8; 16]>,
 }
 
+/// Sees a page, and what [`check`](Inspection::check) says to it.
+pub type VisitPage<'v> = dyn FnMut(PageId, &Page, Result<(), Corruption>) + 'v;
+
 /// What one of the two header pages says.
 #[derive(Clone, Debug)]
 pub struct HeaderView {
@@ -132,7 +135,7 @@ impl Inspection {
     }
 
     /// Visits every page that can be read, in the order of the file, with what [`check`](Inspection::check) says to it.
-    pub fn each_page(&self, visit: &mut dyn FnMut(PageId, &Page, Result<(), Corruption>)) -> Result<()> {
+    pub fn each_page(&self, visit: &mut VisitPage<'_>) -> Result<()> {
         let count = self.page_count()?;
         scan(&*self.disk, (0..count).map(|id| PageId(id as u32)), &mut |id, page| {
             visit(id, page, self.check(id, page));

@@ -1,8 +1,8 @@
 //! `dynamite-backup` and `dynamite-restore`: a whole database, as it was at one moment, in another file, and back.
 //!
-//! A backup is a database of its own, see [`dynamite_core::api::Backup`]: dense, complete or not there. So restoring one is making a copy of it
-//! in the same way, which checks each page and each item that it reads, and comes to stand where it is wanted only when it is
-//! complete and durable.
+//! A backup is a database of its own, complete or not there: a copy of all pages in use, as fast as the devices read and write, or a dense one,
+//! see [`dynamite_core::api::Backup`]. So restoring one is copying it in the same way, which checks each page that it reads; the copy
+//! comes to stand where it is wanted only when it is complete and durable.
 
 use std::fs;
 use std::io::Write;
@@ -22,7 +22,7 @@ use crate::progress::byte_bar;
 /// Bytes of the buffer pool for what is read.
 const CACHE_BYTES: usize = 32 << 20;
 
-/// Copies a DynaMite database, as it is now, to a new file. The copy is dense, and complete or not there.
+/// Copies a DynaMite database, as it is now, to a new file, which is complete or not there.
 ///
 /// The file must not be open for writing elsewhere; of a running server's database, the server makes backups.
 #[derive(Debug, Parser)]
@@ -37,6 +37,10 @@ pub struct BackupArguments {
 
     /// The new file.
     pub to: PathBuf,
+
+    /// Copies item by item into full pages, so that the copy is as short as can be; named snapshots are left behind.
+    #[arg(long)]
+    pub dense: bool,
 
     /// Checks the copy from end to end when it is made.
     #[arg(long)]
@@ -84,8 +88,9 @@ pub struct RestoreArguments {
 ///
 /// What goes wrong with either file; then there is no copy.
 pub fn backup(arguments: &BackupArguments, out: &mut dyn Write) -> Result<Verdict, Failure> {
-    let BackupArguments { file, to, verify, json, quiet } = arguments;
-    let copied = copy(file, to, !json && !quiet)?;
+    let BackupArguments { file, to, dense, verify, json, quiet } = arguments;
+    let kind = if *dense { Kind::Dense } else { Kind::Pages };
+    let copied = copy(file, to, kind, !json && !quiet)?;
     if *verify {
         check(to)?;
     }
@@ -110,24 +115,41 @@ pub fn restore(arguments: &RestoreArguments, out: &mut dyn Write) -> Result<Verd
         let mut name = file.clone().into_os_string();
         name.push(".restored");
         let beside = PathBuf::from(name);
-        let copied = copy(backup, &beside, show_progress)?;
+        let copied = copy(backup, &beside, Kind::Pages, show_progress)?;
         fs::rename(&beside, file)
             .map_err(|error| Failure::new(format!("cannot replace {}: {error}", file.display())))?;
         sync_directory(file)?;
         copied
     } else {
-        copy(backup, file, show_progress)?
+        copy(backup, file, Kind::Pages, show_progress)?
     };
     told(out, *json, *quiet, "restored", backup, file, copied)?;
     Ok(Verdict::Clean)
 }
 
+/// How a database is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Page by page, each to its place.
+    Pages,
+    /// Item by item, into full pages.
+    Dense,
+}
+
 /// Copies a database, and returns how much that was.
-pub(crate) fn copy(from: &Path, to: &Path, show_progress: bool) -> Result<BackupProgress, Failure> {
+pub(crate) fn copy(
+    from: &Path,
+    to: &Path,
+    kind: Kind,
+    show_progress: bool,
+) -> Result<BackupProgress, Failure> {
     let db = DynaMite::builder().background(false).read_only(true).cache_size(CACHE_BYTES).open(from)?;
     let bar = byte_bar("copied", show_progress);
-    let copied = db
-        .backup(to)
+    let backup = match kind {
+        Kind::Pages => db.backup(to),
+        Kind::Dense => db.snapshot()?.backup(to),
+    };
+    let copied = backup
         .progress(|done| {
             bar.set_length(done.of_bytes);
             bar.set_position(done.bytes);

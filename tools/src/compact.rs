@@ -12,7 +12,7 @@ use clap::Parser;
 use dynamite_core::api::DynaMite;
 use serde_json::json;
 
-use crate::backup;
+use crate::backup::{self, Kind};
 use crate::program::{Failure, Verdict};
 
 /// Makes a DynaMite database file shorter: in place, or as a dense copy.
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<Verdict, Failur
     let before = len(file)?;
     let after = match to {
         Some(to) => {
-            backup::copy(file, to, !json)?;
+            backup::copy(file, to, Kind::Dense, !json)?;
             len(to)?
         }
         None => {

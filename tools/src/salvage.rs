@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use dynamite_core::api::inspect::key_text;
-use dynamite_core::api::{DynaMite, Salvaged, SalvagedTable};
+use dynamite_core::api::{DynaMite, LostKeys, Salvaged, SalvagedTable};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ fn print_text(to: &Path, salvaged: &Salvaged, is_whole: bool, out: &mut dyn Writ
     for table in &salvaged.tables {
         let SalvagedTable { name, items, expected, lost, unusable } = table;
         writeln!(out, "table {name}: {items} of {expected} items")?;
-        for (from, to) in lost {
+        for LostKeys { from, to } in lost {
             writeln!(out, "  unreadable: keys from {}", range_text(from.as_deref(), to.as_deref()))?;
         }
         for key in unusable {
@@ -81,7 +81,8 @@ fn print_json(
         .tables
         .iter()
         .map(|table| {
-            let lost = table.lost.iter().map(|(from, to)| json!({"from": text(from), "to": text(to)}));
+            let lost =
+                table.lost.iter().map(|LostKeys { from, to }| json!({"from": text(from), "to": text(to)}));
             json!({
                 "table": table.name,
                 "items": table.items,

@@ -12,8 +12,11 @@ use dynamite_pager::{Access, PageId};
 use dynamite_txn::{ManualClock, Range};
 use serde_json::Value;
 
-/// The keys and items of all trees, and what is kept with the tables' names.
-fn contents(path: &Path) -> Vec<(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>)> {
+/// The keys and items of a tree.
+type Items = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// All trees, by their names.
+fn contents(path: &Path) -> Vec<(Vec<u8>, Items)> {
     let store = options().open_read_only(path).expect("it is a database");
     let tables = store.read().and_then(|mut read| read.tables()).expect("it can be read");
     let items = |id| {
@@ -41,7 +44,9 @@ fn a_backup_is_restored_as_it_was() {
     assert_eq!((restored.code, &restored.err[..]), (0, ""), "{}", restored.out);
     let told: Value = serde_json::from_str(&restored.out).expect("it is JSON");
     assert_eq!((&told["to"], &told["items"]), (&"again".into(), &702.into()));
-    for file in ["copy", "again"] {
+    let dense = run_beside(BACKUP, &path, &["db", "dense", "--dense"]);
+    assert_eq!((dense.code, &dense.err[..]), (0, ""), "{}", dense.out);
+    for file in ["copy", "again", "dense"] {
         let file = directory.path().join(file);
         assert!(contents(&file) == contents(&path), "{}", file.display());
         assert_eq!(fsck(&[&file]).code, 0);

@@ -9,12 +9,14 @@
 
 mod inconsistency;
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use dynamite_bptree::{Body, Tree, Value, Visit};
-use dynamite_pager::{Census, Extent, Finding, Malformation, Options, Page, PageId, PagePtr, Pager, Problem};
+use dynamite_pager::{Census, Extent, Finding, Options, PageId, Pager, Problem};
 
 use crate::catalog::{
     Catalog, CatalogEntry, FIRST_TABLE, HISTORY, NAMES, Retention, SNAPSHOTS, TIMES, TableRecord,
@@ -22,23 +24,15 @@ use crate::catalog::{
 use crate::error::{Damage, Result};
 use crate::history;
 use crate::named;
-use crate::names::{self, TableInfo};
+use crate::names;
 use crate::record::{Record, RecordDamage};
 use crate::store::Store;
 use crate::times;
 use crate::txn_id::{TableId, TxnId, VersionKey};
 
 pub use crate::verify::inconsistency::Inconsistency;
+pub use crate::verify::watch::{Found, Owner, Progress, Scope, TreeShape, Watch};
 pub use dynamite_pager::Severity;
-
-/// How far a check is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Pages of the file that were looked at.
-    pub pages: u64,
-    /// Pages of the file.
-    pub of_pages: u64,
-}
 
 /// Checks an open database.
 ///
@@ -62,28 +56,6 @@ pub fn verify_pager(pager: &Pager, progress: &mut dyn FnMut(Progress)) -> Result
     }
     let found = survey(pager, Scope::Everything, &mut OnlyProgress(progress))?;
     Ok(found.into_iter().map(|found| found.finding).collect())
-}
-
-/// How much of a database is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All of it.
-    Everything,
-    /// Headers, free space, catalog and names.
-    Outline,
-    /// These, and a tree.
-    Tree(Owner),
-}
-
-impl Scope {
-    fn has(self, owner: Owner) -> bool {
-        match self {
-            Scope::Everything => true,
-            _ if owner == Owner::Table(NAMES) => true,
-            Scope::Outline => false,
-            Scope::Tree(tree) => tree == owner,
-        }
-    }
 }
 
 /// Checks a file, or some of it, and shows to `watch` what is in it.
@@ -159,87 +131,6 @@ pub fn survey(pager: &Pager, scope: Scope, watch: &mut dyn Watch) -> Result<Vec<
 pub fn survey_file(path: &Path, watch: &mut dyn Watch) -> Result<Vec<Found>> {
     let options = Options::new().background(false).page_check(dynamite_bptree::check_page);
     survey(&options.open_read_only(path)?, Scope::Everything, watch)
-}
-
-/// A tree of the database, or what belongs to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Owner {
-    /// The tree of trees.
-    Catalog,
-    /// The tree of a table.
-    Table(TableId),
-    /// The superseded versions that a table with retention keeps; those of the others are in the table [`HISTORY`].
-    HistoryOf(TableId),
-}
-
-impl Owner {
-    /// The table, if it is one.
-    pub fn table(self) -> Option<TableId> {
-        match self {
-            Owner::Catalog => None,
-            Owner::Table(table) | Owner::HistoryOf(table) => Some(table),
-        }
-    }
-}
-
-/// A finding, and the tree in which it was made.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The tree; none for headers, for the free space, and for what is about several trees.
-    pub owner: Option<Owner>,
-    /// What was found.
-    pub finding: Finding,
-}
-
-/// Sees what a check comes to.
-pub trait Watch {
-    /// How far the check is; a few times for each MiB.
-    fn progress(&mut self, _progress: Progress) {}
-
-    /// What is free. Comes first.
-    fn free(&mut self, _extents: &[Extent]) {}
-
-    /// A page of a tree, and how many of its bytes are used.
-    fn page(&mut self, _owner: Owner, _page: &Page, _used: usize) {}
-
-    /// A tree, and what the catalog says of it. All of them come before the first item.
-    fn tree(&mut self, _tree: TreeShape) {}
-
-    /// The name of a table. The names come before what is in the tables.
-    fn name(&mut self, _name: &[u8], _info: &TableInfo) {}
-
-    /// An item of a table that has a name: its newest version. What is returned is reported as wrong with its leaf.
-    fn item(
-        &mut self,
-        _table: TableId,
-        _key: &[u8],
-        _version: TxnId,
-        _payload: &[u8],
-    ) -> Option<Malformation> {
-        None
-    }
-
-    /// Keys of a tree from one up to another that cannot be read; `None`: from the beginning, to the end.
-    fn lost(&mut self, _owner: Owner, _from: Option<&[u8]>, _to: Option<&[u8]>) {}
-}
-
-/// What the catalog says of a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TreeShape {
-    /// The tree.
-    pub owner: Owner,
-    /// Its root; none if it is empty.
-    pub root: Option<PagePtr>,
-    /// Levels above the leaves.
-    pub level: u8,
-    /// Its entries.
-    pub entries: u64,
-    /// Live items in it, and bytes of their keys and payloads.
-    pub items: u64,
-    /// See `items`.
-    pub bytes: u64,
-    /// Whether the table was dropped.
-    pub dropped: bool,
 }
 
 struct Check<'p> {

@@ -54,11 +54,19 @@ pub struct SalvagedTable {
     pub items: u64,
     /// Items that the damaged database counted in it.
     pub expected: u64,
-    /// Ranges of stored keys in which something cannot be read: from one key up to another, `None` standing for the table's ends. Some
-    /// of what is in them may have been found elsewhere.
-    pub lost: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>,
+    /// What cannot be read where it belongs. Some of it may have been found elsewhere.
+    pub lost: Vec<LostKeys>,
     /// Items that are none, or that stood under a key that is not theirs, by their stored keys.
     pub unusable: Vec<Vec<u8>>,
+}
+
+/// A range of stored keys in which something cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostKeys {
+    /// The first key that may be among it; `None`: the table's first.
+    pub from: Option<Vec<u8>>,
+    /// The first key that is not; `None`: to the end of the table.
+    pub to: Option<Vec<u8>>,
 }
 
 impl SalvagedTable {
@@ -191,7 +199,8 @@ impl Receive for Taking<'_> {
 
     fn lost(&mut self, id: TableId, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<()> {
         if let Some(report) = self.tables.get_mut(&id).and_then(|taken| taken.report.as_mut()) {
-            report.lost.push((from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec)));
+            let [from, to] = [from, to].map(|key| key.map(<[u8]>::to_vec));
+            report.lost.push(LostKeys { from, to });
         }
         Ok(())
     }

@@ -10,7 +10,7 @@
 //! # Memory
 //!
 //! Groups are taken apart into chunks of at most [`CHUNK_PAGES`] pages. There are at most [`CHUNKS`] of them, with at most two portions
-//! of [`PORTION_PAGES`] each: 12 MiB, and one portion more in the hands of the walker and of each reader.
+//! of [`PORTION_PAGES`] each: 8 MiB, and one portion more in the hands of the walker and of each reader, and one to be read into.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,19 +22,22 @@ use crate::disk::PageRead;
 use crate::error::{IoOperation, Result};
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
+use crate::pool::buffer_pool::PageCheck;
 use crate::sync::{Condvar, Mutex};
 
 /// Says which extents a page leads to, in the order in which a walker will read them, and the births of their pages.
 pub type Follow = fn(&Page, &mut Vec<(Extent, Birth)>);
 
 /// Pages of a group that are read at once.
-const CHUNK_PAGES: usize = 64;
+const CHUNK_PAGES: usize = 128;
 /// Chunks that are read, or wait to be taken.
-const CHUNKS: usize = 6;
+const CHUNKS: usize = 4;
 /// Pages of a portion.
 const PORTION_PAGES: usize = 256;
 /// Portions of a chunk that wait to be taken.
 const PORTIONS: usize = 2;
+/// Pages that are kept to be read into again.
+const SPARE: usize = PORTION_PAGES;
 /// Threads that read.
 const READERS: usize = 3;
 
@@ -63,8 +66,11 @@ pub struct Scout {
 #[derive(Debug)]
 struct Shared {
     core: Arc<Core>,
+    page_check: PageCheck,
     page_count: u64,
     follow: Follow,
+    /// Pages to read into.
+    spare: Mutex<Vec<Box<Page>>>,
     queue: Mutex<Queue>,
     changed: Condvar,
 }
@@ -107,12 +113,14 @@ impl Ahead {
     /// Starts the threads. `None` if the system has none to give.
     pub(super) fn start(
         core: &Arc<Core>,
+        page_check: PageCheck,
         page_count: u64,
         follow: Follow,
         scout: impl FnOnce(&Scout) + Send + 'static,
     ) -> Option<Ahead> {
-        let (queue, changed) = (Mutex::default(), Condvar::new());
-        let shared = Arc::new(Shared { core: core.clone(), page_count, follow, queue, changed });
+        let (core, spare, queue) = (core.clone(), Mutex::default(), Mutex::default());
+        let changed = Condvar::new();
+        let shared = Arc::new(Shared { core, page_check, page_count, follow, spare, queue, changed });
         let (named, led_to) = (Portion::new(), Portion::new());
         let mut ahead = Ahead { shared: shared.clone(), threads: Vec::new(), group: None, named, led_to };
         let scouting = Scout { shared: shared.clone() };
@@ -137,6 +145,14 @@ impl Ahead {
                 tracing::warn!(%error, "a thread that reads ahead of a check cannot be started");
                 None
             }
+        }
+    }
+
+    /// The walker has done with a page.
+    pub(super) fn give_back(&self, page: Box<Page>) {
+        let mut spare = self.shared.spare.lock();
+        if spare.len() < SPARE {
+            spare.push(page);
         }
     }
 
@@ -359,12 +375,21 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    fn check(&self, ptr: PagePtr, page: &Page) -> Result<()> {
+        check_read(&self.core, self.page_check, self.page_count, ptr, page)
+    }
+
     /// Reads pages with one batch of reads, neighbours together, and checks them.
     fn read(&self, ptrs: &[PagePtr]) -> Portion {
         let mut ptrs: Vec<PagePtr> = ptrs.to_vec();
         ptrs.sort_unstable_by_key(|ptr| ptr.id);
         ptrs.dedup_by_key(|ptr| ptr.id);
-        let mut pages: Vec<Box<Page>> = ptrs.iter().map(|_| Page::boxed()).collect();
+        let mut pages = {
+            let mut spare = self.spare.lock();
+            let left = spare.len().saturating_sub(ptrs.len());
+            spare.split_off(left)
+        };
+        pages.resize_with(ptrs.len(), Page::boxed);
         let whole = ptrs.partition_point(|ptr| u64::from(ptr.id.0) < self.page_count);
         let mut reads: Vec<PageRead<'_>> = ptrs[..whole]
             .iter()
@@ -376,7 +401,7 @@ impl Shared {
         results.resize_with(ptrs.len(), || Ok(()));
         let checked = ptrs.iter().zip(pages).zip(results).map(|((ptr, page), result)| {
             let read = result.map_err(|error| self.core.context.io(IoOperation::Read(ptr.id), error));
-            let checked = read.and_then(|()| check_read(&self.core, self.page_count, *ptr, &page));
+            let checked = read.and_then(|()| self.check(*ptr, &page));
             (ptr.id, (*ptr, checked.map(|()| page)))
         });
         checked.collect()
