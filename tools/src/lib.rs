@@ -4,6 +4,7 @@
 //! * [`dump`]: `dynamite-dump`, which shows what is in one.
 //! * [`backup`]: `dynamite-backup` and `dynamite-restore`, which copy one.
 //! * [`compact`]: `dynamite-compact`, which makes one shorter.
+//! * [`console`]: `dynamite-console`, a conversation with a database; [`json_text`] is how it reads JSON.
 //!
 //! `program` is what they have in common; `survey` collects what a walk over a file tells, `map` draws it.
 
@@ -13,9 +14,13 @@ pub mod backup;
 
 pub mod compact;
 
+pub mod console;
+
 pub mod dump;
 
 pub mod fsck;
+
+pub mod json_text;
 
 mod map;
 
