@@ -1,12 +1,13 @@
 //! `dynamite-import`: items from files into a table.
 //!
 //! The input is cut into pieces; several threads make items of them, and one puts them, in batches. A tree takes items many times faster in
-//! the order of their keys, in which neighbours go into one page: what does not come in order is gathered, as much as the memory allows,
-//! and sorted. Of two items with one key the later one stays. An import that was interrupted goes on with `--resume`: what it does twice changes nothing, since
-//! a put that is done again puts the same.
+//! the order of their keys, in which neighbours go into one page: what does not come in order is sorted, in files if there is much. Of two
+//! items with one key the later one stays. An import that was interrupted goes on with `--resume`: what it does twice changes nothing,
+//! since a put that is done again puts the same.
 
 mod input;
 mod parse;
+mod runs;
 mod write;
 
 use std::io::{self, Write};
@@ -175,7 +176,7 @@ fn import(arguments: &Arguments) -> Result<Outcome> {
     }
     let keys = target.describe_table(&arguments.table)?.keys;
     let input = Input::open(arguments, format)?;
-    let mut writer = Writer::new(arguments, &target, &input)?;
+    let mut writer = Writer::new(arguments, &target, &input, &interrupt)?;
     let bar = progress::bar(input.len(), true, arguments.quiet || arguments.json);
     let thread_count = arguments.threads.map_or_else(pipeline::default_thread_count, usize::from);
     let start = writer.start();

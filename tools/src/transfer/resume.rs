@@ -26,6 +26,10 @@ impl ResumeFile {
         ResumeFile { path: name.into() }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What it says. That there is one must have been expected, and that there is none as well.
     pub(crate) fn load(&self, resume: bool, restart: bool) -> Result<Option<Value>> {
         let text = match fs::read_to_string(&self.path) {

@@ -1,7 +1,6 @@
 //! Transfers that are ended, and go on.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use crate::support::*;
 /// Enough to be in the middle of.
 const COUNT: u64 = 120_000;
 
-/// Starts a program, and ends it by a signal when it has remembered how far it is, or lets it come to its end.
-fn interrupt(program: &str, arguments: &[&str], remembered: &Path, signal: Signal) -> Option<i32> {
+/// Starts a program, and ends it by a signal when that is due, or lets it come to its end.
+fn interrupt(program: &str, arguments: &[&str], signal: Signal, is_due: impl Fn(u32) -> bool) -> Option<i32> {
     let mut child: Child = Command::new(program)
         .args(arguments)
         .stdout(Stdio::null())
@@ -25,7 +24,7 @@ fn interrupt(program: &str, arguments: &[&str], remembered: &Path, signal: Signa
         if let Some(status) = child.try_wait().expect("it is ours") {
             return status.code();
         }
-        if remembered.exists() {
+        if is_due(child.id()) {
             let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("it is a process");
             // It may have come to its end meanwhile.
             let _ = kill_process(pid, signal);
@@ -35,18 +34,41 @@ fn interrupt(program: &str, arguments: &[&str], remembered: &Path, signal: Signa
     }
 }
 
+/// Whether a process has read so many bytes.
+fn has_read(process: u32, bytes: u64) -> bool {
+    let counters = fs::read_to_string(format!("/proc/{process}/io")).unwrap_or_default();
+    let read = counters.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse::<u64>().ok());
+    read.is_some_and(|read| read > bytes)
+}
+
 #[test]
 fn an_import_goes_on_where_it_was_ended() {
     let mut interrupted = 0;
-    for (signal, in_order) in [(Signal::KILL, true), (Signal::KILL, false), (Signal::INT, false)] {
+    // In order, and in runs that are read, or merged; and out of order within the memory, when nothing has been put.
+    for (signal, in_order, memory, runs) in [
+        (Signal::KILL, true, "32", 0),
+        (Signal::KILL, false, "32", 2),
+        (Signal::INT, false, "32", 4),
+        (Signal::KILL, false, "32", usize::MAX),
+        (Signal::INT, false, "256", 0),
+    ] {
         let (directory, path) = scratch_file();
         let input = directory.path().join("in.jsonl");
         fs::write(&input, lines(COUNT, in_order)).expect("there is room");
         let remembered = directory.path().join("in.jsonl.import");
         let arguments =
-            ["--db", text(&path), "-t", "users", "--create", "(id S)", "--memory", "32", text(&input)];
+            ["--db", text(&path), "-t", "users", "--create", "(id S)", "--memory", memory, text(&input)];
         let often = [&arguments[..], &["--threads", "1", "--checkpoint", "0"]].concat();
-        let code = interrupt(IMPORT, &often, &remembered, signal);
+        let run_file = |nth: usize| directory.path().join(format!("in.jsonl.import.run-{nth}"));
+        let code = interrupt(IMPORT, &often, signal, |process| match (memory, runs) {
+            ("256", _) => has_read(process, 10 << 20),
+            (_, 0) => remembered.exists(),
+            // Some items were put from the runs.
+            (_, usize::MAX) => {
+                fs::read_to_string(&remembered).is_ok_and(|text| text.contains("\"merged\":\""))
+            }
+            (_, count) => run_file(count - 1).exists() && remembered.exists(),
+        });
         interrupted += usize::from(remembered.exists());
         if remembered.exists() {
             assert_eq!(code, if signal == Signal::INT { Some(130) } else { None });
@@ -65,7 +87,7 @@ fn an_import_goes_on_where_it_was_ended() {
             (&COUNT.into(), &true.into()),
             "{report}"
         );
-        assert!(!remembered.exists());
+        assert!(!remembered.exists() && !run_file(0).exists());
     }
     assert!(interrupted > 0, "each import had come to its end before it was ended");
 }
@@ -87,7 +109,7 @@ fn an_export_goes_on_where_it_was_ended() {
         let remembered = directory.path().join(format!("{name}.export"));
         let arguments = [&["--db", text(&path), "-t", "users", text(&output)], options].concat();
         let often = [&arguments[..], &["--threads", "1", "--checkpoint", "0"]].concat();
-        let code = interrupt(EXPORT, &often, &remembered, Signal::KILL);
+        let code = interrupt(EXPORT, &often, Signal::KILL, |_| remembered.exists());
         interrupted += usize::from(remembered.exists());
         if remembered.exists() {
             assert_eq!(code, None);
