@@ -4,6 +4,8 @@
 //! * [`dump`]: `dynamite-dump`, which shows what is in one.
 //! * [`backup`]: `dynamite-backup` and `dynamite-restore`, which copy one.
 //! * [`compact`]: `dynamite-compact`, which makes one shorter.
+//! * [`import`] and [`export`]: `dynamite-import` and `dynamite-export`, items from files and into files; [`transfer`] is what they share.
+//! * [`console`]: `dynamite-console`, a conversation with a database; [`json_text`] is how it reads JSON.
 //!
 //! `program` is what they have in common; `survey` collects what a walk over a file tells, `map` draws it.
 
@@ -13,9 +15,17 @@ pub mod backup;
 
 pub mod compact;
 
+pub mod console;
+
 pub mod dump;
 
+pub mod export;
+
 pub mod fsck;
+
+pub mod import;
+
+pub mod json_text;
 
 mod map;
 
@@ -30,3 +40,5 @@ mod salvage;
 mod survey;
 
 mod text_table;
+
+pub mod transfer;
