@@ -425,3 +425,42 @@ fn definitions(table: &TableDescription, kind: IndexKind, only: Option<&[&str]>)
     };
     Ok(wanted.map(define).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::types::KeyType;
+
+    /// What a crash leaves in the middle is seen by nobody, and dropped; what is under way is not.
+    #[test]
+    fn a_backup_that_is_not_whole_is_nobodys() {
+        let db = DynaMite::builder().background(false).in_memory().unwrap();
+        db.create_table("things").partition_key("id", KeyType::String).execute().unwrap();
+        db.put_item("things", json!({"id": "a"})).unwrap();
+        let whole = db.create_table_backup("things", "whole").unwrap();
+        let names: Vec<String> = ["00000000000001-left", "00000000000002-underway"].map(str::to_owned).into();
+        db.shared.backups.underway().insert(names[1].clone());
+        for id in &names {
+            let backup = TableBackup { id: id.clone(), is_whole: false, ..whole.clone() };
+            let name = TableBackup::tree_name(id);
+            db.shared.write(|txn| Ok(txn.create_table(&name, &backup.encode()?, Retention::None)?)).unwrap();
+        }
+        let trees = || {
+            let tables = db.shared.store.read().unwrap().tables().unwrap();
+            let names = tables.into_iter().filter_map(|(name, _)| Some(name.strip_prefix(PREFIX)?.to_vec()));
+            names.map(|name| String::from_utf8(name).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(trees(), [&names[0], &names[1], &whole.id].map(Clone::clone));
+        assert_eq!(db.list_table_backups().unwrap(), [whole.clone()]);
+        for id in &names {
+            assert!(matches!(db.describe_table_backup(id), Err(Error::BackupNotFound { .. })));
+            assert!(matches!(db.delete_table_backup(id), Err(Error::BackupNotFound { .. })));
+            let restored = db.restore_table("more").from_backup(id).execute();
+            assert!(matches!(restored, Err(Error::BackupNotFound { .. })));
+        }
+        db.maintain().unwrap();
+        assert_eq!(trees(), [&names[1], &whole.id].map(Clone::clone));
+    }
+}
