@@ -11,7 +11,8 @@
 //! `encoded` are items in their stored form, `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
 //! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
 //! `batch`, `snapshot`, `transact`; `deferred`, writes that wait together; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`;
-//! `statement`, `statement_batch` and `statement_transaction`, which do what their `statement_plan`s say; `backup`, and `salvage` and `repair` of what is damaged;
+//! `statement`, `statement_batch` and `statement_transaction`, which do what their `statement_plan`s say; `backup`, `table_backup`, and
+//! `salvage` and `repair` of what is damaged;
 //! `stream_reader` (of `stream_record`s, woken by `news`), `history` and `past_table`; and `housekeeping`, what is done when nobody
 //! waits for it. [`inspect`] says what stored bytes mean to those who look at a file past the database.
 
@@ -62,6 +63,7 @@ mod stream;
 mod stream_reader;
 mod stream_record;
 mod table;
+mod table_backup;
 mod tables;
 mod terms;
 mod token;
@@ -109,6 +111,7 @@ pub use crate::api::statement_transaction::StatementTransaction;
 pub use crate::api::stream::{StreamDescription, StreamView};
 pub use crate::api::stream_reader::{StreamIter, StreamPage, StreamReader};
 pub use crate::api::stream_record::{StreamEvent, StreamRecord, UserIdentity};
+pub use crate::api::table_backup::{RestoreTable, TableBackup};
 pub use crate::api::tables::{CreateTable, TableDescription};
 pub use crate::api::transact::Transaction;
 pub use crate::api::transact_action::{Check, Delete, Put, Update};

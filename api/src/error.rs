@@ -81,6 +81,13 @@ pub enum Error {
         trimmed: SequenceNumber,
     },
 
+    /// There is no such backup of a table.
+    #[error("Backup not found: {backup}")]
+    BackupNotFound {
+        /// The id asked for.
+        backup: String,
+    },
+
     /// A table keeps no history.
     #[error("table {table} keeps no history; update_table lets it begin to keep one")]
     NoHistory {

@@ -315,5 +315,40 @@ class PartiQL(DynamoDB):
         self.assertEqual(failed["CancellationReasons"][0]["Code"], "DuplicateItem")
 
 
+class Backups(DynamoDB):
+    def test_a_backup_is_restored_into_another_table(self):
+        table = self.table()
+        for n in range(10):
+            table.put_item(Item={"id": str(n), "n": n})
+        arn = self.client.create_backup(TableName=table.name, BackupName="ten")["BackupDetails"]["BackupArn"]
+        table.delete_item(Key={"id": "3"})
+        listed = self.client.list_backups(TableName=table.name)["BackupSummaries"]
+        self.assertEqual([(backup["BackupName"], backup["BackupStatus"]) for backup in listed], [("ten", "AVAILABLE")])
+        target = f"boto3-{uuid.uuid4()}"
+        self.client.restore_table_from_backup(TargetTableName=target, BackupArn=arn)
+        self.client.get_waiter("table_exists").wait(TableName=target, WaiterConfig={"Delay": 1})
+        self.addCleanup(self.client.delete_table, TableName=target)
+        items = self.resource.Table(target).scan()["Items"]
+        self.assertEqual(sorted(item["n"] for item in items), list(range(10)))
+        self.client.delete_backup(BackupArn=arn)
+        self.refused("BackupNotFoundException", self.client.describe_backup, BackupArn=arn)
+
+    def test_point_in_time_recovery_is_turned_on_and_used(self):
+        table = self.table()
+        table.put_item(Item={"id": "a"})
+        target = f"boto3-{uuid.uuid4()}"
+        restore = {"SourceTableName": table.name, "TargetTableName": target, "UseLatestRestorableTime": True}
+        call = self.client.restore_table_to_point_in_time
+        self.refused("PointInTimeRecoveryUnavailableException", call, **restore)
+        enabled = self.client.update_continuous_backups(
+            TableName=table.name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+        self.assertEqual(enabled["PointInTimeRecoveryStatus"], "ENABLED")
+        self.assertLessEqual(enabled["EarliestRestorableDateTime"], enabled["LatestRestorableDateTime"])
+        call(**restore)
+        self.addCleanup(self.client.delete_table, TableName=target)
+        self.assertEqual(self.resource.Table(target).scan()["Items"], [{"id": "a"}])
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -10,6 +10,7 @@ use crate::api::index_build::Builds;
 use crate::api::news::News;
 use crate::api::options::Builder;
 use crate::api::table::TableCache;
+use crate::api::table_backup::Backups;
 use crate::api::writing::{Course, Writing};
 use crate::error::Result;
 
@@ -61,6 +62,7 @@ pub(crate) struct Engine {
     /// Rings for the thread that looks after what nobody waits for.
     pub(crate) bell: Bell,
     pub(crate) builds: Builds,
+    pub(crate) backups: Backups,
     /// Tells those who follow a stream.
     pub(crate) news: News,
     /// How long the records of streams are kept.
@@ -98,9 +100,18 @@ impl DynaMite {
         stream_retention_ms: u64,
     ) -> DynaMite {
         let (tables, bell, builds) = (TableCache::default(), Bell::default(), Builds::default());
-        let news = News::default();
-        let engine =
-            Arc::new(Engine { store, tables, durability, clock, bell, builds, news, stream_retention_ms });
+        let (news, backups) = (News::default(), Backups::default());
+        let engine = Arc::new(Engine {
+            store,
+            tables,
+            durability,
+            clock,
+            bell,
+            builds,
+            backups,
+            news,
+            stream_retention_ms,
+        });
         let housekeeper = background.then(|| Housekeeper::start(&engine)).flatten();
         DynaMite { shared: Arc::new(Shared { _housekeeper: housekeeper, engine }) }
     }

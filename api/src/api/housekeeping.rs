@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::api::database::Engine;
-use crate::api::{index_build, stream, token, ttl};
+use crate::api::{index_build, stream, table_backup, token, ttl};
 use crate::error::{Error, Result};
 
 /// When a chore wants to be called again.
@@ -28,7 +28,7 @@ pub(crate) enum Pace {
 pub(crate) type Chore = fn(&Engine) -> Result<Pace>;
 
 /// All that there is to do, in this order.
-const CHORES: [Chore; 4] = [ttl::tend, index_build::chore, token::expire, stream::trim];
+const CHORES: [Chore; 5] = [ttl::tend, index_build::chore, token::expire, stream::trim, table_backup::tidy];
 
 /// The longest sleep while something is due at some time: the clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);

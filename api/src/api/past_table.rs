@@ -29,6 +29,17 @@ pub struct PastTable {
     moment_ms: u64,
 }
 
+impl PastTable {
+    pub(crate) fn table_id(&self) -> dynamite_txn::TableId {
+        self.table.id
+    }
+
+    /// What it reads.
+    pub(crate) fn into_state(self) -> dynamite_txn::Snapshot {
+        self.state
+    }
+}
+
 impl DynaMite {
     /// A table [with a history](crate::api::CreateTable::history), as it was after the transaction of this version: that of any item,
     /// also of another table. What had expired is told by the transaction's time, which is known to a second; the last one before

@@ -292,7 +292,7 @@ pub(crate) fn malformed(table: &str) -> Error {
     Error::DamagedItem { table: table.to_owned(), source: Damage::Schema }
 }
 
-fn not_found(table: &str) -> Error {
+pub(crate) fn not_found(table: &str) -> Error {
     Error::TableNotFound { table: table.to_owned() }
 }
 

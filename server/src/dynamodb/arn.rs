@@ -17,6 +17,16 @@ pub(crate) fn of_stream(config: &Config, table: &str, label: &str) -> String {
     format!("{}/stream/{label}", of_table(config, table))
 }
 
+/// The name of a backup's resource.
+pub(crate) fn of_backup(config: &Config, table: &str, id: &str) -> String {
+    format!("{}/backup/{id}", of_table(config, table))
+}
+
+/// The table and the id that a backup's resource names.
+pub(crate) fn backup(text: &str) -> Option<(&str, &str)> {
+    text.starts_with("arn:").then(|| table_name(text).split_once("/backup/")).flatten()
+}
+
 /// The table that a request names: by its name, or by its resource's.
 pub(crate) fn table_name(text: &str) -> &str {
     match text.strip_prefix("arn:") {

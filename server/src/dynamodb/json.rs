@@ -90,6 +90,15 @@ impl<'a> Json<'a> {
         self.field(name)?.as_integer()
     }
 
+    /// A time that is given in seconds, with milliseconds behind the point.
+    pub(crate) fn milliseconds(&self, name: &str) -> Option<u64> {
+        match self.field(name)? {
+            Json::Integer(seconds) => u64::try_from(*seconds).ok()?.checked_mul(1000),
+            Json::Decimal(seconds) => Some((seconds * 1000.0).round() as u64),
+            _ => None,
+        }
+    }
+
     pub(crate) fn array(&self, name: &str) -> Option<&[Json<'a>]> {
         self.field(name)?.as_array()
     }

@@ -1,5 +1,6 @@
 //! The operations, one a file: what DynamoDB checks, what the database is asked, and how the answer is told.
 
+pub(crate) mod backups;
 pub(crate) mod batch_execute_statement;
 pub(crate) mod batch_get_item;
 pub(crate) mod batch_write_item;
@@ -13,6 +14,7 @@ pub(crate) mod index_definitions;
 pub(crate) mod put_item;
 pub(crate) mod query;
 pub(crate) mod resource_policy;
+pub(crate) mod restores;
 pub(crate) mod scan;
 pub(crate) mod service;
 pub(crate) mod stream_records;

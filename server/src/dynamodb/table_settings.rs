@@ -30,6 +30,29 @@ pub(crate) struct TableSettings {
     /// The type of encryption and the key, if they were chosen.
     pub(crate) encryption: Option<Encryption>,
     pub(crate) policy: Option<Policy>,
+    /// Point-in-time recovery, if it is enabled.
+    pub(crate) recovery: Option<Recovery>,
+    /// Where the table comes from, if it was restored.
+    pub(crate) restored: Option<Restored>,
+}
+
+/// Point-in-time recovery.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Recovery {
+    pub(crate) enabled_ms: u64,
+    pub(crate) days: u64,
+    /// For how long the table kept its history before; 0 if it kept none.
+    pub(crate) history_ms: u64,
+}
+
+/// Where a restored table comes from: names of resources, and the moment that it was restored to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Restored {
+    pub(crate) backup: Option<String>,
+    pub(crate) table: String,
+    pub(crate) ms: u64,
 }
 
 /// How a table is billed.
@@ -156,6 +179,17 @@ impl TableSettings {
         let is_told = statuses.table == "ACTIVE" || self.deletion_protection.is_some();
         if is_told {
             tell("DeletionProtectionEnabled", json!(self.deletion_protection.unwrap_or_default()));
+        }
+        if let Some(restored) = &self.restored {
+            let mut summary = json!({
+                "SourceTableArn": restored.table,
+                "RestoreDateTime": seconds(restored.ms),
+                "RestoreInProgress": statuses.table == "CREATING",
+            });
+            if let Some(backup) = &restored.backup {
+                summary["SourceBackupArn"] = json!(backup);
+            }
+            tell("RestoreSummary", summary);
         }
         if let Some(class) = &self.table_class {
             tell("TableClassSummary", json!({"TableClass": class}));

@@ -116,6 +116,25 @@ const DYNAMODB: &[Target] = &[
         operations::continuous_backups::DESCRIBE_FIELDS,
         operations::continuous_backups::describe,
     ),
+    Target::new(
+        "UpdateContinuousBackups",
+        operations::continuous_backups::UPDATE_FIELDS,
+        operations::continuous_backups::update,
+    ),
+    Target::new("CreateBackup", operations::backups::CREATE_FIELDS, operations::backups::create),
+    Target::new("DescribeBackup", operations::backups::DESCRIBE_FIELDS, operations::backups::describe),
+    Target::new("ListBackups", operations::backups::LIST_FIELDS, operations::backups::list),
+    Target::new("DeleteBackup", operations::backups::DELETE_FIELDS, operations::backups::delete),
+    Target::new(
+        "RestoreTableFromBackup",
+        operations::restores::BACKUP_FIELDS,
+        operations::restores::from_backup,
+    ),
+    Target::new(
+        "RestoreTableToPointInTime",
+        operations::restores::TIME_FIELDS,
+        operations::restores::to_point_in_time,
+    ),
     Target::new("DescribeLimits", &[], operations::service::limits),
     Target::new("DescribeEndpoints", &[], operations::service::endpoints),
 ];

@@ -93,6 +93,9 @@ enum Cause<'a> {
         asked: SequenceNumber,
         trimmed: SequenceNumber,
     },
+    BackupNotFound {
+        backup: String,
+    },
     NoHistory {
         table: String,
     },
@@ -229,6 +232,7 @@ impl Cause<'_> {
             Error::TableExists { table } => Cause::TableExists { table },
             Error::StreamNotFound { table, label } => Cause::StreamNotFound { table, label },
             Error::StreamTrimmed { table, asked, trimmed } => Cause::StreamTrimmed { table, asked, trimmed },
+            Error::BackupNotFound { backup } => Cause::BackupNotFound { backup },
             Error::NoHistory { table } => Cause::NoHistory { table },
             Error::BeyondHistory { table, asked, oldest } => Cause::BeyondHistory { table, asked, oldest },
             Error::NotYet { asked, newest } => Cause::NotYet { asked, newest },
@@ -279,6 +283,7 @@ impl Cause<'_> {
             Cause::TableExists { table } => Error::TableExists { table },
             Cause::StreamNotFound { table, label } => Error::StreamNotFound { table, label },
             Cause::StreamTrimmed { table, asked, trimmed } => Error::StreamTrimmed { table, asked, trimmed },
+            Cause::BackupNotFound { backup } => Error::BackupNotFound { backup },
             Cause::NoHistory { table } => Error::NoHistory { table },
             Cause::BeyondHistory { table, asked, oldest } => Error::BeyondHistory { table, asked, oldest },
             Cause::NotYet { asked, newest } => Error::NotYet { asked, newest },

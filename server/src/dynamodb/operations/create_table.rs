@@ -192,7 +192,11 @@ pub(crate) fn encryption(request: &Json<'_>) -> Option<Option<Encryption>> {
 
 /// Units that are provisioned.
 pub(crate) fn throughput(of: &Json<'_>) -> Throughput {
-    let throughput = of.field("ProvisionedThroughput");
+    units_of(of.field("ProvisionedThroughput"))
+}
+
+/// Units, if there are any.
+pub(crate) fn units_of(throughput: Option<&Json<'_>>) -> Throughput {
     let units = |name| throughput.and_then(|throughput| throughput.integer(name)).unwrap_or_default();
     Throughput {
         read: u64::try_from(units("ReadCapacityUnits")).unwrap_or_default(),
@@ -222,6 +226,6 @@ fn settings(request: &Json<'_>, definitions: Definitions) -> Answer<TableSetting
         deletion_protection: request.bool("DeletionProtectionEnabled"),
         table_class: request.str("TableClass").map(str::to_owned),
         encryption: encryption(request).flatten(),
-        policy: None,
+        ..TableSettings::default()
     })
 }

@@ -1,0 +1,168 @@
+//! RestoreTableFromBackup, RestoreTableToPointInTime.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use dynamite_core::api::{RestoreTable, TableDescription};
+use dynamite_core::error::Error;
+use serde_json::json;
+
+use super::backups::{BACKUP_ARN, find_backup};
+use super::continuous_backups::{find, window};
+use super::create_table::{check_units, units_of};
+use super::reply;
+use crate::dynamodb::errors::{Answer, Failure};
+use crate::dynamodb::json::Json;
+use crate::dynamodb::model::*;
+use crate::dynamodb::table_settings::{Encryption, Restored, Statuses, TableSettings, new_id, now_ms};
+use crate::dynamodb::{Endpoint, arn};
+
+const TARGET: Field = field("TargetTableName", Shape::String, NAME);
+const BILLING: Field = Field { name: "BillingModeOverride", ..BILLING_MODE };
+const THROUGHPUT: Field = Field { name: "ProvisionedThroughputOverride", ..PROVISIONED_THROUGHPUT };
+const GLOBAL: Field = Field { name: "GlobalSecondaryIndexOverride", ..GLOBAL_INDEXES };
+const LOCAL: Field = Field { name: "LocalSecondaryIndexOverride", ..LOCAL_INDEXES };
+const SSE: Field = Field { name: "SSESpecificationOverride", ..SSE_SPECIFICATION };
+
+pub(crate) const BACKUP_FIELDS: &[Field] = &[TARGET, BACKUP_ARN, BILLING, GLOBAL, LOCAL, THROUGHPUT, SSE];
+pub(crate) const TIME_FIELDS: &[Field] = &[
+    field("SourceTableArn", Shape::String, &[Rule::MinLength(1), Rule::MaxLength(1024)]),
+    field(
+        "SourceTableName",
+        Shape::String,
+        &[Rule::Pattern(Pattern::Name), Rule::MinLength(3), Rule::MaxLength(255)],
+    ),
+    TARGET,
+    plain("UseLatestRestorableTime", Shape::Boolean),
+    plain("RestoreDateTime", Shape::Long),
+    BILLING,
+    GLOBAL,
+    LOCAL,
+    THROUGHPUT,
+    SSE,
+];
+
+pub(crate) fn from_backup(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    let arn = request.str("BackupArn").unwrap_or_default();
+    let backup = find_backup(endpoint, arn)?;
+    let restored = Restored {
+        backup: Some(arn::of_backup(&endpoint.config, &backup.table.name, &backup.id)),
+        table: arn::of_table(&endpoint.config, &backup.table.name),
+        ms: backup.created_ms,
+    };
+    restore(endpoint, request, &backup.table, restored, |restore| restore.from_backup(&backup.id))
+}
+
+pub(crate) fn to_point_in_time(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    let source = request.str("SourceTableArn").map(arn::table_name).or(request.str("SourceTableName"));
+    let source = source.ok_or_else(|| {
+        Failure::validation("One of SourceTableArn or SourceTableName must be specified in the request")
+    })?;
+    let latest = request.bool("UseLatestRestorableTime").unwrap_or_default();
+    let asked = match (latest, request.milliseconds("RestoreDateTime")) {
+        (true, None) => None,
+        (false, Some(ms)) => Some(ms),
+        _ => {
+            return Err(Failure::validation(
+                "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified in the request",
+            ));
+        }
+    };
+    let table = find(endpoint, source)?;
+    let Some(recovery) = TableSettings::of(&table)?.recovery else {
+        return Err(Failure::dynamodb(
+            "PointInTimeRecoveryUnavailableException",
+            format!("Point in time recovery is not enabled for table '{source}'"),
+        ));
+    };
+    let (earliest, now) = window(&recovery);
+    if asked.is_some_and(|ms| ms < earliest || ms > now) {
+        return Err(invalid_time());
+    }
+    let restored = Restored {
+        backup: None,
+        table: arn::of_table(&endpoint.config, &table.name),
+        ms: asked.unwrap_or(now),
+    };
+    restore(endpoint, request, &table, restored, |restore| match asked {
+        Some(ms) => restore.from_past(&table.name, UNIX_EPOCH + Duration::from_millis(ms)),
+        None => restore.from_table(&table.name),
+    })
+}
+
+fn invalid_time() -> Failure {
+    let text = "RestoreDateTime must be between EarliestRestorableDateTime and LatestRestorableDateTime";
+    Failure::dynamodb("InvalidRestoreTimeException", text)
+}
+
+fn restore<'a>(
+    endpoint: &'a Endpoint,
+    request: &'a Json<'_>,
+    source: &TableDescription,
+    restored: Restored,
+    from: impl FnOnce(RestoreTable<'a>) -> RestoreTable<'a>,
+) -> Answer {
+    let target = request.str("TargetTableName").unwrap_or_default();
+    let settings = settings(request, source, restored)?;
+    let mut restore = from(endpoint.db.restore_table(target)).metadata(settings.to_metadata()?);
+    if let Some(indexes) = request.array("GlobalSecondaryIndexOverride") {
+        restore = restore.global_indexes(names(indexes));
+    }
+    if let Some(indexes) = request.array("LocalSecondaryIndexOverride") {
+        restore = restore.local_indexes(names(indexes));
+    }
+    restore.execute().map_err(|error| match error {
+        Error::TableExists { table } => {
+            Failure::dynamodb("TableAlreadyExistsException", format!("Table already exists: {table}"))
+        }
+        Error::TableNotFound { table } => {
+            Failure::dynamodb("TableNotFoundException", format!("Table not found: {table}"))
+        }
+        Error::BackupNotFound { .. } => Failure::dynamodb(
+            "BackupNotFoundException",
+            format!("Backup not found: {}", request.str("BackupArn").unwrap_or_default()),
+        ),
+        Error::IndexNotFound { index, .. } => Failure::validation(format!(
+            "One or more parameter values were invalid: Index {index} to be restored is not an index of the source table"
+        )),
+        Error::BeyondHistory { .. } | Error::NotYet { .. } => invalid_time(),
+        other => other.into(),
+    })?;
+    endpoint.creating.add(target, endpoint.config.creation_time);
+    let table = endpoint.db.describe_table(target)?;
+    let description = settings.describe(&endpoint.config, &table, Statuses::CREATING);
+    reply(&json!({"TableDescription": description}))
+}
+
+fn names<'a>(indexes: &'a [Json<'_>]) -> impl Iterator<Item = &'a str> {
+    indexes.iter().map(|index| index.str("IndexName").unwrap_or_default())
+}
+
+/// What is to be known of the table: what is billed is taken over, what protects and names it is not.
+fn settings(request: &Json<'_>, source: &TableDescription, restored: Restored) -> Answer<TableSettings> {
+    let mut settings = TableSettings { restored: Some(restored), ..TableSettings::of(source)? };
+    settings.id = new_id()?;
+    settings.tags.clear();
+    (settings.policy, settings.deletion_protection, settings.recovery) = (None, None, None);
+    match request.str("BillingModeOverride") {
+        Some("PAY_PER_REQUEST") => {
+            (settings.billing.is_on_demand, settings.billing.was_chosen) = (true, true);
+            settings.billing.on_demand_ms = now_ms();
+            settings.throughput = Default::default();
+            settings.indexes.values_mut().for_each(|index| *index = Default::default());
+        }
+        Some(_) => settings.billing.is_on_demand = false,
+        None => {}
+    }
+    if let Some(throughput) = request.field("ProvisionedThroughputOverride") {
+        check_units(throughput)?;
+        settings.throughput = units_of(Some(throughput));
+    }
+    if let Some(specification) = request.field("SSESpecificationOverride") {
+        let encryption = Encryption {
+            kind: specification.str("SSEType").unwrap_or("KMS").to_owned(),
+            key: specification.str("KMSMasterKeyId").map(str::to_owned),
+        };
+        settings.encryption = specification.bool("Enabled").unwrap_or_default().then_some(encryption);
+    }
+    Ok(settings)
+}
