@@ -63,6 +63,18 @@ pub struct Scout {
     shared: Arc<Shared>,
 }
 
+/// Reads. Should it panic, nobody waits for what it will not bring.
+struct Reader(Arc<Shared>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.queue.lock().closed = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     core: Arc<Core>,
@@ -83,7 +95,7 @@ struct Queue {
     first: u64,
     /// The scout names no more.
     ended: bool,
-    /// The walker wants no more.
+    /// The walker wants no more, or there is nobody left to read.
     closed: bool,
 }
 
@@ -129,8 +141,8 @@ impl Ahead {
             drop(scouting);
         })?;
         for _ in 0..READERS {
-            let shared = shared.clone();
-            ahead.spawn(move || shared.read_chunks())?;
+            let reader = Reader(shared.clone());
+            ahead.spawn(move || reader.0.read_chunks())?;
         }
         Some(ahead)
     }
@@ -162,7 +174,7 @@ impl Ahead {
         self.led_to.clear();
         self.group = None;
         let mut queue = self.shared.queue.lock();
-        loop {
+        while !queue.closed {
             match queue.chunks.front() {
                 Some(chunk) if chunk.group == group => {
                     self.group = Some(group);
@@ -187,6 +199,9 @@ impl Ahead {
             }
             let mut queue = self.shared.queue.lock();
             loop {
+                if queue.closed {
+                    return None;
+                }
                 // The first chunk is the one at hand, until its pages are through and one of the next is asked for.
                 let is_next = |at: usize| {
                     queue.chunks.get(at).is_some_and(|chunk| chunk.group == group && chunk.has(ptr))
