@@ -22,11 +22,12 @@ use crate::console::error::ConsoleError;
 use crate::console::target::Target;
 use crate::export::output::Output;
 use crate::export::render::{Rendered, Renderer};
+use crate::progress::progress_bar;
 use crate::transfer::checksum::Content;
 use crate::transfer::columns::{Columns, Survey};
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::place::Access;
-use crate::transfer::{Format, PlaceArguments, interrupt, pipeline, progress};
+use crate::transfer::{Format, PlaceArguments, interrupt, pipeline};
 
 /// Bytes of stored items, and items, that one thread renders at a time.
 const PIECE_BYTES: usize = 256 << 10;
@@ -131,7 +132,8 @@ fn export(arguments: &Arguments) -> Result<Content> {
         }
     };
     let is_compressed = output.is_compressed();
-    let bar = progress::bar(Some(table.item_count), false, arguments.quiet || arguments.json);
+    let bar = progress_bar("items", !arguments.quiet && !arguments.json);
+    bar.set_length(table.item_count);
     bar.set_position(output.content().item_count);
     let thread_count = arguments.threads.map_or_else(pipeline::default_thread_count, usize::from);
     let after = output.after().cloned();

@@ -24,10 +24,11 @@ use crate::console::target::Target;
 use crate::console::text::Text;
 use crate::import::input::Input;
 use crate::import::write::Writer;
+use crate::progress::byte_bar;
 use crate::transfer::checksum::Content;
 use crate::transfer::error::{Result, TransferError};
 use crate::transfer::place::Access;
-use crate::transfer::{Format, PlaceArguments, interrupt, pipeline, progress};
+use crate::transfer::{Format, PlaceArguments, interrupt, pipeline};
 
 /// Puts the items of a file into a table.
 #[derive(Debug, Parser)]
@@ -177,7 +178,10 @@ fn import(arguments: &Arguments) -> Result<Outcome> {
     let keys = target.describe_table(&arguments.table)?.keys;
     let input = Input::open(arguments, format)?;
     let mut writer = Writer::new(arguments, &target, &input, &interrupt)?;
-    let bar = progress::bar(input.len(), true, arguments.quiet || arguments.json);
+    let bar = byte_bar("read", !arguments.quiet && !arguments.json);
+    if let Some(len) = input.len() {
+        bar.set_length(len);
+    }
     let thread_count = arguments.threads.map_or_else(pipeline::default_thread_count, usize::from);
     let start = writer.start();
     bar.set_position(input.len_before(start));
@@ -192,7 +196,6 @@ fn import(arguments: &Arguments) -> Result<Outcome> {
             }
             bar.set_position(input.len_before(parsed.end));
             writer.write(parsed)?;
-            bar.set_message(format!("{} items", writer.item_count()));
             Ok(())
         },
     )?;

@@ -131,18 +131,12 @@ impl From<io::Error> for Failure {
 pub fn main<A: Parser + CommandFactory>(
     run: impl FnOnce(&A, &mut dyn Write) -> Result<Verdict, Failure>,
 ) -> ExitCode {
-    let name = A::command().get_name().to_owned();
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.get(1).is_some_and(|first| first == "--generate") {
-        let what: Vec<String> =
-            arguments[2..].iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        return match generate(A::command(), &what, &mut stdout().lock()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => end(&name, &Failure::new(error)),
-        };
+    if let Some(code) = generated::<A>() {
+        return code;
     }
+    let name = A::command().get_name().to_owned();
     // Wrong arguments must not look like damage.
-    let arguments = match A::try_parse_from(arguments) {
+    let arguments = match A::try_parse_from(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
@@ -154,6 +148,21 @@ pub fn main<A: Parser + CommandFactory>(
         Ok(verdict) => ExitCode::from(verdict.exit_code()),
         Err(failure) => end(&name, &failure),
     }
+}
+
+/// Prints what `--generate` asks for, if the process was started for that. For programs with exit codes of their own.
+pub fn generated<A: CommandFactory>() -> Option<ExitCode> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_none_or(|first| first != "--generate") {
+        return None;
+    }
+    let what: Vec<String> =
+        arguments[2..].iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let name = A::command().get_name().to_owned();
+    Some(match generate(A::command(), &what, &mut stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => end(&name, &Failure::new(error)),
+    })
 }
 
 fn end(name: &str, failure: &Failure) -> ExitCode {

@@ -2,7 +2,7 @@
 //!
 //! `format` are the forms of files, `chunk` and `columns` how two of them are read in pieces, `s3_export` what is around the files of the
 //! third. `pipeline` has pieces worked on by several threads, in order; `checksum` says whether two places hold the same items; `place` is
-//! the database; `resume` remembers how far a transfer was, `progress` shows it.
+//! the database; `resume` remembers how far a transfer was.
 
 pub(crate) mod checksum;
 pub(crate) mod chunk;
@@ -11,7 +11,6 @@ pub(crate) mod error;
 pub(crate) mod format;
 pub(crate) mod pipeline;
 pub(crate) mod place;
-pub(crate) mod progress;
 pub(crate) mod resume;
 pub(crate) mod s3_export;
 

@@ -15,6 +15,12 @@ fn check(name: &str, program: &str) {
         return;
     }
     assert_eq!(said, fs::read_to_string(&path).expect("the text is there"));
+    for what in ["man", "bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = Command::new(program).args(["--generate", what]).output().expect("the program runs");
+        assert!(output.status.success() && output.stderr.is_empty(), "{what}: {output:?}");
+        let text = String::from_utf8_lossy(&output.stdout).replace("\\-", "-");
+        assert!(text.contains(&format!("dynamite-{name}")) && text.contains("json"), "{what}: {text}");
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use dynamite_tools::import::{Arguments, run};
+use dynamite_tools::program::generated;
 
 fn main() -> ExitCode {
-    ExitCode::from(run(&Arguments::parse()))
+    generated::<Arguments>().unwrap_or_else(|| ExitCode::from(run(&Arguments::parse())))
 }

@@ -123,11 +123,6 @@ impl<'w> Writer<'w> {
         self.done
     }
 
-    /// Items that were put so far.
-    pub(crate) fn item_count(&self) -> u64 {
-        self.content.item_count
-    }
-
     fn restore(&mut self, state: &Value) -> Result<()> {
         if state["table"] != self.table || state["database"] != self.target.database_id() {
             let message = "the import that was interrupted was into another table; --restart begins anew";
