@@ -104,7 +104,7 @@ fn a_backup_outlives_its_table_and_the_process() {
             "{refused:?}"
         );
     }
-    assert_eq!(db.list_table_backups().unwrap(), [second.clone()]);
+    assert_eq!(db.list_table_backups().unwrap(), std::slice::from_ref(&second));
     let refused = db.restore_table("again").from_backup(&second.id).execute();
     assert!(matches!(refused, Err(Error::TableExists { .. })));
     let refused = db.restore_table("more").from_backup(&second.id).global_indexes(["by_l"]).execute();

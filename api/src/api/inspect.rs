@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::api::key;
 use crate::api::schema::is_of_users;
 use crate::api::table::Table;
-use crate::api::token;
+use crate::api::{table_backup, token};
 use crate::item_codec::{self, ItemDamage};
 use crate::json;
 use crate::key_codec::{self, OwnedKeyValue};
@@ -43,6 +43,8 @@ pub enum TreeRole {
     },
     /// The idempotency tokens of transactions.
     Tokens,
+    /// A backup of a table, by its id.
+    Backup(String),
     /// Something that this build does not know, or that the layer below made for itself.
     Other(String),
 }
@@ -56,6 +58,9 @@ impl TreeRole {
         }
         if name == token::TREE {
             return TreeRole::Tokens;
+        }
+        if let Some(id) = name.strip_prefix(table_backup::PREFIX) {
+            return TreeRole::Backup(String::from_utf8_lossy(id).into_owned());
         }
         let Some((table, purpose)) = text.split_once('\0') else { return TreeRole::Other(text) };
         let table = table.to_owned();
@@ -78,7 +83,7 @@ impl TreeRole {
             | TreeRole::Index { table, .. }
             | TreeRole::Expiry { table }
             | TreeRole::Stream { table, .. } => Some(table),
-            TreeRole::Tokens | TreeRole::Other(_) => None,
+            TreeRole::Tokens | TreeRole::Backup(_) | TreeRole::Other(_) => None,
         }
     }
 }
@@ -91,6 +96,7 @@ impl fmt::Display for TreeRole {
             TreeRole::Expiry { table } => write!(f, "TTL queue of table {table}"),
             TreeRole::Stream { table, created_ms } => write!(f, "stream {created_ms} of table {table}"),
             TreeRole::Tokens => f.write_str("idempotency tokens"),
+            TreeRole::Backup(id) => write!(f, "backup {id}"),
             TreeRole::Other(name) => write!(f, "tree {name}"),
         }
     }

@@ -29,7 +29,8 @@ use crate::api::writing::Writing;
 use crate::error::{Error, Result};
 use crate::value::Item;
 
-const PREFIX: &[u8] = b"\0backup\0";
+/// What the names of backups begin with.
+pub(crate) const PREFIX: &[u8] = b"\0backup\0";
 /// Bytes that a transaction copies, and one item more.
 const STEP_BYTES: usize = 1 << 20;
 
@@ -453,7 +454,7 @@ mod tests {
             names.map(|name| String::from_utf8(name).unwrap()).collect::<Vec<_>>()
         };
         assert_eq!(trees(), [&names[0], &names[1], &whole.id].map(Clone::clone));
-        assert_eq!(db.list_table_backups().unwrap(), [whole.clone()]);
+        assert_eq!(db.list_table_backups().unwrap(), std::slice::from_ref(&whole));
         for id in &names {
             assert!(matches!(db.describe_table_backup(id), Err(Error::BackupNotFound { .. })));
             assert!(matches!(db.delete_table_backup(id), Err(Error::BackupNotFound { .. })));
