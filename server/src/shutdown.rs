@@ -29,11 +29,11 @@ use crate::session::Patience;
 ///
 /// [`ServerError`] if it does not start, or cannot close the database.
 pub fn run(config: &Config) -> Result<(), ServerError> {
-    run_with(config, |_| Ok(None))
+    run_with(config, |_| Ok(None), Some(serve_http))
 }
 
 /// Runs a server with operations of the program's own until it is told to end. They are made when the database is open, and nobody can
-/// connect yet.
+/// connect yet. It serves the socket only: such a program need not have the endpoint for HTTP in it, so [`Config::http`] does not matter.
 ///
 /// # Errors
 ///
@@ -42,12 +42,13 @@ pub fn run_extended(
     config: &Config,
     extension: impl FnOnce(&DynaMite) -> Result<Arc<dyn Extension>, ServerError>,
 ) -> Result<(), ServerError> {
-    run_with(config, |db| extension(db).map(Some))
+    run_with(config, |db| extension(db).map(Some), None)
 }
 
 fn run_with(
     config: &Config,
     extension: impl FnOnce(&DynaMite) -> Result<Option<Arc<dyn Extension>>, ServerError>,
+    serve_http: Option<ServeHttp>,
 ) -> Result<(), ServerError> {
     allow_many_descriptors();
     let (path, socket_path) = (config.db_path()?, config.socket_path());
@@ -78,9 +79,8 @@ fn run_with(
         limits: dynamodb::Limits { shutdown_time: settings.grace, ..dynamodb::Limits::default() },
         ..dynamodb::Config::default()
     };
-    let http = config.http.map(|address| {
-        serve_http(&runtime, address, engine.db.clone(), endpoint, async { drop(http_ended.await) })
-    });
+    let http = config.http.zip(serve_http);
+    let http = http.map(|(address, serve)| serve(&runtime, address, engine.db.clone(), endpoint, http_ended));
     let http = http.transpose()?;
     let told = async move {
         let reason = told.await;
@@ -101,13 +101,22 @@ fn run_with(
     Ok(())
 }
 
+/// How DynamoDB's clients are served. Only programs that say so have it in them: it is a third of this crate.
+type ServeHttp = fn(
+    &Runtime,
+    SocketAddr,
+    DynaMite,
+    dynamodb::Config,
+    oneshot::Receiver<()>,
+) -> Result<JoinHandle<()>, ServerError>;
+
 /// Answers DynamoDB's clients until it is told to end.
 fn serve_http(
     runtime: &Runtime,
     address: SocketAddr,
     db: DynaMite,
     config: dynamodb::Config,
-    told: impl Future<Output = ()> + Send + 'static,
+    told: oneshot::Receiver<()>,
 ) -> Result<JoinHandle<()>, ServerError> {
     let failed = |source| ServerError::Http { address, source };
     let _inside = runtime.enter();
@@ -118,7 +127,7 @@ fn serve_http(
     }
     tracing::info!("serving http://{address}");
     Ok(runtime.spawn(async move {
-        if let Err(error) = dynamodb::serve(listener, db, config, told).await {
+        if let Err(error) = dynamodb::serve(listener, db, config, async { drop(told.await) }).await {
             tracing::error!(%error, "the endpoint for HTTP has ended");
         }
     }))
