@@ -93,11 +93,11 @@ impl Input {
         for (file, source) in self.files.iter().enumerate().skip(start.file) {
             let place = if file == start.file { start.place } else { Place::default() };
             let name = self.name(file);
-            if let Some(described) = source.described.as_ref().filter(|_| place == Place::default()) {
-                if s3_export::md5_of(&described.path)? != described.md5 {
-                    let reason = "its MD5 is not the one that the manifest says".to_owned();
-                    return Err(TransferError::Input { place: name, reason });
-                }
+            if let Some(described) = source.described.as_ref().filter(|_| place == Place::default())
+                && s3_export::md5_of(&described.path)? != described.md5
+            {
+                let reason = "its MD5 is not the one that the manifest says".to_owned();
+                return Err(TransferError::Input { place: name, reason });
             }
             let mut wanted = true;
             let mut hand_on = |chunk| {

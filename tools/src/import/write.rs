@@ -171,9 +171,8 @@ impl<'w> Writer<'w> {
         *end = parsed.end;
         let is_bad = self.rejects.is_none() && !rejects.is_empty();
         let is_full = *memory >= self.room;
-        if is_bad {
-            self.put_gathered()?;
-        } else if self.runs.is_empty() && entries.is_sorted_by(|one, next| one.order < next.order) {
+        let is_in_order = || self.runs.is_empty() && entries.is_sorted_by(|one, next| one.order < next.order);
+        if is_bad || is_in_order() {
             self.put_gathered()?;
         } else if is_full {
             self.write_down()?;
