@@ -169,7 +169,7 @@ fn errors_of_tables_are_the_embedded_ones() {
             here.update_table("things").no_ttl(), there.update_table("things").no_ttl();
             here.update_table("things").drop_index("none"), there.update_table("things").drop_index("none");
             here.update_table("things").no_stream(), there.update_table("things").no_stream();
-            here.update_table("things").history(Duration::from_secs(1)), there.update_table("things").history(Duration::from_secs(1));
+            here.update_table("things").history(Duration::ZERO), there.update_table("things").history(Duration::ZERO);
             here.update_table("things").add_index(GlobalIndex::new("by_city").partition_key("city", KeyType::String)), there.update_table("things").add_index(GlobalIndex::new("by_city").partition_key("city", KeyType::String));
         }
         check(here.drop_table("nowhere"), there.drop_table("nowhere").await);
