@@ -106,14 +106,9 @@ impl NewCopy {
         };
         let source = Source { core: &original.core, page_count: header.page_count };
         self.disk.grow(source.page_count).map_err(|error| self.context.growth(source.page_count, error))?;
-        let mut left_out = source.copy_map(header.space_root, &self)?;
+        let used = source.copy_map(header.space_root, &self)?;
         drop(no_commits);
-
-        let headers = Extent { first: PageId(0), count: 2 };
-        for extent in reserved_extents(source.page_count).chain([headers]) {
-            left_out.insert_range(extent.first.0..=(extent.end() - 1) as u32);
-        }
-        let Some(progress) = source.copy_used(&left_out, &self, tell)? else { return Ok(None) };
+        let Some(progress) = source.copy_used(&used, &self, tell)? else { return Ok(None) };
         self.complete(header)?;
         Ok(Some(progress))
     }
@@ -150,38 +145,37 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Copies the pages of the space map. Returns which pages are free.
+    /// Copies the pages of the space map. Returns which other pages are in use, the headers left out.
     fn copy_map(&self, space_root: PagePtr, target: &NewCopy) -> Result<RoaringBitmap> {
         let medium = Medium { core: self.core, page_count: self.page_count };
         let mut store = MapCopy { medium, target };
-        let mut free = RoaringBitmap::new();
+        let mut used = RoaringBitmap::new();
+        used.insert_range(2..=(self.page_count - 1) as u32);
         let mut visit = |extent: Extent| {
-            free.insert_range(extent.first.0..=(extent.end() - 1) as u32);
+            used.remove_range(extent.first.0..=(extent.end() - 1) as u32);
         };
+        reserved_extents(self.page_count).for_each(&mut visit);
         let mut wrong = None;
         let mut report = |error| {
             wrong.get_or_insert(error);
         };
         free_extents(&mut store, space_root, self.page_count, &mut visit, &mut report)?;
-        wrong.map_or(Ok(free), Err)
+        wrong.map_or(Ok(used), Err)
     }
 
-    /// Copies all pages but those that are left out. `None` if it was called off.
+    /// Copies the pages that are in use. `None` if it was called off.
     fn copy_used(
         &self,
-        left_out: &RoaringBitmap,
+        used: &RoaringBitmap,
         target: &NewCopy,
         tell: Tell<'_>,
     ) -> Result<Option<CopyProgress>> {
-        let of_pages = self.page_count - left_out.len();
-        let pieces = Mutex::new(Pieces {
-            left_out: left_out.iter(),
-            used: 0..0,
-            behind: 0,
-            page_count: self.page_count,
-        });
-        let mut progress = CopyProgress { pages: 0, of_pages };
-        let mut called_off = tell(progress).is_break();
+        let mut progress = CopyProgress { pages: 0, of_pages: used.len() };
+        if tell(progress).is_break() {
+            return Ok(None);
+        }
+        let pieces = Pieces(Mutex::new(Some(used.iter())));
+        let mut called_off = false;
         thread::scope(|scope| {
             // What is received here ends with the last thread; and the threads end if nobody receives any more.
             let (copied, receiver) = channel();
@@ -191,25 +185,22 @@ impl Source<'_> {
                     thread::Builder::new().name("dynamite-copy".into()).spawn_scoped(scope, move || {
                         let outcome = self.copy_pieces(pieces, target, &copied);
                         if outcome.is_err() {
-                            pieces.lock().end();
+                            pieces.end();
                         }
                         outcome
                     })
                 })
                 .collect::<Result<Vec<_>, _>>();
             let threads = threads.map_err(|error| {
-                pieces.lock().end();
+                pieces.end();
                 self.core.context.io(IoOperation::Spawn, error)
             })?;
             drop(copied);
-            if called_off {
-                pieces.lock().end();
-            }
             while let Ok(pages) = receiver.recv() {
                 progress.pages += pages;
                 if !called_off && tell(progress).is_break() {
                     called_off = true;
-                    pieces.lock().end();
+                    pieces.end();
                 }
             }
             threads.into_iter().try_for_each(|thread| match thread.join() {
@@ -221,10 +212,10 @@ impl Source<'_> {
     }
 
     /// Copies one piece after the other, until there is none left or nobody wants to know.
-    fn copy_pieces(&self, pieces: &Mutex<Pieces<'_>>, target: &NewCopy, copied: &Sender<u64>) -> Result<()> {
+    fn copy_pieces(&self, pieces: &Pieces<'_>, target: &NewCopy, copied: &Sender<u64>) -> Result<()> {
         let mut pages = vec![Page::zeroed(); PIECE_PAGES];
         loop {
-            let ids = pieces.lock().next_piece();
+            let ids = pieces.next();
             if ids.is_empty() {
                 return Ok(());
             }
@@ -250,43 +241,17 @@ impl Source<'_> {
 }
 
 /// Which pages are still to be copied.
-struct Pieces<'a> {
-    left_out: Iter<'a>,
-    /// A run of pages in use.
-    used: std::ops::Range<u64>,
-    /// Everything below this, but for that run, was given out or is left out.
-    behind: u64,
-    page_count: u64,
-}
+struct Pieces<'a>(Mutex<Option<Iter<'a>>>);
 
 impl Pieces<'_> {
     /// The next pages in use, in order; none at the end.
-    fn next_piece(&mut self) -> Vec<PageId> {
-        let mut ids = Vec::with_capacity(PIECE_PAGES);
-        while ids.len() < PIECE_PAGES && (!self.used.is_empty() || self.next_run()) {
-            let count = self.used.end.min(self.used.start + (PIECE_PAGES - ids.len()) as u64);
-            ids.extend((self.used.start..count).map(|id| PageId(id as u32)));
-            self.used.start = count;
-        }
-        ids
-    }
-
-    /// Goes on to the next run of pages in use.
-    fn next_run(&mut self) -> bool {
-        while self.used.is_empty() && self.behind < self.page_count {
-            let (from, to) = match self.left_out.next_range() {
-                Some(range) => (u64::from(*range.start()), u64::from(*range.end()) + 1),
-                None => (self.page_count, self.page_count),
-            };
-            self.used = self.behind..from.min(self.page_count);
-            self.behind = to;
-        }
-        !self.used.is_empty()
+    fn next(&self) -> Vec<PageId> {
+        self.0.lock().iter_mut().flatten().take(PIECE_PAGES).map(PageId).collect()
     }
 
     /// Gives out nothing any more.
-    fn end(&mut self) {
-        (self.used, self.behind) = (0..0, self.page_count);
+    fn end(&self) {
+        *self.0.lock() = None;
     }
 }
 
