@@ -7,7 +7,7 @@
 //! [`types`], [`number`] and [`value`] are the data model, [`limits`] what DynamoDB refuses of it; [`json`] and
 //! [`dynamodb_json`] are how programs and tools write it, [`typed_fields`] how serde writes fields of exact types.
 //! [`key_codec`] and [`item_codec`] are how it is stored, [`expression`] is the language that finds and changes it, [`partiql`]
-//! another one.
+//! another one. [`calendar`] is for those who write times.
 //! [`api`] is the database, one operation a file, and [`error`] what can go wrong.
 
 #![forbid(unsafe_code)]
@@ -37,6 +37,8 @@ pub mod item_codec;
 pub mod expression;
 
 pub mod partiql;
+
+pub mod calendar;
 
 pub mod api;
 

@@ -27,6 +27,7 @@ use crate::api::stream_record::{self, Change, StoredRecord, StreamEvent};
 use crate::api::table::Table;
 use crate::api::tables;
 use crate::api::writing::{Course, Writing};
+use crate::calendar;
 use crate::error::{Error, Result};
 
 /// Rows that one transaction trims at the most.
@@ -136,17 +137,9 @@ fn tree_name(table: &str, created_ms: u64) -> Vec<u8> {
 /// A time as text: `2023-11-14T22:13:20.000`.
 fn label(ms: u64) -> String {
     let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
-    // Days since 1 March of the year 0, in eras of 400 years and years that begin in March: leap days come last.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day_of_month = day - (153 * month + 2) / 5 + 1;
-    let (month, year) = if month < 10 { (month + 3, year) } else { (month - 9, year + 1) };
-    let year = year + 400 * era;
+    let (year, month, day) = calendar::date_of(days);
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    format!("{year:04}-{month:02}-{day_of_month:02}T{hour:02}:{minute:02}:{second:02}.{:03}", ms % 1_000)
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}", ms % 1_000)
 }
 
 /// Enables a stream in a description.

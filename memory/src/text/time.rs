@@ -1,5 +1,7 @@
 //! Times, as people and programs write them.
 
+use dynamite_core::calendar;
+
 use crate::error::{MemoryError, Result};
 
 /// Milliseconds of a day.
@@ -35,7 +37,7 @@ pub fn parse_ttl(text: &str) -> Result<u64> {
 
 /// A moment in UTC, to the second: `2026-11-26T06:20:37Z`.
 pub fn rfc3339(ms: u64) -> String {
-    let (year, month, day) = civil(ms / DAY_MS);
+    let (year, month, day) = calendar::date_of(ms / DAY_MS);
     let seconds = ms % DAY_MS / 1000;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
@@ -43,7 +45,7 @@ pub fn rfc3339(ms: u64) -> String {
 
 /// The day of a moment in UTC: `2026-11-26`.
 pub fn date(ms: u64) -> String {
-    let (year, month, day) = civil(ms / DAY_MS);
+    let (year, month, day) = calendar::date_of(ms / DAY_MS);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
@@ -58,28 +60,7 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
         10 => 0,
         _ => (number(11..13)? * 3600 + number(14..16)? * 60 + number(17..19)?) * 1000,
     };
-    Some(days(year, month, day) * DAY_MS + time)
-}
-
-/// The date of a day since 1970, by the calendar of 400 years whose year begins in March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
-}
-
-/// The day since 1970 of a date; the inverse.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = year - u64::from(month <= 2);
-    let (era, year_of_era) = (year / 400, year % 400);
-    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    Some(calendar::days_of(year, month, day)? * DAY_MS + time)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dynamite_core::calendar;
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// A time, to the second.
@@ -12,7 +14,7 @@ pub(crate) fn format(time: SystemTime) -> String {
 
 /// Milliseconds since 1970 as a time, to the millisecond if it is not on the second.
 pub(crate) fn format_ms(ms: u64) -> String {
-    let (year, month, day) = date_of(ms / DAY_MS);
+    let (year, month, day) = calendar::date_of(ms / DAY_MS);
     let (hour, minute, second) = (ms / 3_600_000 % 24, ms / 60_000 % 60, ms / 1000 % 60);
     let fraction = match ms % 1000 {
         0 => String::new(),
@@ -42,33 +44,9 @@ pub(crate) fn parse_ms(text: &str) -> Option<u64> {
     if parts.next().is_some() || clock.next().is_some() || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let days = days_of(year, month, day).filter(|&days| date_of(days) == (year, month, day))?;
+    let date = (year, month, day);
+    let days = calendar::days_of(year, month, day).filter(|&days| calendar::date_of(days) == date)?;
     Some(days * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + ms)
-}
-
-/// The date of a day, counted from 1970 on. Years are counted from March on here, so that a leap day is the last of its year.
-fn date_of(days: u64) -> (u64, u64, u64) {
-    // 719,468 days lie between 0000-03-01 and 1970-01-01; 146,097 are 400 years.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year_of_era + next_year, month, day)
-}
-
-/// The day of a date, counted from 1970 on.
-fn days_of(year: u64, month: u64, day: u64) -> Option<u64> {
-    if !(1..=12).contains(&month) || year < 1970 {
-        return None;
-    }
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let (era, year_of_era) = (year / 400, year % 400);
-    let day_of_year = (153 * month + 2) / 5 + day.checked_sub(1)?;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    (era * 146_097 + day_of_era).checked_sub(719_468)
 }
 
 #[cfg(test)]
@@ -114,18 +92,5 @@ mod tests {
         ] {
             assert_eq!(parse_ms(text), None, "{text}");
         }
-    }
-
-    /// Day for day, over the leap years of four centuries.
-    #[test]
-    fn every_day_has_one_date() {
-        let mut before = (1969, 12, 31);
-        for days in 0..146_097 {
-            let date = date_of(days);
-            assert!(date > before, "{days}");
-            assert_eq!(days_of(date.0, date.1, date.2), Some(days));
-            before = date;
-        }
-        assert_eq!(before, (2369, 12, 31));
     }
 }
