@@ -81,6 +81,7 @@ pub use dynamite_txn::{Clock, Durability, IoChoice, ManualClock, Stats};
 
 pub use crate::api::backup::{Backup, BackupProgress};
 pub use crate::api::batch::{BatchGet, BatchWrite};
+pub use crate::api::clock::SystemClock;
 pub use crate::api::consumed::{Consumed, ConsumedEntry, ConsumedKind};
 pub use crate::api::database::DynaMite;
 pub use crate::api::deferred::{Deferred, Pending};

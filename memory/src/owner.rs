@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use dynamite_core::api::Clock;
+use dynamite_core::api::SystemClock;
 use dynamite_server::{Config, DynaMiteClient, ServerError, run_extended};
 use rustix::fs::Mode;
 
@@ -33,21 +33,6 @@ const CACHE: &str = "16MiB";
 /// Threads that read.
 const READERS: &str = "2";
 
-/// The system's clock.
-#[derive(Debug)]
-struct SystemClock(Instant);
-
-impl Clock for SystemClock {
-    fn now_ms(&self) -> u64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
 /// Owns a file until nobody has been there for `idle_exit`, or the process is told to end.
 ///
 /// # Errors
@@ -62,7 +47,7 @@ pub fn serve(db: &Path, socket: &Path, idle_exit: Duration) -> Result<(), Server
     let arguments = ["--cache-size", CACHE, "--readers", READERS, "--log", "off", "--idle-exit", &idle_exit];
     let mut config = Config::parse_from(["dynamite-memory"].into_iter().chain(arguments));
     (config.db, config.socket) = (Some(db.to_owned()), Some(socket.to_owned()));
-    run_extended(&config, |db| Ok(Arc::new(Store::open(db, Arc::new(SystemClock(Instant::now())))?)))
+    run_extended(&config, |db| Ok(Arc::new(Store::open(db, Arc::new(SystemClock::default()))?)))
 }
 
 /// A connection to the owner, who is started if there is none.

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dynamite_txn::Clock;
 
-/// The system's clock.
+/// The system's clock, by which a database goes. For those who keep times of their own beside its.
 #[derive(Debug)]
-pub(crate) struct SystemClock {
+pub struct SystemClock {
     start: Instant,
 }
 
-impl SystemClock {
-    pub(crate) fn new() -> SystemClock {
+impl Default for SystemClock {
+    fn default() -> SystemClock {
         SystemClock { start: Instant::now() }
     }
 }

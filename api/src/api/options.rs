@@ -37,7 +37,7 @@ const STREAM_RETENTION: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Builder {
     pub(crate) fn new() -> Builder {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         Builder {
             options: Options::new(clock.clone()),
             clock,
