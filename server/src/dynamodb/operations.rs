@@ -30,9 +30,38 @@ pub(crate) mod update_table;
 mod pages;
 mod writes;
 
+use dynamite_core::api::{Consumed, EncodedItem};
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
+
+/// The answer of a transaction that reads: an item or none for each of its parts.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Transacted {
+    responses: Vec<Response>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumed_capacity: Option<Vec<Value>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<EncodedItem<'static>>,
+}
+
+/// Tells what a transaction has found, and what it consumed if that is wanted.
+fn reply_transacted(found: Vec<Option<EncodedItem<'static>>>, wanted: Wanted, consumed: &Consumed) -> Answer {
+    reply(&Transacted {
+        responses: found.into_iter().map(|item| Response { item }).collect(),
+        consumed_capacity: wanted
+            .is_any()
+            .then(|| capacity::describe(&consumed.take(), wanted, Rate::of_transaction())),
+    })
+}
 
 /// The body of an answer.
 pub(crate) fn reply(answer: &impl Serialize) -> Answer {

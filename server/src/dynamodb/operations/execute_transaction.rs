@@ -1,12 +1,10 @@
 //! ExecuteTransaction.
 
-use dynamite_core::api::{Consumed, EncodedItem};
+use dynamite_core::api::Consumed;
 use dynamite_core::error::Error;
-use serde::Serialize;
-use serde_json::Value;
 
-use super::reply;
-use crate::dynamodb::capacity::{self, Rate, Wanted};
+use super::reply_transacted;
+use crate::dynamodb::capacity::Wanted;
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
@@ -28,21 +26,6 @@ pub(crate) const FIELDS: &[Field] = &[
     RETURN_CONSUMED_CAPACITY,
 ];
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Told {
-    responses: Vec<Response>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumed_capacity: Option<Vec<Value>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Response {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<EncodedItem<'static>>,
-}
-
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let statements = request.array("TransactStatements").unwrap_or_default();
     let parameters = statements.iter().map(attributes::parameters).collect::<Answer<Vec<_>>>()?;
@@ -61,12 +44,7 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         transaction = transaction.consumed(&consumed);
     }
     let found = transaction.execute_encoded().map_err(failed)?;
-    reply(&Told {
-        responses: found.into_iter().map(|item| Response { item }).collect(),
-        consumed_capacity: wanted
-            .is_any()
-            .then(|| capacity::describe(&consumed.take(), wanted, Rate::of_transaction())),
-    })
+    reply_transacted(found, wanted, &consumed)
 }
 
 fn failed(error: Error) -> Failure {

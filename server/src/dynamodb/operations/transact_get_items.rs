@@ -1,12 +1,9 @@
 //! TransactGetItems.
 
-use dynamite_core::api::EncodedItem;
 use dynamite_core::api::{Consumed, Get};
-use serde::Serialize;
-use serde_json::Value;
 
-use super::reply;
-use crate::dynamodb::capacity::{self, Rate, Wanted};
+use super::reply_transacted;
+use crate::dynamodb::capacity::Wanted;
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::expressions::{Said, check_parameters};
 use crate::dynamodb::json::Json;
@@ -35,21 +32,6 @@ pub(crate) const FIELDS: &[Field] = &[
     ),
 ];
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Got {
-    responses: Vec<Response>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumed_capacity: Option<Vec<Value>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Response {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<EncodedItem<'static>>,
-}
-
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let mut asked = Vec::new();
     for get in request.array("TransactItems").unwrap_or_default().iter().filter_map(|item| item.field("Get"))
@@ -75,10 +57,5 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         transaction = transaction.consumed(&consumed);
     }
     let found = transaction.execute_encoded().map_err(Failure::from)?;
-    reply(&Got {
-        responses: found.into_iter().map(|item| Response { item }).collect(),
-        consumed_capacity: wanted
-            .is_any()
-            .then(|| capacity::describe(&consumed.take(), wanted, Rate::of_transaction())),
-    })
+    reply_transacted(found, wanted, &consumed)
 }
