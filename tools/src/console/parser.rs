@@ -183,6 +183,12 @@ fn parse_get(text: &mut Text<'_>) -> Result<Get> {
 fn parse_put(text: &mut Text<'_>) -> Result<Put> {
     let table = text.optional_table()?;
     let item = text.item("the item")?;
+    let (terms, return_old) = terms_and_old(text)?;
+    Ok(Put { table, item, return_old, terms })
+}
+
+/// What a put and a delete are told alike, and whether they return the item that was there.
+fn terms_and_old(text: &mut Text<'_>) -> Result<(Terms, bool)> {
     let (mut terms, mut return_old) = (Terms::default(), false);
     let mut seen = Seen::default();
     loop {
@@ -191,7 +197,7 @@ fn parse_put(text: &mut Text<'_>) -> Result<Put> {
             return_old = true;
         } else if !term(text, &mut seen, &mut terms)? {
             text.end("IF, VERSION, RETURN OLD, WITH, or the end of the statement")?;
-            return Ok(Put { table, item, return_old, terms });
+            return Ok((terms, return_old));
         }
     }
 }
@@ -224,17 +230,8 @@ fn parse_update(text: &mut Text<'_>) -> Result<Update> {
 
 fn parse_delete(text: &mut Text<'_>) -> Result<Delete> {
     let key = item_key(text)?;
-    let (mut terms, mut return_old) = (Terms::default(), false);
-    let mut seen = Seen::default();
-    loop {
-        if seen.clause(text, &["RETURN"])? {
-            text.expect_keyword("OLD")?;
-            return_old = true;
-        } else if !term(text, &mut seen, &mut terms)? {
-            text.end("IF, VERSION, RETURN OLD, WITH, or the end of the statement")?;
-            return Ok(Delete { key, return_old, terms });
-        }
-    }
+    let (terms, return_old) = terms_and_old(text)?;
+    Ok(Delete { key, return_old, terms })
 }
 
 fn parse_check(text: &mut Text<'_>) -> Result<Check> {
