@@ -4,8 +4,7 @@ mod common;
 
 use dynamite_core::api::{self as embedded, Consumed, ConsumedEntry, DynaMite, GlobalIndex};
 use dynamite_core::types::KeyType;
-use dynamite_server::DynaMiteClient;
-use dynamite_server::client::{Delete, Get, Put};
+use dynamite_server::{DynaMiteClient, client};
 use serde_json::{Value, json};
 
 use common::{Shared, run};
@@ -18,7 +17,29 @@ fn by_kind() -> GlobalIndex {
     GlobalIndex::new("by_kind").partition_key("kind", KeyType::String)
 }
 
-/// Both do the same, one operation after the other, and collect what each of them consumed.
+/// The operations that are begun alike embedded and over the socket; `done` ends one, by the method that is named, and keeps what it
+/// consumed.
+macro_rules! alike {
+    ($db:ident, $of:ident, $done:ident) => {
+        $done!((0..100).fold($db.batch_write(), |batch, number| batch.put("things", thing(number))), execute);
+        $done!($db.put("things").item(json!({"id": "007", "kind": "c"})), execute);
+        $done!($db.put("things").item(thing(7)), execute_returning_old);
+        let update = $db.update_item("things").partition_key("008").update("SET kind = :k");
+        $done!(update.value(":k", "c"), execute);
+        $done!($db.delete_item("things").partition_key("009"), execute);
+        $done!($db.batch_get().get("things", "001").get("things", "009"), execute);
+        $done!($db.transact_get().get($of::Get::new("things").partition_key("003")), execute);
+        let put = $of::Put::new("things").item(thing(9));
+        let delete = $of::Delete::new("things").partition_key("010");
+        $done!($db.transact_write().put(put).delete(delete), execute);
+        $done!($db.query("things").index("by_kind").partition_key("a").limit(5), execute);
+        $done!($db.query("things").index("by_kind").partition_key("b"), count_page);
+        $done!($db.query("things").index("by_kind").partition_key("b"), count);
+        $done!($db.scan("things").limit(20), execute);
+        $done!($db.scan("things").filter("kind = :k").value(":k", "c"), count_page);
+    };
+}
+
 fn in_this_process() -> Vec<Vec<ConsumedEntry>> {
     let db = DynaMite::in_memory().unwrap();
     let create = db.create_table("things").partition_key("id", KeyType::String);
@@ -31,24 +52,10 @@ fn in_this_process() -> Vec<Vec<ConsumedEntry>> {
             all.push(consumed.take());
         }};
     }
-    done!((0..100).fold(db.batch_write(), |batch, number| batch.put("things", thing(number))), execute);
-    done!(db.put("things").item(json!({"id": "007", "kind": "c"})), execute);
-    done!(db.put("things").item(thing(7)), execute_returning_old);
-    done!(db.update_item("things").partition_key("008").update("SET kind = :k").value(":k", "c"), execute);
-    done!(db.delete_item("things").partition_key("009"), execute);
+    alike!(db, embedded, done);
     done!(db.get_item("things").partition_key("001"), execute);
     done!(db.get_item("things").partition_key("none"), execute);
     done!(db.get_item_versioned("things").partition_key("002"), execute);
-    done!(db.batch_get().get("things", "001").get("things", "009"), execute);
-    done!(db.transact_get().get(embedded::Get::new("things").partition_key("003")), execute);
-    let (put, delete) =
-        (embedded::Put::new("things").item(thing(9)), embedded::Delete::new("things").partition_key("010"));
-    done!(db.transact_write().put(put).delete(delete), execute);
-    done!(db.query("things").index("by_kind").partition_key("a").limit(5), execute);
-    done!(db.query("things").index("by_kind").partition_key("b"), count_page);
-    done!(db.query("things").index("by_kind").partition_key("b"), count);
-    done!(db.scan("things").limit(20), execute);
-    done!(db.scan("things").filter("kind = :k").value(":k", "c"), count_page);
     let items = db.scan("things").filter("kind = :k").value(":k", "none").consumed(&consumed);
     assert_eq!(items.iter().unwrap().count(), 0);
     all.push(consumed.take());
@@ -65,23 +72,10 @@ async fn over_the_socket(db: &DynaMiteClient) -> Vec<Vec<ConsumedEntry>> {
             all.push(consumed.take());
         }};
     }
-    done!((0..100).fold(db.batch_write(), |batch, number| batch.put("things", thing(number))), execute);
-    done!(db.put("things").item(json!({"id": "007", "kind": "c"})), execute);
-    done!(db.put("things").item(thing(7)), execute_returning_old);
-    done!(db.update_item("things").partition_key("008").update("SET kind = :k").value(":k", "c"), execute);
-    done!(db.delete_item("things").partition_key("009"), execute);
+    alike!(db, client, done);
     done!(db.get_item("things", "001", None), execute);
     done!(db.get_item("things", "none", None), execute);
     done!(db.get_item_versioned("things", "002", None), execute);
-    done!(db.batch_get().get("things", "001").get("things", "009"), execute);
-    done!(db.transact_get().get(Get::new("things").partition_key("003")), execute);
-    let (put, delete) = (Put::new("things").item(thing(9)), Delete::new("things").partition_key("010"));
-    done!(db.transact_write().put(put).delete(delete), execute);
-    done!(db.query("things").index("by_kind").partition_key("a").limit(5), execute);
-    done!(db.query("things").index("by_kind").partition_key("b"), count_page);
-    done!(db.query("things").index("by_kind").partition_key("b"), count);
-    done!(db.scan("things").limit(20), execute);
-    done!(db.scan("things").filter("kind = :k").value(":k", "c"), count_page);
     let items = db.scan("things").filter("kind = :k").value(":k", "none").consumed(&consumed);
     assert!(items.stream().await.unwrap().next().await.is_none());
     all.push(consumed.take());

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::{directory, run};
@@ -12,6 +13,7 @@ use dynamite_core::types::KeyType;
 use dynamite_server::error::Refusal;
 use dynamite_server::{ClientError, DynaMiteClient, Extension, Server};
 use serde_json::json;
+use tempfile::TempDir;
 
 /// A counter, which reads before it writes.
 #[derive(Debug)]
@@ -35,13 +37,19 @@ impl Extension for Counter {
     }
 }
 
-#[test]
-fn what_reads_before_it_writes_loses_nothing_among_many() {
+/// A server that counts, and where it is.
+fn counting() -> (TempDir, PathBuf, Server) {
     let directory = directory();
     let socket = directory.path().join("d.sock");
     let db = DynaMite::in_memory().unwrap();
     db.create_table("counters").partition_key("id", KeyType::String).execute().unwrap();
     let server = Server::share_extended(&db, &socket, Arc::new(Counter)).unwrap();
+    (directory, socket, server)
+}
+
+#[test]
+fn what_reads_before_it_writes_loses_nothing_among_many() {
+    let (_directory, socket, server) = counting();
     run(async {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..8 {
@@ -61,11 +69,7 @@ fn what_reads_before_it_writes_loses_nothing_among_many() {
 
 #[test]
 fn a_panic_in_it_is_an_error_and_the_server_goes_on() {
-    let directory = directory();
-    let socket = directory.path().join("d.sock");
-    let db = DynaMite::in_memory().unwrap();
-    db.create_table("counters").partition_key("id", KeyType::String).execute().unwrap();
-    let server = Server::share_extended(&db, &socket, Arc::new(Counter)).unwrap();
+    let (_directory, socket, server) = counting();
     run(async {
         let client = DynaMiteClient::connect(&socket).await.unwrap();
         let refused = client.extended_read(b"panic").await;

@@ -12,8 +12,8 @@ use std::{env, fs, io};
 use common::*;
 use dynamite_core::api::{DynaMite, GlobalIndex};
 use dynamite_core::types::KeyType;
-use dynamite_pager::{Access, Extent, PAGE_SIZE, PageId, PageKind};
-use dynamite_txn::{Range, TxnError};
+use dynamite_pager::{Extent, PAGE_SIZE, PageId, PageKind};
+use dynamite_txn::TxnError;
 use serde_json::{Value, json};
 
 /// The exit code is the documented one, the report says this, and the file stays as it is.
@@ -452,19 +452,7 @@ fn an_index_that_is_not_the_projection_of_its_table_is_damage() {
     db.close().expect("the file is sealed");
     check(&path, 0, &["clean"]);
 
-    let store = options().open(&path).expect("nobody else has it");
-    let tables = store.read().and_then(|mut read| read.tables()).expect("it can be read");
-    let (_, index) = tables.iter().find(|(name, _)| name.contains(&0)).expect("the index has a tree");
-    let mut first = Vec::new();
-    let mut read = store.read().expect("it can be read");
-    read.scan(index.id, &Range::all().borrow(), Access::Point, |row| {
-        first = row.key.to_vec();
-        ControlFlow::Break(())
-    })
-    .expect("it can be read");
-    drop(read);
-    store.write(|txn| txn.delete(index.id, &first)).expect("the device has room");
-    store.close().expect("the file is sealed");
+    remove_first(&path, b"by_x");
     let says = "damage: index by_x of table things: there is no entry for the item {\"id\":\"a\"}";
     check(&path, 2, &[says, "findings: 1)"]);
 }

@@ -5,14 +5,13 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use common::*;
 use dynamite_core::api::DynaMite;
-use dynamite_pager::{Access, PAGE_SIZE, PageId, PageKind};
-use dynamite_txn::{ManualClock, Range};
+use dynamite_pager::{PAGE_SIZE, PageId, PageKind};
+use dynamite_txn::ManualClock;
 use serde_json::Value;
 
 /// The items of all tables, and those that the index finds.
@@ -139,21 +138,7 @@ fn damaged_indexes_and_queues_are_built_anew() {
 
 #[test]
 fn an_index_that_is_not_what_its_table_says_is_built_anew() {
-    let damage = |path: &Path| {
-        let store = options().open(path).expect("nobody else has it");
-        let tables = store.read().and_then(|mut read| read.tables()).expect("it can be read");
-        let (_, index) = tables.iter().find(|(name, _)| name.ends_with(b"by_age")).expect("it has a tree");
-        let mut first = Vec::new();
-        let mut read = store.read().expect("it can be read");
-        read.scan(index.id, &Range::all().borrow(), Access::Point, |row| {
-            first = row.key.to_vec();
-            ControlFlow::Break(())
-        })
-        .expect("it can be read");
-        drop(read);
-        store.write(|txn| txn.delete(index.id, &first)).expect("the device has room");
-        store.close().expect("the file is sealed");
-    };
+    let damage = |path: &Path| remove_first(path, b"by_age");
     check_repaired(damage, "repaired: built anew: index by_age of table users");
 }
 

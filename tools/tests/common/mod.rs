@@ -4,6 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,7 @@ use dynamite_bptree::{Body, NewValue, Tree, Value, check_page};
 use dynamite_core::api::{DynaMite, GlobalIndex, StreamView};
 use dynamite_core::types::KeyType;
 use dynamite_pager::{Access, Operation, PAGE_SIZE, PageId, PageKind, PagePtr, Roots, WriteBatch};
-use dynamite_txn::{ManualClock, Options, Result, Retention, Store};
+use dynamite_txn::{ManualClock, Options, Range, Result, Retention, Store};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 use tempfile::TempDir;
@@ -38,6 +39,23 @@ pub(crate) fn scratch_file() -> (TempDir, PathBuf) {
 
 pub(crate) fn options() -> Options {
     Options::new(Arc::new(ManualClock::at(1_000))).background(false).cache_bytes(4 << 20)
+}
+
+/// Removes the first entry of the tree whose name ends so, past whoever it belongs to.
+pub(crate) fn remove_first(path: &Path, name_end: &[u8]) {
+    let store = options().open(path).expect("nobody else has it");
+    let tables = store.read().and_then(|mut read| read.tables()).expect("it can be read");
+    let (_, tree) = tables.iter().find(|(name, _)| name.ends_with(name_end)).expect("it has a tree");
+    let mut first = Vec::new();
+    let mut read = store.read().expect("it can be read");
+    read.scan(tree.id, &Range::all().borrow(), Access::Point, |row| {
+        first = row.key.to_vec();
+        ControlFlow::Break(())
+    })
+    .expect("it can be read");
+    drop(read);
+    store.write(|txn| txn.delete(tree.id, &first)).expect("the device has room");
+    store.close().expect("the file is sealed");
 }
 
 /// A sealed database with a page of every kind.
