@@ -370,8 +370,8 @@ mod tests {
     fn cell_headers_hold_only_what_is_ever_written() {
         let page = leaf();
         let (start, header) = (cell(&page, 0), u32::from(page.bytes()[cell(&page, 0) + 1]) << 8 | 1);
-        let refused = Malformed::CellHeader { slot: 0, header: header | 0x20_0000 };
-        check_refused(page, |page| page.bytes_mut()[start + 2] |= 0x20, refused);
+        let refused = Malformed::CellHeader { slot: 0, header: header | 0x40_0000 };
+        check_refused(page, |page| page.bytes_mut()[start + 2] |= 0x40, refused);
         // A length below 254 in its long form.
         let start = cell(&inner(), 2) + PagePtr::SIZE;
         let refused = Malformed::CellHeader { slot: 2, header: 254 };
@@ -442,21 +442,21 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_too_long_for_a_quarter_of_a_page_is_refused() {
+    fn a_cell_too_long_for_half_a_page_is_refused() {
         let mut items = Items::new(true);
-        items.push(StoredKey { bytes: b"k", run: None }, Payload { bytes: &[0; 1004], spilled: false });
+        items.push(StoredKey { bytes: b"k", run: None }, Payload { bytes: &[0; 2020], spilled: false });
         let mut page = blank(LEAF, 0);
         items.lay_out(&items.whole(), &mut page);
         let start = cell(&page, 0);
         // One byte more of value, and of key behind the prefix.
         let longer = |page: &mut Page| {
             page.bytes_mut().copy_within(start..start + LEAF_HEADER, start - 1);
-            let header = LeafHeader { rest: 1, key_spilled: false, value_spilled: false, value_len: 1005 };
+            let header = LeafHeader { rest: 1, key_spilled: false, value_spilled: false, value_len: 2021 };
             page.bytes_mut()[start - 1..start + 2].copy_from_slice(&header.pack());
             page.set_cell_offset(start as u16 - 1);
             set_cell(page, 0, start - 1);
         };
-        check_refused(page, longer, Malformed::CellLength { slot: 0, len: 1009 });
+        check_refused(page, longer, Malformed::CellLength { slot: 0, len: 2025 });
     }
 
     #[test]
@@ -517,7 +517,7 @@ mod tests {
         let slots =
             [slot(b"1\0\0\0", 4090), slot(b"2\0\0\0", 4066), slot(b"3xyz", 4063), slot(b"4---", cells)];
         assert_eq!(bytes[35..35 + 24], slots.concat());
-        // Bits 0..9 the rest of the key, 9 and 10 what is spilled, 11..21 the bytes of the value.
+        // Bits 0..9 the rest of the key, 9 and 10 what is spilled, 11..22 the bytes of the value.
         assert_eq!(bytes[4090..], [1, 3 << 3, 0, b'o', b'n', b'e']);
         let spilled = [&[1, 4 << 3 | 4, 0][..], b"head", &run(5000).to_bytes()].concat();
         assert_eq!(bytes[4066..4090], spilled);
@@ -525,6 +525,9 @@ mod tests {
         let header = [(381 & 0xff) as u8, 4 << 3 | 2 | 1, 0];
         let long = [&header[..], &[b'-'; 377], &run(100).to_bytes(), b"four"].concat();
         assert_eq!(bytes[cells..4063], long);
+
+        let longest = LeafHeader { rest: 0, key_spilled: false, value_spilled: false, value_len: 2021 };
+        assert_eq!(longest.pack(), (2021_u32 << 11).to_le_bytes()[..3]);
 
         let page = inner();
         let bytes = page.bytes();

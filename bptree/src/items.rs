@@ -368,7 +368,7 @@ mod tests {
     /// Keys that share a lot or nothing, with payloads of any size that fits beside them.
     fn rows() -> impl Strategy<Value = Vec<(Vec<u8>, usize)>> {
         let shared = prop::sample::select(vec![0_usize, 1, 3, 4, 5, 20, 380, 390]);
-        let tails = prop::collection::vec((prop::collection::vec(0..3_u8, 0..10), 0..600_usize), 1..70);
+        let tails = prop::collection::vec((prop::collection::vec(0..3_u8, 0..10), 0..2100_usize), 1..70);
         (shared, tails, any::<bool>()).prop_map(|(shared, tails, small)| {
             let keys: BTreeSet<Vec<u8>> =
                 tails.iter().map(|(tail, _)| [&vec![1; shared][..], tail].concat()).collect();
@@ -376,7 +376,7 @@ mod tests {
             keys.into_iter()
                 .zip(tails)
                 .map(|(key, (_, size))| {
-                    let size = (if small { size / 30 } else { size }).min(room(&key));
+                    let size = (if small { size / 100 } else { size }).min(room(&key));
                     (key, size)
                 })
                 .collect()

@@ -19,7 +19,7 @@
 //! cell of a leaf
 //!      0     3  header       bits 0..9: r, bytes of the stored key behind the prefix
 //!                            bit 9: the key is spilled; bit 10: the value is spilled
-//!                            bits 11..21: v, bytes of the value in the leaf; the rest is zero
+//!                            bits 11..22: v, bytes of the value in the leaf; the rest is zero
 //!      3        tail         the stored key behind prefix and head: max(r - 4, 0) bytes
 //!           17  key run      if the key is spilled: the descriptor of the run with its bytes from 384 on
 //!            v  value        all of it, or if it is spilled its head
@@ -43,7 +43,7 @@
 //!
 //! An inner node below the root may have a single child, when what was beside it has been taken away.
 //!
-//! A cell would have at most 1,008 bytes in a page without prefix, so any four fit in a page.
+//! A cell would have at most 2,024 bytes in a page without prefix, so any two fit in a page, and whatever overflows a page fits in two.
 
 use dynamite_pager::{PAGE_SIZE, PAYLOAD_SIZE, Page, PageKind, PagePtr};
 
@@ -80,8 +80,8 @@ pub(crate) const KEY_INLINE_MAX: usize = 400;
 pub(crate) const KEY_KEPT: usize = 384;
 /// The longest prefix of a page with a spilled key.
 pub(crate) const SPILLED_PREFIX_MAX: usize = KEY_KEPT - HEAD_SIZE;
-/// The longest cell, counted without a common prefix. Two bytes less than a quarter of the page with its slot.
-pub(crate) const CELL_MAX: usize = 1008;
+/// The longest cell, counted without a common prefix. Two bytes less than half of the page with its slot.
+pub(crate) const CELL_MAX: usize = 2024;
 /// Bytes before the tail in a cell of a leaf.
 pub(crate) const LEAF_HEADER: usize = 3;
 /// The largest number of levels above the leaves: nodes of four children would fill a file with fewer.
@@ -95,11 +95,11 @@ pub(crate) const SPILLED_SEPARATOR: u8 = 255;
 const KEY_SPILLED: u32 = 1 << 9;
 const VALUE_SPILLED: u32 = 1 << 10;
 const VALUE_LEN_SHIFT: u32 = 11;
-pub(crate) const LEAF_HEADER_BITS: u32 = 21;
+pub(crate) const LEAF_HEADER_BITS: u32 = 22;
 const REST_MASK: u32 = (1 << 9) - 1;
-const VALUE_LEN_MASK: u32 = (1 << 10) - 1;
+const VALUE_LEN_MASK: u32 = (1 << 11) - 1;
 
-const _: () = assert!(4 * (CELL_MAX + SLOT_SIZE) <= CAPACITY);
+const _: () = assert!(2 * (CELL_MAX + SLOT_SIZE) <= CAPACITY);
 const _: () = assert!(KEY_INLINE_MAX <= REST_MASK as usize && CELL_MAX <= VALUE_LEN_MASK as usize);
 // The largest key beside the largest head, both spilled, fits in a cell.
 const _: () = assert!(LEAF_HEADER + KEY_INLINE_MAX + MAX_HEAD + 2 * Overflow::SIZE <= CELL_MAX);

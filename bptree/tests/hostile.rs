@@ -16,7 +16,7 @@ fn build(batch: &mut WriteBatch<'_>) -> (Tree, Vec<Vec<u8>>) {
     keys.extend((0..6).map(|last| [&[b's'; 700][..], &[last]].concat()));
     keys.extend((383..=386).map(|len| vec![b's'; len]));
     for (nth, key) in keys.iter().enumerate() {
-        put(batch, &mut tree, key, &vec![1; nth * 37 % 500 * (1 + nth % 3)], 9);
+        put(batch, &mut tree, key, &vec![1; nth * 37 % 500 * (1 + nth % 5)], 9);
     }
     assert_eq!(tree.to_bytes()[12], 1, "a root above leaves");
     (tree, keys)

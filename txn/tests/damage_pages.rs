@@ -60,7 +60,7 @@ fn run_at(page: &[u8], bits: u32) -> usize {
         return key_end;
     }
     let key_run = if header & KEY_SPILLED != 0 { 17 } else { 0 };
-    key_end + key_run + (header as usize >> 11 & 0x3ff)
+    key_end + key_run + (header as usize >> 11 & 0x7ff)
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn slots_and_cells_of_a_leaf_that_lie_are_named() {
                 |page| {
                     let at = cell_at(page, count(page) - 1);
                     page[at + 1] |= 0xf8;
-                    page[at + 2] |= 0x1f;
+                    page[at + 2] |= 0x3f;
                 },
                 |finding| {
                     finding!(Malformed: CellLength { .. })(finding)

@@ -268,8 +268,8 @@ pub fn any_key(random: &mut Random) -> Vec<u8> {
 pub fn any_value(random: &mut Random) -> Vec<u8> {
     let len = match random.below(40) {
         0..=19 => random.below(200),
-        20..=29 => random.below(1100),
-        30..=34 => 900 + random.below(200),
+        20..=29 => random.below(2200),
+        30..=34 => 1900 + random.below(200),
         35..=38 => random.below(9000),
         _ => random.below(400_000),
     };

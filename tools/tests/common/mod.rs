@@ -72,7 +72,7 @@ pub(crate) fn fill(store: &Store) -> Result<()> {
     let key = |number: u32| format!("key {number:05}").into_bytes();
     let table = store.write(|txn| txn.create_table(b"items", b"", Retention::None))?;
     assert_eq!(table.0, FIRST_TABLE);
-    store.write(|txn| (0..400).try_for_each(|number| txn.put(table, &key(number), &[1; 1_200])))?;
+    store.write(|txn| (0..400).try_for_each(|number| txn.put(table, &key(number), &[1; 2_200])))?;
     // What is deleted between others leaves holes.
     store
         .write(|txn| (0..400).step_by(2).try_for_each(|number| txn.delete(table, &key(number)).map(drop)))?;

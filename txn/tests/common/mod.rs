@@ -92,7 +92,7 @@ impl Client {
         let len = match self.random.below(if self.large { 24 } else { 16 }) {
             0 => 0,
             1..=15 => self.random.below(120),
-            16..=20 => self.random.below(900),
+            16..=20 => self.random.below(2_200),
             21 | 22 => self.random.below(9_000),
             _ => self.random.below(60_000),
         };

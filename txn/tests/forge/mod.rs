@@ -72,7 +72,7 @@ pub(crate) fn key(number: u32) -> Vec<u8> {
 fn payload(number: u32, version: u32) -> Vec<u8> {
     let len = match number % 16 {
         1 => 5_000,
-        2 => 1_200,
+        2 => 2_200,
         9 if number == 9 => 300_000,
         _ => 20 + number as usize % 60,
     };
@@ -99,7 +99,7 @@ pub(crate) fn sample() -> DiskSim {
         }
         Ok(())
     });
-    commit(&|txn| (0..800).try_for_each(|number| txn.put(FREED, &key(16 * number), &[7; 1_100])));
+    commit(&|txn| (0..800).try_for_each(|number| txn.put(FREED, &key(16 * number), &[7; 2_100])));
     commit(&|txn| (0..800).step_by(2).try_for_each(|number| txn.delete(FREED, &key(16 * number)).map(drop)));
     store.maintain().expect("nothing fails");
     // Long values that are deleted between others leave holes, so that the next large one comes to stand in pieces. Each transaction
@@ -109,7 +109,7 @@ pub(crate) fn sample() -> DiskSim {
         (801..841).step_by(2).try_for_each(|number| txn.delete(FREED, &key(16 * number)).map(drop))
     });
     for _ in 0..20 {
-        store.write(|txn| txn.put(FREED, &key(0), &[7; 1_100])).expect("nothing fails");
+        store.write(|txn| txn.put(FREED, &key(0), &[7; 2_100])).expect("nothing fails");
     }
     commit(&|txn| (0..PLAIN_ITEMS).try_for_each(|number| txn.put(PLAIN, &key(number), &payload(number, 0))));
     for version in 0..4 {
