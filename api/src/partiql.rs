@@ -61,6 +61,15 @@ pub fn table_of(text: &str) -> Option<String> {
     Statement::parse(text).ok().map(|statement| statement.source.table)
 }
 
+/// Whether a statement reads; otherwise it writes, or checks something for others that do.
+///
+/// # Errors
+///
+/// Whatever can be known to be wrong without its table.
+pub fn reads(text: &str) -> Result<bool, StatementError> {
+    Ok(Statement::parse(text)?.is_select())
+}
+
 impl Statement {
     /// Reads a statement.
     ///

@@ -689,3 +689,37 @@ fn a_token_makes_a_transaction_of_statements_be_done_once() {
     add("two", 2).unwrap();
     assert_eq!(get(&db, "a").unwrap()["n"], 3);
 }
+
+#[test]
+fn statements_through_a_deferred_target_are_seen_when_they_are_settled() {
+    let db = in_memory();
+    let writes = db.deferred();
+    let insert = |key: &str| format!("INSERT INTO hash VALUE {{'pk': '{key}'}}");
+    writes.statement(&insert("a")).execute().unwrap();
+    let batch = [insert("b"), insert("a")];
+    let done = batch.iter().fold(writes.statement_batch(), |batch, text| batch.statement(text, vec![]));
+    let done = done.execute().unwrap();
+    assert!(done[0].item.is_ok() && matches!(done[1].item, Err(Error::DuplicateItem)));
+    writes.statement_transaction().statement(&insert("c"), vec![]).execute().unwrap();
+    assert!(writes.statement("SELECT * FROM hash").execute().unwrap().items.is_empty());
+    db.settle(writes.pending()).unwrap();
+    assert_eq!(column(&db, "SELECT * FROM hash", "pk"), ["a", "b", "c"]);
+    assert_eq!(writes.statement("SELECT * FROM hash").execute().unwrap().items.len(), 3);
+}
+
+#[test]
+fn a_page_says_how_many_items_were_looked_at() {
+    let db = in_memory();
+    for sk in ["a", "b", "c", "d"] {
+        run(&db, &format!("INSERT INTO pair VALUE {{'pk': 'p', 'sk': '{sk}', 'n': {}}}", sk == "d"));
+    }
+    let page = |text: &str, limit| {
+        let page = db.statement(text).limit(limit).execute().unwrap();
+        (page.items.len(), page.scanned_count, page.next_token.is_some())
+    };
+    assert_eq!(page("SELECT * FROM pair", 3), (3, 3, true));
+    assert_eq!(page("SELECT * FROM pair WHERE n = true", 3), (0, 3, true));
+    assert_eq!(page("SELECT * FROM pair WHERE n = true", 9), (1, 4, false));
+    assert_eq!(page("SELECT * FROM pair WHERE pk IN ['a', 'p'] AND sk IN ['a', 'c', 'x']", 9), (2, 2, false));
+    assert_eq!(page("DELETE FROM pair WHERE pk = 'p' AND sk = 'a' RETURNING ALL OLD *", 9), (1, 0, false));
+}

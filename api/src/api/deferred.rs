@@ -15,6 +15,9 @@ use crate::api::delete::DeleteItem;
 use crate::api::history::RestoreVersion;
 use crate::api::put::PutItem;
 use crate::api::source::{Target, WriteTo};
+use crate::api::statement::ExecuteStatement;
+use crate::api::statement_batch::StatementBatch;
+use crate::api::statement_transaction::StatementTransaction;
 use crate::api::transact::Transaction;
 use crate::api::transact_write::TransactWrite;
 use crate::api::update::UpdateItem;
@@ -111,6 +114,21 @@ impl Deferred<'_> {
         TransactWrite::new(self)
     }
 
+    /// Begins to execute a statement; see [`DynaMite::statement`]. What reads, reads what is durable.
+    pub fn statement<'a>(&'a self, text: &'a str) -> ExecuteStatement<'a, Self> {
+        ExecuteStatement::new(self.db, self, text)
+    }
+
+    /// Begins to execute several statements; see [`DynaMite::statement_batch`].
+    pub fn statement_batch(&self) -> StatementBatch<'_, Self> {
+        StatementBatch::new(self.db, self)
+    }
+
+    /// Begins to execute statements, all or nothing; see [`DynaMite::statement_transaction`].
+    pub fn statement_transaction(&self) -> StatementTransaction<'_, Self> {
+        StatementTransaction::new(self.db, self)
+    }
+
     /// Runs a transaction; see [`DynaMite::transact`].
     ///
     /// # Errors
@@ -130,6 +148,27 @@ impl Deferred<'_> {
 
     fn depend_on(&self, txn: TxnId) {
         self.pending.set(self.pending.get().max(txn));
+    }
+}
+
+/// Where several writes are made, one after the other, that become durable together.
+pub(crate) trait Together {
+    /// Makes them, and waits until they are durable, if that is not left to somebody else.
+    fn together<R>(&self, writes: impl FnOnce(&Deferred<'_>) -> R) -> Result<R>;
+}
+
+impl Together for DynaMite {
+    fn together<R>(&self, writes: impl FnOnce(&Deferred<'_>) -> R) -> Result<R> {
+        let deferred = self.deferred();
+        let result = writes(&deferred);
+        self.settle(deferred.pending())?;
+        Ok(result)
+    }
+}
+
+impl Together for Deferred<'_> {
+    fn together<R>(&self, writes: impl FnOnce(&Deferred<'_>) -> R) -> Result<R> {
+        Ok(writes(self))
     }
 }
 

@@ -28,8 +28,11 @@ use crate::value::{AttributeValue, Item};
 /// A statement that is about to be executed; [`DynaMite::statement`] begins, [`execute`](ExecuteStatement::execute) ends.
 #[derive(Debug)]
 #[must_use = "nothing is done before execute"]
-pub struct ExecuteStatement<'a> {
+pub struct ExecuteStatement<'a, T = DynaMite> {
+    /// What is read.
     db: &'a DynaMite,
+    /// Where writes go.
+    target: &'a T,
     text: &'a str,
     parameters: Vec<AttributeValue>,
     limit: Option<usize>,
@@ -43,6 +46,8 @@ pub struct ExecuteStatement<'a> {
 pub struct StatementPage<T = Value> {
     /// The items that were read; or what a write returns.
     pub items: Vec<T>,
+    /// Items that were looked at by a read, also those that its condition dropped.
+    pub scanned_count: usize,
     /// Where to go on: `Some` if a read ended at its limit, or at 1 MB. There need not be more behind it.
     pub next_token: Option<String>,
     /// The key of the last item that was looked at, where there is a token. Of an index it has the attributes of its key, too.
@@ -75,8 +80,15 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn statement<'a>(&'a self, text: &'a str) -> ExecuteStatement<'a> {
+        ExecuteStatement::new(self, self, text)
+    }
+}
+
+impl<'a, T: Target> ExecuteStatement<'a, T> {
+    pub(crate) fn new(db: &'a DynaMite, target: &'a T, text: &'a str) -> Self {
         ExecuteStatement {
-            db: self,
+            db,
+            target,
             text,
             parameters: Vec::new(),
             limit: None,
@@ -85,9 +97,7 @@ impl DynaMite {
             consumed: None,
         }
     }
-}
 
-impl<'a> ExecuteStatement<'a> {
     /// What the next question mark stands for.
     pub fn parameter(mut self, value: impl Into<AttributeValue>) -> Self {
         self.parameters.push(value.into());
@@ -139,7 +149,7 @@ impl<'a> ExecuteStatement<'a> {
     }
 
     /// Executes the statement. What it gives are values of a type of one's own; see [`execute`](ExecuteStatement::execute).
-    pub fn execute_as<T: DeserializeOwned>(self) -> Result<StatementPage<T>> {
+    pub fn execute_as<U: DeserializeOwned>(self) -> Result<StatementPage<U>> {
         self.run(as_type())
     }
 
@@ -148,7 +158,7 @@ impl<'a> ExecuteStatement<'a> {
         self.run(AS_ENCODED)
     }
 
-    fn run<T>(self, decode: Decode<T>) -> Result<StatementPage<T>> {
+    fn run<U>(self, decode: Decode<U>) -> Result<StatementPage<U>> {
         if self.limit == Some(0) {
             return Err(Invalid::Limit.into());
         }
@@ -157,9 +167,10 @@ impl<'a> ExecuteStatement<'a> {
             StatementKind::Select { .. } => self.select(&statement, decode),
             StatementKind::Exists => Err(Rule::ExistsAlone.broken().into()),
             _ => {
-                let items = write(self.db, &statement, &self.parameters, self.consumed, decode)?;
+                let items = write(self.target, &statement, &self.parameters, self.consumed, decode)?;
                 Ok(StatementPage {
                     items: items.into_iter().collect(),
+                    scanned_count: 0,
                     next_token: None,
                     last_evaluated_key: None,
                 })
@@ -167,8 +178,8 @@ impl<'a> ExecuteStatement<'a> {
         }
     }
 
-    fn select<T>(self, statement: &Statement, decode: Decode<T>) -> Result<StatementPage<T>> {
-        let ExecuteStatement { db, text, parameters, limit, next_token, consistent, consumed } = self;
+    fn select<U>(self, statement: &Statement, decode: Decode<U>) -> Result<StatementPage<U>> {
+        let ExecuteStatement { db, text, parameters, limit, next_token, consistent, consumed, .. } = self;
         let request = request_of(text, &parameters);
         let from = next_token.map(|token| Position::read(token, request)).transpose()?;
         let projection = plan::projection(statement)?;
@@ -186,7 +197,8 @@ impl<'a> ExecuteStatement<'a> {
             {
                 return Err(Rule::NextToken.broken().into());
             }
-            let (mut items, mut left, mut meter) = (Vec::new(), limit, PageMeter::new(layout));
+            let (mut items, mut scanned_count) = (Vec::new(), 0);
+            let mut meter = PageMeter::new(layout);
             let mut walk = Walk {
                 range: dynamite_txn::Range::all(),
                 segment: Segment::ALL,
@@ -204,12 +216,12 @@ impl<'a> ExecuteStatement<'a> {
                     *bound = Bound::Excluded(key);
                 }
                 walk.range = range;
-                walk.limit = left;
+                walk.limit = limit.map(|limit| limit - scanned_count);
                 let visited = walk.visit(reading, place, &mut meter, |item| {
                     items.push(walk.projection.decode(layout, item, decode)?);
                     Ok(())
                 })?;
-                left = left.map(|left| left - visited.scanned_count);
+                scanned_count += visited.scanned_count;
                 let Some(key) = visited.end else { continue };
                 let last = key::to_item(layout, &key)?;
                 // Behind the only item of a range is the next range.
@@ -219,9 +231,9 @@ impl<'a> ExecuteStatement<'a> {
                 };
                 let next_token = (end.stretch < count).then(|| end.write(request));
                 let last_evaluated_key = next_token.is_some().then_some(last);
-                return Ok(StatementPage { items, next_token, last_evaluated_key });
+                return Ok(StatementPage { items, scanned_count, next_token, last_evaluated_key });
             }
-            Ok(StatementPage { items, next_token: None, last_evaluated_key: None })
+            Ok(StatementPage { items, scanned_count, next_token: None, last_evaluated_key: None })
         })
     }
 }

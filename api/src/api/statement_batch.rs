@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::api::consumed::{self, Consumed, consumes};
 use crate::api::database::DynaMite;
+use crate::api::deferred::Together;
 use crate::api::encoded::EncodedItem;
 use crate::api::key::KeyArguments;
 use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Decode};
@@ -19,8 +20,11 @@ use crate::value::{AttributeValue, Item};
 /// Statements that are about to be executed; [`DynaMite::statement_batch`] begins, [`execute`](StatementBatch::execute) ends.
 #[derive(Debug)]
 #[must_use = "nothing is done before execute"]
-pub struct StatementBatch<'a> {
+pub struct StatementBatch<'a, T = DynaMite> {
+    /// What is read.
     db: &'a DynaMite,
+    /// Where writes go.
+    target: &'a T,
     statements: Vec<(&'a str, Vec<AttributeValue>)>,
     consumed: Option<&'a Consumed>,
 }
@@ -51,11 +55,17 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn statement_batch(&self) -> StatementBatch<'_> {
-        StatementBatch { db: self, statements: Vec::new(), consumed: None }
+        StatementBatch::new(self, self)
     }
 }
 
-impl<'a> StatementBatch<'a> {
+// Only the database and what defers its writes implement it.
+#[allow(private_bounds)]
+impl<'a, T: Together> StatementBatch<'a, T> {
+    pub(crate) fn new(db: &'a DynaMite, target: &'a T) -> Self {
+        StatementBatch { db, target, statements: Vec::new(), consumed: None }
+    }
+
     /// One more statement, and what its question marks stand for.
     pub fn statement(mut self, text: &'a str, parameters: Vec<AttributeValue>) -> Self {
         self.statements.push((text, parameters));
@@ -84,8 +94,8 @@ impl<'a> StatementBatch<'a> {
         self.run(AS_ENCODED)
     }
 
-    fn run<T>(self, decode: Decode<T>) -> Result<Vec<StatementOutcome<T>>> {
-        let StatementBatch { db, statements, consumed } = self;
+    fn run<U>(self, decode: Decode<U>) -> Result<Vec<StatementOutcome<U>>> {
+        let StatementBatch { db, target, statements, consumed } = self;
         let parsed = statements.iter().map(|(text, _)| Statement::parse(text)).collect::<Vec<_>>();
         let all = || parsed.iter().flatten();
         let reads = all().any(Statement::is_select);
@@ -102,13 +112,12 @@ impl<'a> StatementBatch<'a> {
                 Ok(outcomes(asked(), get))
             });
         }
-        let writes = db.deferred();
-        let outcomes = outcomes(asked(), |statement, parameters| match statement.kind {
-            StatementKind::Exists => Err(Rule::ExistsAlone.broken().into()),
-            _ => statement::write(&writes, statement, parameters, consumed, decode),
-        });
-        db.settle(writes.pending())?;
-        Ok(outcomes)
+        target.together(|writes| {
+            outcomes(asked(), |statement, parameters| match statement.kind {
+                StatementKind::Exists => Err(Rule::ExistsAlone.broken().into()),
+                _ => statement::write(writes, statement, parameters, consumed, decode),
+            })
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::api::database::DynaMite;
 use crate::api::encoded::EncodedItem;
 use crate::api::key::KeyArguments;
 use crate::api::projection::{AS_ENCODED, AS_ITEM, AS_VALUE, Compiled, Decode};
-use crate::api::source::{ReadFrom, WriteTo};
+use crate::api::source::{ReadFrom, Target};
 use crate::api::statement_plan::{self as plan, WritePlan};
 use crate::api::table::Table;
 use crate::api::token::Token;
@@ -26,8 +26,11 @@ use crate::value::{AttributeValue, Item};
 /// ends.
 #[derive(Debug)]
 #[must_use = "nothing is done before execute"]
-pub struct StatementTransaction<'a> {
+pub struct StatementTransaction<'a, T = DynaMite> {
+    /// What is read.
     db: &'a DynaMite,
+    /// Where writes go.
+    target: &'a T,
     statements: Vec<Asked<'a>>,
     token: Option<&'a str>,
     consumed: Option<&'a Consumed>,
@@ -61,11 +64,15 @@ impl DynaMite {
     /// # }
     /// ```
     pub fn statement_transaction(&self) -> StatementTransaction<'_> {
-        StatementTransaction { db: self, statements: Vec::new(), token: None, consumed: None }
+        StatementTransaction::new(self, self)
     }
 }
 
-impl<'a> StatementTransaction<'a> {
+impl<'a, T: Target> StatementTransaction<'a, T> {
+    pub(crate) fn new(db: &'a DynaMite, target: &'a T) -> Self {
+        StatementTransaction { db, target, statements: Vec::new(), token: None, consumed: None }
+    }
+
     /// One more statement, and what its question marks stand for.
     pub fn statement(self, text: &'a str, parameters: Vec<AttributeValue>) -> Self {
         self.statement_returning_old(text, parameters, false)
@@ -112,8 +119,8 @@ impl<'a> StatementTransaction<'a> {
         self.run(AS_ENCODED)
     }
 
-    fn run<T>(self, decode: Decode<T>) -> Result<Vec<Option<T>>> {
-        let StatementTransaction { db, statements, token, consumed } = self;
+    fn run<U>(self, decode: Decode<U>) -> Result<Vec<Option<U>>> {
+        let StatementTransaction { db, target, statements, token, consumed } = self;
         transact_write::check_count(statements.len())?;
         token.map(Token::check).transpose()?;
         let parsed = statements.iter().enumerate().map(|(nth, asked)| {
@@ -123,7 +130,7 @@ impl<'a> StatementTransaction<'a> {
         let reads = parsed.iter().filter(|statement| statement.is_select()).count();
         match reads {
             0 => {
-                write(db, &statements, &parsed, token, consumed)?;
+                write(target, &statements, &parsed, token, consumed)?;
                 Ok(std::iter::repeat_with(|| None).take(statements.len()).collect())
             }
             reads if reads < parsed.len() => Err(Rule::ReadsAndWrites.broken().into()),
@@ -172,14 +179,14 @@ fn read<T>(
 
 /// Does what statements say.
 fn write(
-    db: &DynaMite,
+    target: &impl Target,
     statements: &[Asked<'_>],
     parsed: &[Statement],
     token: Option<&str>,
     consumed: Option<&Consumed>,
 ) -> Result<()> {
     let token = token.map(|token| Token::of_request(token, &describe(statements)));
-    let (actions, sizes, repeats) = db.write(|writing| {
+    let (actions, sizes, repeats) = target.write(|writing| {
         let mut actions = Vec::with_capacity(parsed.len());
         let mut missing = Missing::default();
         for (nth, (statement, asked)) in parsed.iter().zip(statements).enumerate() {

@@ -5,9 +5,10 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::expression::{ExpressionError, Problem};
+use crate::word::Word;
 
 /// Why a statement is not executed.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Clone, Debug, PartialEq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum StatementError {
     /// No text, or one of more than [`MAX_STATEMENT_LEN`](super::MAX_STATEMENT_LEN) characters.
@@ -26,7 +27,8 @@ pub enum StatementError {
     #[error("Statement wasn't well formed, can't be processed: {detail}")]
     Malformed {
         /// What was found, if DynamoDB says so.
-        detail: &'static str,
+        #[serde(deserialize_with = "crate::word::deserialize")]
+        detail: Word,
     },
 
     /// What can be read, and is not allowed.
@@ -44,7 +46,7 @@ pub enum StatementError {
 }
 
 /// Where something stands in a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// Counted from 1.
     pub line: usize,
@@ -92,17 +94,17 @@ impl From<ExpressionError> for StatementError {
 }
 
 /// A rule of statements.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Rule {
     // ---- What a statement may be ----
     /// An expression is no statement.
     #[error("Unsupported operation: {0}")]
-    Operation(&'static str),
+    Operation(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// A clause of PartiQL that there is not here.
     #[error("Unsupported clause: {0}")]
-    Clause(&'static str),
+    Clause(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// Another name for a table or an attribute.
     #[error("Aliasing is not supported")]
@@ -165,7 +167,7 @@ pub enum Rule {
     #[error(
         "Invalid returning clause: RETURNING {0}. Only RETURNING ALL OLD * is allowed in DELETE statements."
     )]
-    ReturningOfDelete(&'static str),
+    ReturningOfDelete(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// RETURNING in a transaction.
     #[error("RETURNING clause is not supported in ExecuteTransaction.")]
@@ -347,15 +349,15 @@ pub enum Rule {
 
     /// Something that is no operand.
     #[error("Unsupported token in expression: {0}")]
-    Operand(&'static str),
+    Operand(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// An operator that conditions do not have.
     #[error("Unsupported operator in Condition Expression. Operator: {0}")]
-    ConditionOperator(&'static str),
+    ConditionOperator(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// An operator that updates do not have.
     #[error("Unsupported operator in Update Expression. Operator: {0}")]
-    UpdateOperator(&'static str),
+    UpdateOperator(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// IN without a list.
     #[error(
@@ -388,15 +390,15 @@ pub enum Rule {
 
     /// A function of sets with too few operands or too many.
     #[error("{0} must have exactly two arguments")]
-    SetOperands(&'static str),
+    SetOperands(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// A function of sets that is not of what it is assigned to.
     #[error("The first argument to {0} must equal the assignment value")]
-    SetOfOther(&'static str),
+    SetOfOther(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     /// A function of sets with something else than a set.
     #[error("The second argument to {0} must be a value with type SET")]
-    NoSet(&'static str),
+    NoSet(#[serde(deserialize_with = "crate::word::deserialize")] Word),
 
     // ---- Values ----
     /// Fewer parameters than question marks.
