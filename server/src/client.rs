@@ -9,15 +9,17 @@
 //! - If the connection is lost, the client makes another one, with longer and longer pauses. What only reads is asked again, and so
 //!   is a transaction with a token; of a write without one nobody knows whether it was done, which is
 //!   [`ClientError::Lost`](crate::ClientError::Lost).
-//! - Snapshots, streams and transactions end with their connection.
+//! - Snapshots, streams, transactions and backups of the whole database end with their connection.
 //!
 //! # The modules, in reading order
 //!
 //! `connection` is one connection; `call` is how an operation is called, and called again; `told` is what builders are told alike, `form` as
-//! what items are returned. Then the operations: `items`, `rows` and their `stream`s, `batch`, `transact_write`, `transact_get`, `tables`,
-//! `snapshot`, `transact`, `history`, `changes`, `admin`; and `blocking`, for those who do not await.
+//! what items are returned. Then the operations: `items`, `rows` and their `stream`s, `batch`, `transact_write`, `transact_get`,
+//! `statement`, `tables`, `table_backup`, `snapshot`, `transact`, `history`, `changes`, `backup`, `admin`; and `blocking`, for those who
+//! do not await.
 
 mod admin;
+mod backup;
 mod batch;
 mod blocking;
 pub(crate) mod call;
@@ -28,7 +30,9 @@ mod history;
 mod items;
 mod rows;
 mod snapshot;
+mod statement;
 mod stream;
+mod table_backup;
 mod tables;
 mod told;
 mod transact;
@@ -40,6 +44,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub use crate::client::backup::Backup;
 pub use crate::client::batch::{BatchGet, BatchWrite};
 pub use crate::client::blocking::{BlockingClient, BlockingStream};
 pub use crate::client::changes::{ChangeStream, StreamReader};
@@ -48,7 +53,9 @@ pub use crate::client::history::{ItemHistory, RestoreVersion};
 pub use crate::client::items::{DeleteItem, GetItem, GetItemVersioned, PutItem, UpdateItem};
 pub use crate::client::rows::{Query, Scan};
 pub use crate::client::snapshot::{PastTable, Snapshot};
+pub use crate::client::statement::{ExecuteStatement, StatementBatch, StatementTransaction};
 pub use crate::client::stream::ItemStream;
+pub use crate::client::table_backup::RestoreTable;
 pub use crate::client::tables::{CreateTable, UpdateTable};
 pub use crate::client::transact::Transaction;
 pub use crate::client::transact_get::{Get, TransactGet};
@@ -101,7 +108,7 @@ pub struct ClientBuilder {
 
 impl ClientBuilder {
     /// How long an operation may take (default: 30 s). Longer ones are [`ClientError::TimedOut`](crate::ClientError::TimedOut). It does not
-    /// hold for what takes as long as it takes: waiting for an index, backups, counting a table, streams.
+    /// hold for what takes as long as it takes: waiting for an index, backups and what is restored from them, counting a table, streams.
     pub fn timeout(mut self, timeout: Duration) -> ClientBuilder {
         self.timeout = timeout;
         self

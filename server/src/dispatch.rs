@@ -3,10 +3,12 @@
 //! [`read`] and its like append the frame of the answer, or of the error, to a buffer; what it cannot decode is an error that ends the
 //! connection.
 
+mod backup;
 mod build;
 mod follow;
 mod reads;
 mod rows;
+mod statements;
 mod tables;
 mod writes;
 
@@ -20,7 +22,7 @@ use crate::flow::{Flow, Source};
 use crate::frame::{self, FrameError, Kind};
 use crate::link::{Link, put_failure};
 use crate::protocol::fault::{Failure, Refusal};
-use crate::protocol::{self, Asked, Code, Operation, operation};
+use crate::protocol::{self, Asked, Code, Operation, backup as bk, operation, statement as st};
 
 /// Where a request is worked on.
 #[derive(Clone, Copy)]
@@ -88,7 +90,28 @@ pub(crate) fn read(
         Code::WaitForIndex => {
             call.answer(|wait: op::WaitForIndex<'_>| Ok(db.wait_for_index(&wait.table, &wait.index)?))
         }
-        Code::Backup => call.answer(|backup| tables::backup(db, &backup)),
+        Code::Backup => call.answer(|backup| backup::backup(db, &backup)),
+        Code::WatchedBackup => call.stream(context, |backup| backup::watched(context, id, &backup)),
+        Code::CreateTableBackup => call.answer(|create: bk::CreateTableBackup<'_>| {
+            Ok(db.create_table_backup(&create.table, &create.name)?)
+        }),
+        Code::ListTableBackups => call.answer(|_: bk::ListTableBackups| Ok(db.list_table_backups()?)),
+        Code::DescribeTableBackup => {
+            call.answer(|describe: bk::DescribeTableBackup<'_>| Ok(db.describe_table_backup(&describe.id)?))
+        }
+        Code::DeleteTableBackup => {
+            call.answer(|delete: bk::DeleteTableBackup<'_>| Ok(db.delete_table_backup(&delete.id)?))
+        }
+        Code::RestoreTable => call.answer(|restore| backup::restore_table(db, &restore)),
+        Code::ReadStatement => {
+            call.answer(|st::ReadStatement(terms)| statements::read(db, &terms, context.consumed))
+        }
+        Code::ReadStatementBatch => {
+            call.answer(|st::ReadStatementBatch(terms)| statements::read_batch(db, &terms, context.consumed))
+        }
+        Code::ReadStatementTransaction => call.answer(|st::ReadStatementTransaction(terms)| {
+            statements::read_transaction(db, &terms, context.consumed)
+        }),
         Code::Maintain => call.answer(|_: op::Maintain| Ok(db.maintain()?)),
         Code::ExtendedRead => call
             .answer(|op::ExtendedRead { request }| Ok(context.engine.extension()?.read(db, &request).into())),
@@ -99,6 +122,9 @@ pub(crate) fn read(
         | Code::TransactWrite
         | Code::Commit
         | Code::RestoreVersion
+        | Code::WriteStatement
+        | Code::WriteStatementBatch
+        | Code::WriteStatementTransaction
         | Code::ExtendedWrite => unreachable!("{:?} is a write", asked.code),
     }
 }
@@ -123,6 +149,15 @@ pub(crate) fn write(
         Code::TransactWrite => call.answer(|transact| writes::transact_write(target, &transact, consumed)),
         Code::Commit => call.answer(|commit| writes::commit(target, &commit)),
         Code::RestoreVersion => call.answer(|restore| writes::restore_version(target, &restore)),
+        Code::WriteStatement => {
+            call.answer(|st::WriteStatement(terms)| statements::write(target, &terms, consumed))
+        }
+        Code::WriteStatementBatch => {
+            call.answer(|st::WriteStatementBatch(terms)| statements::write_batch(target, &terms, consumed))
+        }
+        Code::WriteStatementTransaction => call.answer(|st::WriteStatementTransaction(terms)| {
+            statements::write_transaction(target, &terms, consumed)
+        }),
         Code::ExtendedWrite => call.answer(|operation::ExtendedWrite { request }| {
             Ok(engine.extension()?.write(target, &request).into())
         }),

@@ -1,4 +1,4 @@
-//! Results that are streamed: queries and scans, and change streams that are followed.
+//! Results that are streamed: queries and scans, change streams that are followed, and how far a backup is.
 //!
 //! The client grants credit for so many pages; each is a short piece of work of its own in the queue of reads, so that a long
 //! result is fair to everybody else. Without credit, or as long as the client does not read what was sent, a stream costs what it
@@ -7,12 +7,13 @@
 //! ```text
 //!   resting ──(credit, room to send)──▶ queued ──▶ running ──▶ resting
 //!      ▲                                              │  │
-//!      └────(a commit)──── listening ◀──(no news)─────┘  └──(end, error, cancelled)──▶ gone
+//!      └─(a commit, a bell)─ listening ◀─(no news)────┘  └──(end, error, cancelled)──▶ gone
 //! ```
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::bell::Bell;
 use crate::engine::Engine;
 use crate::frame::{self, Kind};
 use crate::link::{self, Link, MOST_UNSENT};
@@ -27,18 +28,22 @@ const MOST_CREDIT: u32 = 1024;
 
 /// Where pages come from.
 pub(crate) trait Source: Send {
-    /// Appends the body of the next page.
+    /// Appends the body of the next page, or of the answer at the end.
     fn next(&mut self, engine: &Engine, body: &mut Vec<u8>) -> Result<Next, Failure>;
 }
 
 /// What became of that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Next {
     /// There was one.
     Page,
     /// There is none before the next commit.
     AfterCommit,
-    /// There is none.
+    /// There is none before this rings.
+    WhenRung(Arc<Bell>),
+    /// It was not a page, but the answer.
+    Last,
+    /// There is none, and the answer is empty.
     End,
 }
 
@@ -86,7 +91,7 @@ impl Flow {
         engine.reads.push(flow.link.number, Box::new(move || flow.run(source, &engine_)));
     }
 
-    /// A commit has come, for which it may have listened.
+    /// A commit has come, or a bell has rung, for which it may have listened.
     pub(crate) fn hear(flow: &Arc<Flow>, engine: &Arc<Engine>) {
         flow.state().listening = false;
         Flow::resume(flow, engine);
@@ -112,20 +117,16 @@ impl Flow {
         if put.is_err() {
             next = Err(Refusal::AnswerTooLarge.into());
         }
-        if !matches!(next, Ok(Next::Page)) {
-            frames.clear();
+        match next {
+            Ok(Next::Page) => {}
+            Ok(Next::Last) => frame::set_kind(&mut frames, Kind::Answer),
+            _ => frames.clear(),
         }
         let mut state = self.state();
+        let mut rung_by = None;
         match next {
-            _ if state.cancelled => {}
-            Ok(Next::Page) => {
-                state.credit -= 1;
-                state.source = Some(source);
-            }
-            Ok(Next::AfterCommit) => {
-                state.listening = true;
-                state.source = Some(source);
-            }
+            // Whoever has cancelled it may wait for its end all the same.
+            Ok(Next::Last) => drop(self.link.remove_flow(self.id)),
             Ok(Next::End) => {
                 let put = frame::put(&mut frames, Kind::Answer, self.id, |body| protocol::encode(&(), body));
                 debug_assert!(put.is_ok(), "an empty body");
@@ -135,15 +136,30 @@ impl Flow {
                 link::put_failure(&mut frames, self.id, failure);
                 drop(self.link.remove_flow(self.id));
             }
+            _ if state.cancelled => frames.clear(),
+            Ok(Next::Page) => {
+                state.credit -= 1;
+                state.source = Some(source);
+            }
+            Ok(Next::AfterCommit) => {
+                state.listening = true;
+                state.source = Some(source);
+            }
+            Ok(Next::WhenRung(bell)) => {
+                state.listening = true;
+                state.source = Some(source);
+                rung_by = Some(bell);
+            }
         }
         // Under the lock: as soon as it rests, another thread may run it and send the page behind this one.
         self.link.outbox.send(&frames);
         let listens = state.listening;
         drop(state);
         self.link.end(WEIGHT);
-        match listens {
-            true => engine.news.listen(engine, &self, edition),
-            false => Flow::resume(&self, engine),
+        match (listens, rung_by) {
+            (true, Some(bell)) => bell.listen(engine, &self),
+            (true, None) => engine.news.listen(engine, &self, edition),
+            (false, _) => Flow::resume(&self, engine),
         }
     }
 

@@ -19,7 +19,7 @@
 //!    4  ERROR     server  why it failed; the last frame of its request
 //!    5  PAGE      server  a part of a result that is streamed; more follow, or an ANSWER or ERROR
 //!    6  CREDIT    client  4 bytes: so many more pages of a stream may be sent
-//!    7  CANCEL    client  empty: the rest of a stream is not wanted
+//!    7  CANCEL    client  empty: the rest of a stream is not wanted; a backup is called off
 //!    8  GOODBYE   server  a text: why the connection ends; id 0
 //!
 //! body of a client's HELLO
@@ -185,6 +185,11 @@ pub(crate) fn put<E: From<FrameError>>(
         Err(_) => buffer.truncate(start),
     }
     checked
+}
+
+/// Makes a frame, which stands at the beginning of these bytes, one of another kind.
+pub(crate) fn set_kind(frame: &mut [u8], kind: Kind) {
+    frame[LENGTH] = kind as u8;
 }
 
 /// Appends a frame with a body that is short for sure.

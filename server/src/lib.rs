@@ -16,6 +16,8 @@ mod queue;
 
 mod link;
 
+mod bell;
+
 mod flow;
 
 mod news;

@@ -11,8 +11,10 @@
 //! before they are used, and bytes left over are refused. So a malformed body costs no more than its own size several times over, and
 //! ends its connection.
 
+pub(crate) mod backup;
 pub(crate) mod fault;
 pub(crate) mod operation;
+pub(crate) mod statement;
 pub(crate) mod terms;
 pub(crate) mod text;
 

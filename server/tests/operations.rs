@@ -358,11 +358,6 @@ fn the_server_tells_of_itself() {
         db.maintain().await.unwrap();
         things(&db).await;
         db.put_item("things", json!({"id": "a"})).await.unwrap();
-        let directory = common::directory();
-        let copy = directory.path().join("copy.db");
-        assert_eq!(db.backup(&copy).await.unwrap().0, 1);
-        let copy = dynamite_core::api::DynaMite::open(copy).unwrap();
-        assert!(copy.get_item("things").partition_key("a").execute().unwrap().is_some());
     });
 }
 

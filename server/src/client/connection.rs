@@ -220,6 +220,11 @@ impl Replies {
         self.send(Kind::Credit, &1_u32.to_le_bytes());
     }
 
+    /// Tells the server that no more is wanted, of a stream of whose end something will be heard all the same.
+    pub(crate) fn cancel(&self) {
+        self.send(Kind::Cancel, &[]);
+    }
+
     fn send(&self, kind: Kind, body: &[u8]) {
         let mut frames = Vec::new();
         frame::put_short(&mut frames, kind, self.id, body);
@@ -231,7 +236,7 @@ impl Drop for Replies {
     fn drop(&mut self) {
         self.connection.shared.state().waiting.remove(&self.id);
         if !self.ended {
-            self.send(Kind::Cancel, &[]);
+            self.cancel();
         }
     }
 }

@@ -65,9 +65,7 @@ impl DynaMiteClient {
     ///
     /// Those of the embedded database's, and [`ClientError`](crate::ClientError).
     pub async fn as_of_time(&self, table: &str, time: SystemTime) -> Result<PastTable> {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        let open = operation::OpenPast { table: Text::from(table), moment: Moment::TimeMs(time_ms) };
+        let open = operation::OpenPast { table: Text::from(table), moment: Moment::TimeMs(time_ms(time)) };
         Ok(PastTable { route: self.hold(&open).await?, table: table.to_owned() })
     }
 
@@ -91,6 +89,12 @@ impl DynaMiteClient {
     }
 }
 
+/// A time, as requests say it: in milliseconds since 1970.
+pub(crate) fn time_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn version(route: &Route) -> u64 {
     route.held.as_ref().map_or(0, |held| held.version)
 }
@@ -98,7 +102,7 @@ fn version(route: &Route) -> u64 {
 /// All tables as they were at one moment. Clones share it. Its reads fail when the connection is lost: take another one then.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    route: Route,
+    pub(crate) route: Route,
 }
 
 impl Snapshot {

@@ -1,4 +1,4 @@
-//! Tables, and what is done to a whole database.
+//! Tables: made, changed, listed, described.
 
 use dynamite_core::api::{DynaMite, TableDescription};
 
@@ -61,9 +61,4 @@ pub(super) fn describe(
 ) -> Result<TableDescription, Failure> {
     let table = &describe.table;
     Ok(look!(context, describe.at, |source| source.describe_table(table), |_past| return not_of_past())?)
-}
-
-pub(super) fn backup(db: &DynaMite, backup: &operation::Backup<'_>) -> Result<(u64, u64), Failure> {
-    let done = db.backup(&*backup.path).execute()?;
-    Ok((done.items, done.bytes))
 }

@@ -12,6 +12,7 @@ use dynamite_core::error::{CancellationCode, CancellationReason, Damage, Invalid
 use dynamite_core::expression::{ExpressionError, UpdateError};
 use dynamite_core::item_codec;
 use dynamite_core::limits::ValueError;
+use dynamite_core::partiql::StatementError;
 use dynamite_core::{Error, Item, error};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -172,6 +173,8 @@ enum Cause<'a> {
     Storage {
         text: String,
     },
+    Statement(StatementError),
+    DuplicateItem,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -270,6 +273,8 @@ impl Cause<'_> {
             Error::Corrupt(error) => Cause::Corrupt { text: error.to_string() },
             Error::DamagedItem { table, source } => Cause::DamagedItem { table, source },
             Error::Decode(text) => Cause::Decode { text },
+            Error::Statement(error) => Cause::Statement(error),
+            Error::DuplicateItem => Cause::DuplicateItem,
             // What is new below is a matter of the storage until it has a place here.
             other => Cause::Storage { text: other.to_string() },
         }
@@ -322,6 +327,8 @@ impl Cause<'_> {
             Cause::DamagedItem { table, source } => Error::DamagedItem { table, source },
             Cause::Decode { text } => Error::Decode(text),
             Cause::Storage { text } => error::elsewhere::storage(text),
+            Cause::Statement(error) => Error::Statement(error),
+            Cause::DuplicateItem => Error::DuplicateItem,
         })
     }
 }

@@ -13,12 +13,20 @@ use std::time::Duration;
 
 use dynamite_core::api::{
     ConsumedEntry, EncodedItem, GlobalIndex, ItemVersion, LocalIndex, ReturnValues, SequenceNumber,
-    StreamPage, StreamView, TableDescription,
+    StreamPage, StreamView, TableBackup, TableDescription,
 };
 use dynamite_core::types::KeyType;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::protocol::terms::{At, Key, Selection, SortTest, Terms, Want};
+use crate::protocol::backup::{
+    Backup, Copied, CreateTableBackup, DeleteTableBackup, DescribeTableBackup, ListTableBackups,
+    RestoreTable, WatchedBackup,
+};
+use crate::protocol::statement::{
+    Outcome, ReadStatement, ReadStatementBatch, ReadStatementTransaction, StatementPage, WriteStatement,
+    WriteStatementBatch, WriteStatementTransaction,
+};
+use crate::protocol::terms::{At, Key, Selection, SortTest, Terms, Want, same_terms};
 use crate::protocol::text::{Bytes, Text, WireValue};
 use crate::stats::ServerStats;
 
@@ -114,6 +122,8 @@ macro_rules! operations {
                     C::Get | C::Put | C::Update | C::Delete | C::BatchGet | C::BatchWrite | C::TransactGet
                         | C::TransactWrite | C::Query | C::Scan | C::CountQuery | C::CountScan
                         | C::CountWholeQuery | C::CountWholeScan | C::StreamQuery | C::StreamScan
+                        | C::ReadStatement | C::WriteStatement | C::ReadStatementBatch
+                        | C::WriteStatementBatch | C::ReadStatementTransaction | C::WriteStatementTransaction
                 )
             }
 
@@ -170,6 +180,18 @@ operations! {
     35 Slow   Maintain => ();
     36 Read   ExtendedRead<'a> => Bytes<'b>;
     37 Write  ExtendedWrite<'a> => Bytes<'b>;
+    38 Read   ReadStatement<'a> => StatementPage<'b>;
+    39 Write  WriteStatement<'a> => StatementPage<'b>;
+    40 Read   ReadStatementBatch<'a> => Vec<Outcome<'b>>;
+    41 Write  WriteStatementBatch<'a> => Vec<Outcome<'b>>;
+    42 Read   ReadStatementTransaction<'a> => Vec<Option<Bytes<'b>>>;
+    43 Write  WriteStatementTransaction<'a> => Vec<Option<Bytes<'b>>>;
+    44 Slow   CreateTableBackup<'a> => TableBackup;
+    45 Read   ListTableBackups => Vec<TableBackup>;
+    46 Read   DescribeTableBackup<'a> => TableBackup;
+    47 Slow   DeleteTableBackup<'a> => TableBackup;
+    48 Slow   RestoreTable<'a> => ();
+    49 Stream WatchedBackup<'a> => Copied;
 }
 
 /// Items of a streamed result; the stream ends with an empty answer.
@@ -316,13 +338,6 @@ pub(crate) struct ScanTerms<'a> {
     pub(crate) selection: Selection<'a>,
     /// One of so many.
     pub(crate) segment: Option<(u32, u32)>,
-}
-
-macro_rules! same_terms {
-    ($($name:ident of $terms:ident;)*) => {$(
-        #[derive(Clone, Debug, Serialize, Deserialize)]
-        pub(crate) struct $name<'a>(#[serde(borrow)] pub(crate) $terms<'a>);
-    )*};
 }
 
 same_terms! {
@@ -494,13 +509,6 @@ pub(crate) struct Follow<'a> {
     #[serde(borrow)]
     pub(crate) label: Option<Text<'a>>,
     pub(crate) begin: Begin,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Backup<'a> {
-    /// Absolute, since the server has a directory of its own.
-    #[serde(borrow)]
-    pub(crate) path: Text<'a>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -79,3 +79,13 @@ pub(crate) enum SortTest<'a> {
     Between(#[serde(borrow)] WireValue<'a>, #[serde(borrow)] WireValue<'a>),
     BeginsWith(#[serde(borrow)] WireValue<'a>),
 }
+
+/// Operations that are told the same.
+macro_rules! same_terms {
+    ($($name:ident of $terms:ident;)*) => {$(
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        pub(crate) struct $name<'a>(#[serde(borrow)] pub(crate) $terms<'a>);
+    )*};
+}
+
+pub(crate) use same_terms;
