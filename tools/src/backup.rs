@@ -1,7 +1,7 @@
 //! `dynamite-backup` and `dynamite-restore`: a whole database, as it was at one moment, in another file, and back.
 //!
 //! A backup is a database of its own, complete or not there: a copy of all pages in use, as fast as the devices read and write, or a dense one,
-//! see [`dynamite_core::api::Backup`]. So restoring one is copying it in the same way, which checks each page that it reads; the copy
+//! see [`dynamite_core::api::Backup`]. Of a database that a server shares the server makes it, and tells how far it is. Restoring one is copying it in the same way, which checks each page that it reads; the copy
 //! comes to stand where it is wanted only when it is complete and durable.
 
 use std::fs;
@@ -13,6 +13,8 @@ use clap::Parser;
 use dynamite_core::api::{BackupProgress, DynaMite};
 use dynamite_pager::disk::file::sync_directory;
 use dynamite_pager::{Options, PagerError};
+use dynamite_server::client::BlockingClient;
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::fsck;
@@ -24,19 +26,25 @@ const CACHE_BYTES: usize = 32 << 20;
 
 /// Copies a DynaMite database, as it is now, to a new file, which is complete or not there.
 ///
-/// The file must not be open for writing elsewhere; of a running server's database, the server makes backups.
+/// The file must not be open for writing elsewhere; with --socket the server that has it open copies it.
 #[derive(Debug, Parser)]
 #[command(
     name = "dynamite-backup",
     version,
+    allow_missing_positional = true,
     after_help = "Exit codes: 0 copied, 2 damage, 3 it could not be done."
 )]
 pub struct BackupArguments {
     /// The database file.
-    pub file: PathBuf,
+    #[arg(required_unless_present = "socket", conflicts_with = "socket")]
+    pub file: Option<PathBuf>,
 
-    /// The new file.
+    /// The new file; with --socket it is the server that writes it.
     pub to: PathBuf,
+
+    /// The socket of the server that shares the database. The database stays in use meanwhile.
+    #[arg(long, short, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
 
     /// Copies item by item into full pages, so that the copy is as short as can be; named snapshots are left behind.
     #[arg(long)]
@@ -88,13 +96,18 @@ pub struct RestoreArguments {
 ///
 /// What goes wrong with either file; then there is no copy.
 pub fn backup(arguments: &BackupArguments, out: &mut dyn Write) -> Result<Verdict, Failure> {
-    let BackupArguments { file, to, dense, verify, json, quiet } = arguments;
+    let BackupArguments { file, to, socket, dense, verify, json, quiet } = arguments;
     let kind = if *dense { Kind::Dense } else { Kind::Pages };
-    let copied = copy(file, to, kind, !json && !quiet)?;
+    let show_progress = !json && !quiet;
+    let (from, copied) = match (file, socket) {
+        (_, Some(socket)) => (socket, have_copied(socket, to, kind, show_progress)?),
+        (Some(file), None) => (file, copy(file, to, kind, show_progress)?),
+        (None, None) => return Err(Failure::new("name a database file, or the --socket of its server")),
+    };
     if *verify {
         check(to)?;
     }
-    told(out, *json, *quiet, "backed up", file, to, copied)?;
+    told(out, *json, *quiet, "backed up", from, to, copied)?;
     Ok(Verdict::Clean)
 }
 
@@ -149,15 +162,29 @@ pub(crate) fn copy(
         Kind::Pages => db.backup(to),
         Kind::Dense => db.snapshot()?.backup(to),
     };
-    let copied = backup
-        .progress(|done| {
-            bar.set_length(done.of_bytes);
-            bar.set_position(done.bytes);
-            ControlFlow::Continue(())
-        })
-        .execute();
+    let copied = backup.progress(|done| show(&bar, done)).execute();
     bar.finish_and_clear();
     Ok(copied?)
+}
+
+/// Has a server copy the database that it shares, and returns how much that was. A process that is ended meanwhile has called it off.
+fn have_copied(socket: &Path, to: &Path, kind: Kind, show_progress: bool) -> Result<BackupProgress, Failure> {
+    let client = BlockingClient::connect(socket)?;
+    let backup = match kind {
+        Kind::Pages => client.client().backup(to),
+        Kind::Dense => client.wait(client.client().snapshot())?.backup(to),
+    };
+    let bar = byte_bar("copied", show_progress);
+    let shown = bar.clone();
+    let copied = client.wait(backup.progress(move |done| show(&shown, done)));
+    bar.finish_and_clear();
+    Ok(copied?)
+}
+
+fn show(bar: &ProgressBar, done: BackupProgress) -> ControlFlow<()> {
+    bar.set_length(done.of_bytes);
+    bar.set_position(done.bytes);
+    ControlFlow::Continue(())
 }
 
 /// A copy that has not come out right is damage.

@@ -1,7 +1,7 @@
 //! `dynamite-console`: a conversation with a database, in a file or at a server's socket.
 //!
-//! Its language is DynamoDB's operations, a command each, with DynamoDB's expressions in their clauses; `HELP` lists them. It knows
-//! no other way to a database than programs have: [`DynaMite`](dynamite_core::api::DynaMite), or a server's client.
+//! Its language is DynamoDB's operations, a command each, with DynamoDB's expressions in their clauses; `HELP` lists them. PartiQL is
+//! handed to the database as it is. It knows no other way to a database than programs have: [`DynaMite`](dynamite_core::api::DynaMite), or a server's client.
 //!
 //! # Exit codes
 //!
@@ -18,7 +18,7 @@
 //!
 //! `text` is a place in a statement, and what can be read there; `expression`, `parser` and `parse_table` make a `statement` of it,
 //! `split` finds where one ends, `time` reads and writes times. `target` is the database, whichever it is; `session` does statements
-//! on it, with `transaction` and `reading` as what is under way. `answer` is what comes of one, for programs; `describe` makes some
+//! on it, with `transaction` and `pages` (of a `reading`, or of a `selecting` in PartiQL) as what is under way. `answer` is what comes of one, for programs; `describe` makes some
 //! of them and `display` draws them for people. `error` is what can go wrong, `help` what there is to say; `batch` and `interactive`
 //! are where statements come from, with `complete` for those who type.
 
@@ -32,9 +32,11 @@ mod expression;
 mod help;
 mod interactive;
 mod output;
+mod pages;
 pub(crate) mod parse_table;
 mod parser;
 mod reading;
+mod selecting;
 mod session;
 mod split;
 pub(crate) mod statement;

@@ -24,6 +24,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use dynamite_core::Error;
 use dynamite_pager::{Finding, PagerError, Severity};
+use dynamite_server::ClientError;
 use dynamite_txn::TxnError;
 
 /// What a run came to.
@@ -118,6 +119,15 @@ impl From<Error> for Failure {
             _ => Verdict::CannotRead,
         };
         Failure { verdict, message: error.to_string() }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        match error {
+            ClientError::Database(error) => error.into(),
+            other => Failure::new(other),
+        }
     }
 }
 

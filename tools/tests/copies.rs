@@ -9,6 +9,7 @@ use std::sync::Arc;
 use common::*;
 use dynamite_core::api::DynaMite;
 use dynamite_pager::{Access, PageId};
+use dynamite_server::Server;
 use dynamite_txn::{ManualClock, Range};
 use serde_json::Value;
 
@@ -50,6 +51,38 @@ fn a_backup_is_restored_as_it_was() {
         let file = directory.path().join(file);
         assert!(contents(&file) == contents(&path), "{}", file.display());
         assert_eq!(fsck(&[&file]).code, 0);
+    }
+}
+
+#[test]
+fn a_server_backs_up_the_database_that_it_shares() {
+    let (directory, path) = documents();
+    let before = contents(&path);
+    let socket = directory.path().join("socket");
+    let db = DynaMite::builder().background(false).open(&path).expect("it is a database");
+    let server = Server::share(&db, &socket).expect("the server starts");
+    let arguments = ["--socket", "socket", "copy", "--verify"];
+    let backup = run_beside(BACKUP, &path, &arguments);
+    assert_eq!((backup.code, &backup.err[..]), (0, ""), "{}", backup.out);
+    assert!(backup.out.starts_with("backed up socket to copy: 702 items, "), "{}", backup.out);
+    let dense = run_beside(BACKUP, &path, &["--socket", "socket", "dense", "--dense", "--json"]);
+    assert_eq!((dense.code, &dense.err[..]), (0, ""), "{}", dense.out);
+    let told: Value = serde_json::from_str(&dense.out).expect("it is JSON");
+    assert_eq!((&told["from"], &told["items"]), (&"socket".into(), &702.into()));
+
+    let taken = run_beside(BACKUP, &path, &arguments);
+    assert_eq!((taken.code, &taken.out[..]), (3, ""));
+    assert!(taken.err.contains("copy already exists"), "{}", taken.err);
+    for wrong in [&["--socket", "socket", "db", "more"][..], &["more"], &["--socket", "nowhere", "more"]] {
+        let report = run_beside(BACKUP, &path, wrong);
+        assert_eq!((report.code, &report.out[..]), (3, ""), "{wrong:?}");
+        assert!(!report.err.is_empty() && !directory.path().join("more").exists(), "{wrong:?}");
+    }
+    server.stop().expect("the server ends");
+    db.close().expect("the file is sealed");
+    for file in ["copy", "dense"] {
+        let file = directory.path().join(file);
+        assert!(contents(&file) == before, "{}", file.display());
     }
 }
 

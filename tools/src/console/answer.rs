@@ -8,12 +8,14 @@
 //! GET                 item (or null), version (or null)
 //! QUERY, SCAN, MORE   items, count, scanned_count, cursor (where to go on with FROM, or null)
 //!   with COUNT        count, scanned_count, cursor
+//! SELECT              items, count, scanned_count, cursor (a text, to go on with MORE, or null)
 //! PUT                 version, and old with RETURN OLD
 //! UPDATE              version, and attributes with RETURN
 //! DELETE              deleted (whether there was an item), and old with RETURN OLD
+//! other PartiQL       done: true, and returned, if it returns an item
 //! within BEGIN        pending: how many actions there are
 //! BEGIN, ROLLBACK     pending: 0
-//! COMMIT, RESTORE     version (null for a COMMIT of nothing)
+//! COMMIT, RESTORE     version (null for a COMMIT of nothing, or of PartiQL)
 //! CREATE, ALTER, DROP, USE  table
 //! LIST TABLES         tables
 //! LIST KEYS           keys
@@ -59,14 +61,14 @@ pub(crate) enum Answer {
         items: Vec<Item>,
         keys: Vec<String>,
         scanned_count: usize,
-        cursor: Option<Item>,
+        cursor: Option<Cursor>,
         goes_on: bool,
     },
     /// `goes_on` says that the next answer is what follows, and nobody has to ask for it.
     Count {
         count: usize,
         scanned_count: usize,
-        cursor: Option<Item>,
+        cursor: Option<Cursor>,
         goes_on: bool,
     },
     /// A list of one kind of things.
@@ -81,6 +83,15 @@ pub(crate) enum Answer {
     },
     Versions(Vec<ItemVersion<Item>>),
     Help(String),
+}
+
+/// Where a read goes on.
+#[derive(Clone, Debug)]
+pub(crate) enum Cursor {
+    /// Behind the item of this key.
+    Key(Item),
+    /// Where a token of the database's leads.
+    Token(String),
 }
 
 impl Answer {
@@ -108,10 +119,10 @@ impl Answer {
             Answer::Page { items, scanned_count, cursor, .. } => {
                 let count = items.len();
                 let items: Vec<Value> = items.into_iter().map(item_to_json).collect();
-                json!({"items": items, "count": count, "scanned_count": scanned_count, "cursor": optional(cursor)})
+                json!({"items": items, "count": count, "scanned_count": scanned_count, "cursor": cursor.map(Cursor::into_json)})
             }
             Answer::Count { count, scanned_count, cursor, .. } => {
-                json!({"count": count, "scanned_count": scanned_count, "cursor": optional(cursor)})
+                json!({"count": count, "scanned_count": scanned_count, "cursor": cursor.map(Cursor::into_json)})
             }
             Answer::List { name, values } => {
                 Value::Object(Map::from_iter([(name.to_owned(), values.into())]))
@@ -121,6 +132,15 @@ impl Answer {
                 json!({"versions": versions.into_iter().map(version).collect::<Vec<_>>()})
             }
             Answer::Help(text) => json!({"help": text}),
+        }
+    }
+}
+
+impl Cursor {
+    fn into_json(self) -> Value {
+        match self {
+            Cursor::Key(item) => item_to_json(item),
+            Cursor::Token(token) => token.into(),
         }
     }
 }

@@ -63,11 +63,14 @@ pub(crate) fn complete(text: &str, known: &Known) -> (usize, Vec<String>) {
         .map(str::to_ascii_uppercase)
         .collect();
     let is_lower = word.starts_with(|c: char| c.is_lowercase());
-    let mut candidates = Candidates { word, is_lower, found: Vec::new() };
-    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let words = words.iter().map(String::as_str).collect::<Vec<_>>();
+    let mut candidates = Candidates { word, is_lower, is_partiql: is_partiql(&words), found: Vec::new() };
+    match words[..] {
         [] => candidates.keywords(TOPICS.iter().map(|topic| first_word(topic.name))),
         ["HELP"] => candidates.keywords(TOPICS.iter().map(|topic| topic.name)),
-        ["EXPLAIN"] => candidates.keywords(["GET", "QUERY", "SCAN"]),
+        ["EXPLAIN"] => candidates.keywords(["GET", "QUERY", "SCAN", "SELECT"]),
+        ["INSERT"] => candidates.keywords(["INTO"]),
+        [.., "FROM" | "INTO"] if candidates.is_partiql => candidates.names(&known.tables),
         ["LIST"] => candidates.keywords(["TABLES", "KEYS"]),
         ["CREATE" | "ALTER" | "DROP"] => candidates.keywords(["TABLE"]),
         ["CREATE", "TABLE"] => {}
@@ -79,9 +82,9 @@ pub(crate) fn complete(text: &str, known: &Known) -> (usize, Vec<String>) {
         }
         [.., "INDEX"] if words[0] != "CREATE" => candidates.names(&known.indexes),
         [first, ..] => {
-            let command = if first == "EXPLAIN" { &words[1][..] } else { first };
+            let command = if first == "EXPLAIN" { words[1] } else { first };
             let is_first = words.len() == if first == "EXPLAIN" { 2 } else { 1 };
-            if is_first || (words.len() == 2 && first == "LIST") {
+            if (is_first && command != "SELECT") || (words.len() == 2 && first == "LIST") {
                 candidates.names(&known.tables);
             }
             let topic = TOPICS.iter().find(|topic| first_word(topic.name) == command);
@@ -91,6 +94,12 @@ pub(crate) fn complete(text: &str, known: &Known) -> (usize, Vec<String>) {
         }
     }
     (begin + word_begin, candidates.found)
+}
+
+/// Whether a statement that begins with these words is PartiQL.
+fn is_partiql(words: &[&str]) -> bool {
+    matches!(words, ["SELECT" | "INSERT" | "EXISTS", ..] | ["DELETE", "FROM", ..] | ["EXPLAIN", "SELECT", ..])
+        || matches!(words, ["MORE", ..] if words.contains(&"SELECT"))
 }
 
 fn first_word(name: &str) -> &str {
@@ -104,6 +113,7 @@ fn char_len(text: &str, at: usize) -> usize {
 struct Candidates<'w> {
     word: &'w str,
     is_lower: bool,
+    is_partiql: bool,
     found: Vec<String>,
 }
 
@@ -120,14 +130,16 @@ impl Candidates<'_> {
         }
     }
 
-    /// Names, as they are; in backquotes where they are no word.
+    /// Names, as they are; in backquotes where they are no word, and in PartiQL, which has other words, in double quotes.
     fn names(&mut self, names: impl IntoIterator<Item = impl AsRef<str>>) {
-        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let (others, quote) = if self.is_partiql { ("_", '"') } else { ("_-.", '`') };
+        let is_part = |c: char| c.is_alphanumeric() || others.contains(c);
         for name in names {
             let name = name.as_ref();
             let is_word =
                 name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(is_part);
-            let written = if is_word { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) };
+            let quoted = || format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")));
+            let written = if is_word { name.to_owned() } else { quoted() };
             if name.starts_with(self.word)
                 && !name.chars().any(char::is_control)
                 && !self.found.contains(&written)
@@ -177,6 +189,17 @@ mod tests {
         check("SCAN users PROJECT odd", 19, &["`odd name`"]);
         check("HELP CREATE", 5, &["CREATE TABLE"]);
         check("CREATE TABLE u", 13, &[]);
+        check("SELECT ag", 7, &["age", "agent"]);
+        check("SELECT * FROM us", 14, &["users", "\"user-events\""]);
+        check(
+            "EXPLAIN SELECT * FROM users WHERE a",
+            34,
+            &["and", "asc", "age", "agent", "attribute_exists", "attribute_not_exists", "attribute_type"],
+        );
+        check("INSERT ", 7, &["INTO"]);
+        check("INSERT INTO users", 12, &["users"]);
+        check("DELETE FROM us", 12, &["users", "\"user-events\""]);
+        check("QUERY users \"x\" FROM us", 21, &[]);
         check("GET \"é", 5, &[]);
     }
 

@@ -150,14 +150,13 @@ fn duration_text(seconds: u64) -> String {
 
 /// What a read touched.
 pub(crate) struct Cost {
-    /// What was read, and how it was found.
-    pub(crate) access: String,
+    /// What was read, and how it was found, if that is said.
+    pub(crate) access: Option<String>,
     pub(crate) index: Option<String>,
     pub(crate) shown: usize,
     pub(crate) examined: usize,
     pub(crate) more: bool,
-    /// What was consumed; a server does not say.
-    pub(crate) consumed: Option<Consumed>,
+    pub(crate) consumed: Consumed,
     pub(crate) pages: u64,
     pub(crate) pages_read: u64,
     /// Whether the pages are also those that others touched meanwhile.
@@ -166,19 +165,16 @@ pub(crate) struct Cost {
 
 /// What `EXPLAIN` says.
 pub(crate) fn cost(table: &str, cost: &Cost) -> Answer {
-    let bytes: Option<u64> =
-        cost.consumed.as_ref().map(|consumed| consumed.entries().iter().map(|entry| entry.bytes).sum());
+    let bytes: u64 = cost.consumed.entries().iter().map(|entry| entry.bytes).sum();
     let meanwhile = if cost.is_shared { ", of the whole server meanwhile" } else { "" };
     let mut fields: Vec<(String, String)> = vec![
         ("table".to_owned(), table.to_owned()),
         ("index".to_owned(), cost.index.clone().unwrap_or_else(|| "none: the table itself".to_owned())),
-        ("access".to_owned(), cost.access.clone()),
-        ("items shown".to_owned(), cost.shown.to_string()),
-        ("items looked at".to_owned(), cost.examined.to_string()),
     ];
-    if let Some(bytes) = bytes {
-        fields.push(("bytes looked at".to_owned(), bytes.to_string()));
-    }
+    fields.extend(cost.access.iter().map(|access| ("access".to_owned(), access.clone())));
+    fields.push(("items shown".to_owned(), cost.shown.to_string()));
+    fields.push(("items looked at".to_owned(), cost.examined.to_string()));
+    fields.push(("bytes looked at".to_owned(), bytes.to_string()));
     fields.push(("pages touched".to_owned(), format!("{}{meanwhile}", cost.pages)));
     fields.push(("pages read from disk".to_owned(), format!("{}{meanwhile}", cost.pages_read)));
     fields.push(("more".to_owned(), if cost.more { "yes" } else { "no" }.to_owned()));

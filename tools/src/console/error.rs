@@ -2,7 +2,7 @@
 
 use std::io;
 
-use dynamite_core::error::{CancellationCode, Error};
+use dynamite_core::error::{CancellationCode, CancellationReason, Error};
 use dynamite_server::ClientError;
 use thiserror::Error as ThisError;
 
@@ -108,15 +108,18 @@ impl ConsoleError {
 
 fn kind_of(error: &Error) -> Kind {
     match error {
-        Error::ConditionFailed { .. } | Error::VersionConflict { .. } => Kind::Condition,
+        Error::ConditionFailed { .. } | Error::DuplicateItem | Error::VersionConflict { .. } => {
+            Kind::Condition
+        }
         Error::TransactionCanceled { reasons } => {
-            let code = |code| reasons.iter().any(|reason| reason.code == code);
-            let is_condition =
-                code(CancellationCode::ConditionalCheckFailed) && !code(CancellationCode::ValidationError);
-            if is_condition { Kind::Condition } else { Kind::Refused }
+            use CancellationCode::{ConditionalCheckFailed, DuplicateItem, None};
+            let is_condition = |reason: &CancellationReason| {
+                matches!(reason.code, None | ConditionalCheckFailed | DuplicateItem)
+            };
+            if reasons.iter().all(is_condition) { Kind::Condition } else { Kind::Refused }
         }
         Error::Operation { source, .. } => kind_of(source),
-        Error::Expression(_) => Kind::Statement,
+        Error::Expression(_) | Error::Statement(_) => Kind::Statement,
         Error::Locked { .. }
         | Error::NotFound { .. }
         | Error::AlreadyExists { .. }

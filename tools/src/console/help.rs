@@ -127,14 +127,44 @@ LIMIT is how many items are shown; MORE shows the next ones.
             "FILTER", "INDEX", "PROJECT", "COUNT", "LIMIT", "ALL", "FROM", "SEGMENT", "OF", "AS", "WITH",
         ],
     },
-    Topic { name: "MORE", summary: "the next page of the last QUERY or SCAN", text: "MORE", clauses: &[] },
+    Topic {
+        name: "SELECT",
+        summary: "items, in PartiQL",
+        text: r#"SELECT * | path, ... FROM table[.index] [WHERE condition] [ORDER BY attribute [ASC | DESC], ...]
+
+If WHERE says which partitions, by = or IN, those are read, and otherwise the whole table. It is shown in pages, and MORE shows the next
+one. HELP PARTIQL says more.
+
+    SELECT at, kind FROM events WHERE device_id = 'd1' AND at > 100"#,
+        clauses: &[
+            "FROM", "WHERE", "AND", "OR", "NOT", "IN", "BETWEEN", "IS", "MISSING", "NULL", "ORDER", "BY",
+            "ASC", "DESC",
+        ],
+    },
+    Topic {
+        name: "MORE",
+        summary: "the next page of the last QUERY, SCAN or SELECT",
+        text: r#"MORE | MORE "cursor" SELECT ...
+
+With a cursor, which --json tells, a SELECT goes on where a page of it has ended."#,
+        clauses: &["SELECT"],
+    },
     Topic {
         name: "EXPLAIN",
-        summary: "what a GET, QUERY or SCAN reads",
-        text: r#"EXPLAIN GET ... | EXPLAIN QUERY ... | EXPLAIN SCAN ...
+        summary: "what a GET, QUERY, SCAN or SELECT reads",
+        text: r#"EXPLAIN GET ... | EXPLAIN QUERY ... | EXPLAIN SCAN ... | EXPLAIN SELECT ...
 
-Does it, and says which table or index was read, how many items were looked at and shown, and how many pages were touched."#,
-        clauses: &["GET", "QUERY", "SCAN"],
+Does it, and says which table or index was read, how many items were looked at and shown, how many bytes they have, and how many pages
+were touched."#,
+        clauses: &["GET", "QUERY", "SCAN", "SELECT"],
+    },
+    Topic {
+        name: "INSERT",
+        summary: "writes an item where there is none, in PartiQL",
+        text: r#"INSERT INTO table VALUE {'attribute': value, ...}
+
+    INSERT INTO users VALUE {'id': 'alice', 'age': 30, 'tags': <<'a', 'b'>>}"#,
+        clauses: &["INTO", "VALUE"],
     },
     Topic {
         name: "HISTORY",
@@ -154,7 +184,7 @@ Does it, and says which table or index was read, how many items were looked at a
         text: r#"BEGIN ... COMMIT
 
 Each PUT, UPDATE, DELETE and CHECK that follows is kept, and COMMIT does all of them, or none; ROLLBACK forgets them.
-What is read meanwhile is what is in the database."#,
+What is read meanwhile is what is in the database. A transaction may also be one of PartiQL's statements, which check by EXISTS."#,
         clauses: &[],
     },
     Topic {
@@ -169,10 +199,22 @@ What is read meanwhile is what is in the database."#,
     Topic {
         name: "HELP",
         summary: "this list, or how a command is written",
-        text: "HELP [command | EXPRESSIONS]",
+        text: "HELP [command | PARTIQL | EXPRESSIONS]",
         clauses: &[],
     },
     Topic { name: "EXIT", summary: "ends the conversation", text: "EXIT | QUIT", clauses: &[] },
+    Topic {
+        name: "PARTIQL",
+        summary: "the statements of PartiQL, as DynamoDB has it",
+        text: r#"SELECT ... | INSERT INTO table VALUE {item}
+UPDATE table SET path = value [SET ...] [REMOVE path] WHERE condition [RETURNING ALL NEW *]
+DELETE FROM table WHERE condition [RETURNING ALL OLD *]
+EXISTS(SELECT * FROM table WHERE condition)
+
+Texts stand in single quotes, odd names in "double quotes", lists in [], sets in <<>>, and maps in {'name': value}. The WHERE of a write
+names one item by its whole key, and what else it says must hold. EXISTS belongs between BEGIN and COMMIT."#,
+        clauses: &[],
+    },
     Topic {
         name: "EXPRESSIONS",
         summary: "how conditions, updates and paths are written",

@@ -7,8 +7,8 @@ use dynamite_core::api::ReturnValues;
 use dynamite_core::{AttributeValue, Item};
 
 use crate::console::statement::{
-    AsOf, Check, Delete, Explained, Get, ItemKey, Keys, Limit, Moment, Placeholders, Put, Read, Statement,
-    Terms, Update, Way,
+    AsOf, Check, Delete, Explained, Get, ItemKey, Keys, Limit, Moment, PartiQl, Placeholders, Put, Read,
+    Statement, Terms, Update, Way,
 };
 use crate::console::text::{Result, SyntaxError, Text};
 use crate::console::{expression, help, parse_table};
@@ -27,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
         return Err(text.expected("a command (HELP lists them)"));
     };
     if is_partiql(&command, text.clone()) {
-        return Ok(Statement::PartiQl(text.rest().to_owned()));
+        return Ok(Statement::PartiQl(partiql(&mut text)));
     }
     text.at += command.len();
     let statement = match &command[..] {
@@ -51,7 +51,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
         "CHECK" => Statement::Check(parse_check(&mut text)?),
         "QUERY" => Statement::Read(Box::new(parse_query(&mut text)?)),
         "SCAN" => Statement::Read(Box::new(parse_scan(&mut text)?)),
-        "MORE" => Statement::More,
+        "MORE" => parse_more(&mut text)?,
         "EXPLAIN" => parse_explain(&mut text)?,
         "HISTORY" => {
             let of = item_key(&mut text)?;
@@ -82,7 +82,7 @@ pub(crate) fn parse(text: &str) -> Result<Statement> {
 fn is_partiql(command: &str, mut text: Text<'_>) -> bool {
     text.at += command.len();
     match command {
-        "SELECT" | "INSERT" => true,
+        "SELECT" | "INSERT" | "EXISTS" => true,
         "DELETE" => text.keyword("FROM"),
         // In double quotes it is a table there, and a key here; only there does WHERE follow.
         "UPDATE" if text.peek() == Some('"') => {
@@ -97,6 +97,30 @@ fn is_partiql(command: &str, mut text: Text<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// What is left, which is PartiQL.
+fn partiql(text: &mut Text<'_>) -> PartiQl {
+    text.rest();
+    let (begin, rest) = (text.at, &text.text[text.at..]);
+    text.at = text.text.len();
+    PartiQl { text: rest.trim_end().to_owned(), begin }
+}
+
+fn parse_more(text: &mut Text<'_>) -> Result<Statement> {
+    if text.is_at_end() {
+        return Ok(Statement::More(None));
+    }
+    let position = text.at;
+    let AttributeValue::S(cursor) = text.value("the cursor of a SELECT, in quotes")? else {
+        let message =
+            "the cursor of a SELECT is a text; that of a QUERY or a SCAN goes behind FROM".to_owned();
+        return Err(SyntaxError { position, message });
+    };
+    if !text.peek_word().is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) {
+        return Err(text.expected("the SELECT that has given the cursor"));
+    }
+    Ok(Statement::More(Some((cursor, partiql(text)))))
 }
 
 fn parse_help(text: &mut Text<'_>) -> Result<Statement> {
@@ -145,7 +169,10 @@ fn parse_explain(text: &mut Text<'_>) -> Result<Statement> {
         () if text.keyword("GET") => Explained::Get(parse_get(text)?),
         () if text.keyword("QUERY") => Explained::Read(Box::new(parse_query(text)?)),
         () if text.keyword("SCAN") => Explained::Read(Box::new(parse_scan(text)?)),
-        () => return Err(text.expected("GET, QUERY or SCAN, which EXPLAIN does to explain it")),
+        () if text.peek_word().is_some_and(|word| word.eq_ignore_ascii_case("SELECT")) => {
+            Explained::Select(partiql(text))
+        }
+        () => return Err(text.expected("GET, QUERY, SCAN or SELECT, which EXPLAIN does to explain it")),
     };
     Ok(Statement::Explain(explained))
 }

@@ -11,7 +11,7 @@ use dynamite_core::api::{Consumed, TableDescription};
 use dynamite_core::json::item_from_json;
 use serde_json::Value;
 
-use crate::console::answer::Answer;
+use crate::console::answer::{Answer, Cursor};
 use crate::console::error::{ConsoleError, Result};
 use crate::console::statement::{Placeholders, Read};
 use crate::console::target::{PageRequest, Target};
@@ -39,21 +39,12 @@ pub(crate) struct Reading {
 pub(crate) struct Portion {
     pub(crate) count: usize,
     pub(crate) scanned_count: usize,
-    items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
 }
 
 impl Reading {
     pub(crate) fn new(table: &TableDescription, read: Read) -> Reading {
-        let index =
-            read.index.as_ref().and_then(|name| table.indexes.iter().find(|index| index.name == *name));
-        let attributes =
-            index.into_iter().flat_map(|index| index.keys.attributes()).chain(table.keys.attributes());
-        let mut keys: Vec<String> = Vec::new();
-        for attribute in attributes {
-            if !keys.iter().any(|key| key == attribute.name()) {
-                keys.push(attribute.name().to_owned());
-            }
-        }
+        let keys = keys_of(table, read.index.as_deref());
         let mut reading = Reading {
             table: table.name.clone(),
             projection: None,
@@ -152,7 +143,7 @@ impl Reading {
     /// What is said of what was read last; `goes_on` says that the rest follows by itself.
     pub(crate) fn answer(&self, portion: Portion, goes_on: bool) -> Answer {
         let Portion { count, scanned_count, items } = portion;
-        let cursor = self.cursor.clone();
+        let cursor = self.cursor.clone().map(Cursor::Key);
         match self.read.count {
             true => Answer::Count { count, scanned_count, cursor, goes_on },
             false => Answer::Page { items, keys: self.keys.clone(), scanned_count, cursor, goes_on },
@@ -176,6 +167,20 @@ impl Reading {
         let attribute = |key: &String| Some((key.clone(), item.get(key)?.clone()));
         self.keys.iter().filter_map(attribute).collect()
     }
+}
+
+/// The attributes of the key by which items of a table, or of one of its indexes, are found: those of the index first.
+pub(crate) fn keys_of(table: &TableDescription, index: Option<&str>) -> Vec<String> {
+    let index = index.and_then(|name| table.indexes.iter().find(|index| index.name == *name));
+    let attributes =
+        index.into_iter().flat_map(|index| index.keys.attributes()).chain(table.keys.attributes());
+    let mut keys: Vec<String> = Vec::new();
+    for attribute in attributes {
+        if !keys.iter().any(|key| key == attribute.name()) {
+            keys.push(attribute.name().to_owned());
+        }
+    }
+    keys
 }
 
 fn cursor_of(key: Value) -> Result<Item> {

@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dynamite_core::api::{Consumed, IndexKind, ReturnValues, TableDescription};
+use dynamite_core::partiql;
 use serde_json::{Map, Value, json};
 
 use crate::console::answer::Answer;
 use crate::console::describe::{self, Cost};
 use crate::console::error::{ConsoleError, Result};
 use crate::console::help;
+use crate::console::pages::Pages;
 use crate::console::parser;
 use crate::console::reading::Reading;
+use crate::console::selecting::Selecting;
 use crate::console::statement::{Explained, Get, Keys, Limit, Read, Statement, Way};
 use crate::console::target::Target;
-use crate::console::transaction::{Action, Write};
+use crate::console::transaction::{Action, Transaction, Write};
 
 /// Items in a page, if nothing else is said.
 pub(crate) const DEFAULT_PAGE_SIZE: usize = 50;
@@ -28,9 +31,9 @@ pub(crate) struct Session {
     /// The table that is meant where none is named.
     table: Option<String>,
     /// What was said since `BEGIN`.
-    pending: Option<Vec<Action>>,
-    /// The last query or scan, and the size of its pages.
-    last: Option<(Reading, usize)>,
+    pending: Option<Transaction>,
+    /// The last query, scan or SELECT, and the size of its pages.
+    last: Option<(Pages, usize)>,
     /// Whether the user has said so.
     is_over: bool,
 }
@@ -111,7 +114,14 @@ impl Session {
             }
             Statement::Get(get) => self.get(&get)?,
             Statement::Read(read) => return self.read(*read, answer),
-            Statement::More => return self.more(answer),
+            Statement::More(None) => return self.more(answer),
+            Statement::More(Some((cursor, partiql))) => {
+                return self.select(partiql.text, Some(cursor), answer);
+            }
+            Statement::PartiQl(partiql) if reads(&partiql.text)? => {
+                return self.select(partiql.text, None, answer);
+            }
+            Statement::PartiQl(partiql) => self.write_partiql(partiql.text)?,
             Statement::Explain(explained) => self.explain(explained)?,
             Statement::Put(put) => self.write(put.table.clone(), Write::Put(put))?,
             Statement::Update(update) => self.write(update.key.table.clone(), Write::Update(update))?,
@@ -134,7 +144,6 @@ impl Session {
                 self.is_over = true;
                 return Ok(());
             }
-            Statement::PartiQl(text) => Session::partiql(&text)?,
         };
         answer(one)
     }
@@ -163,37 +172,45 @@ impl Session {
             Limit::Page | Limit::All => self.page_size,
         };
         self.last = None;
-        self.pages(reading, size, limit, answer)
+        self.pages(Pages::Reading(Box::new(reading)), size, limit, answer)
+    }
+
+    /// Shows a page of a SELECT, from its beginning or from where a cursor leads.
+    fn select(
+        &mut self,
+        text: String,
+        cursor: Option<String>,
+        answer: &mut dyn FnMut(Answer) -> Result<()>,
+    ) -> Result<()> {
+        let selecting = Selecting::new(&self.target, text, cursor);
+        self.last = None;
+        self.pages(Pages::Selecting(selecting), self.page_size, Limit::Page, answer)
     }
 
     fn more(&mut self, answer: &mut dyn FnMut(Answer) -> Result<()>) -> Result<()> {
-        let nothing = || ConsoleError::Misplaced("there is no more; QUERY or SCAN begins".to_owned());
-        let (reading, size) = self.last.take().ok_or_else(nothing)?;
-        self.pages(reading, size, Limit::Items(size), answer)
+        let nothing = || ConsoleError::Misplaced("there is no more; QUERY, SCAN or SELECT begins".to_owned());
+        let (pages, size) = self.last.take().ok_or_else(nothing)?;
+        self.pages(pages, size, Limit::Items(size), answer)
     }
 
     /// Shows a page, or all, and remembers where to go on.
     fn pages(
         &mut self,
-        mut reading: Reading,
+        mut pages: Pages,
         size: usize,
         limit: Limit,
         answer: &mut dyn FnMut(Answer) -> Result<()>,
     ) -> Result<()> {
         loop {
-            let page = if reading.counts() {
-                let limit = if let Limit::Items(count) = limit { Some(count) } else { None };
-                reading.count(&self.target, limit, &self.interrupt, None)?
-            } else {
-                reading.page(&self.target, size, &self.interrupt, None)?
-            };
-            let goes_on = limit == Limit::All && !reading.is_done();
-            answer(reading.answer(page, goes_on))?;
-            if reading.is_done() {
+            let counted = if let Limit::Items(count) = limit { Some(count) } else { None };
+            let page = pages.next(&self.target, size, counted, &self.interrupt, None)?;
+            let goes_on = limit == Limit::All && !pages.is_done();
+            answer(pages.answer(page, goes_on))?;
+            if pages.is_done() {
                 return Ok(());
             }
             if limit != Limit::All {
-                self.last = Some((reading, size));
+                self.last = Some((pages, size));
                 return Ok(());
             }
         }
@@ -204,6 +221,10 @@ impl Session {
         let named = match &explained {
             Explained::Get(get) => get.key.table.clone(),
             Explained::Read(read) => read.table.clone(),
+            Explained::Select(partiql) => {
+                reads(&partiql.text)?;
+                partiql::table_of(&partiql.text)
+            }
         };
         let table = self.named(named)?;
         // What this asks the database for is not what is to be explained.
@@ -225,7 +246,13 @@ impl Session {
                 };
                 (read.count, read.scanned_count, !reading.is_done())
             }
+            Explained::Select(partiql) => {
+                let mut selecting = Selecting::new(&self.target, partiql.text, None);
+                let read = selecting.page(&self.target, self.page_size, &self.interrupt, Some(&consumed))?;
+                (read.count, read.scanned_count, !selecting.is_done())
+            }
         };
+        let index = index.or_else(|| index_of(&consumed));
         let after = self.target.pages_touched()?;
         let is_shared = self.target.is_shared();
         let cost = Cost {
@@ -234,7 +261,7 @@ impl Session {
             shown,
             examined,
             more,
-            consumed: (!is_shared).then_some(consumed),
+            consumed,
             pages: after.0.saturating_sub(before.0),
             pages_read: after.1.saturating_sub(before.1),
             is_shared,
@@ -256,11 +283,8 @@ impl Session {
                 let message = "a transaction returns nothing; leave RETURN out";
                 return Err(ConsoleError::Misplaced(message.to_owned()));
             }
-            pending.push(Action { table, write });
-            let count = pending.len();
-            let noun = if count == 1 { "statement" } else { "statements" };
-            let text = format!("{count} {noun} so far; COMMIT does them");
-            return Ok(Answer::Done { text, json: json!({"pending": count}) });
+            pending.add_action(Action { table, write })?;
+            return Ok(so_far(pending));
         }
         match write {
             Write::Put(put) => {
@@ -287,12 +311,16 @@ impl Session {
         }
     }
 
-    /// What is PartiQL and none of the console's own statements comes here, whole. The database does not take it.
-    fn partiql(statement: &str) -> Result<Answer> {
-        let begin: String = statement.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
-        let message =
-            format!("{begin} ... is PartiQL, which this database does not take; HELP lists the commands");
-        Err(ConsoleError::Misplaced(message))
+    /// Does a statement of PartiQL that writes, or keeps it for later.
+    fn write_partiql(&mut self, text: String) -> Result<Answer> {
+        if let Some(pending) = &mut self.pending {
+            pending.add_statement(text)?;
+            return Ok(so_far(pending));
+        }
+        let page = self.target.statement(&text, None, None, None)?;
+        let answer = Answer::Done { text: "done".to_owned(), json: json!({"done": true}) };
+        let returned = page.items.into_iter().next();
+        Ok(if returned.is_some() { with_item(answer, "returned", returned) } else { answer })
     }
 
     fn outside_transaction(&self, what: &str) -> Result<()> {
@@ -305,20 +333,26 @@ impl Session {
 
     fn begin(&mut self) -> Result<Answer> {
         self.outside_transaction("BEGIN")?;
-        self.pending = Some(Vec::new());
+        self.pending = Some(Transaction::default());
         let text = "a transaction begins; COMMIT does it, ROLLBACK forgets it".to_owned();
         Ok(Answer::Done { text, json: json!({"pending": 0}) })
     }
 
-    fn pending(&mut self) -> Result<Vec<Action>> {
+    fn pending(&mut self) -> Result<Transaction> {
         let none = || ConsoleError::Misplaced("there is no transaction; BEGIN begins one".to_owned());
         self.pending.take().ok_or_else(none)
     }
 
     fn commit(&mut self) -> Result<Answer> {
-        let actions = self.pending()?;
+        let Transaction { actions, statements } = self.pending()?;
+        let without_version =
+            |text: &str| Answer::Done { text: text.to_owned(), json: json!({"version": null}) };
+        if !statements.is_empty() {
+            self.target.transact_statements(&statements)?;
+            return Ok(without_version("committed"));
+        }
         if actions.is_empty() {
-            return Ok(Answer::Done { text: "nothing to do".to_owned(), json: json!({"version": null}) });
+            return Ok(without_version("nothing to do"));
         }
         Ok(Answer::version("committed", self.target.transact(&actions)?))
     }
@@ -338,6 +372,34 @@ impl Session {
     }
 }
 
+/// What is said of a transaction that goes on.
+fn so_far(pending: &Transaction) -> Answer {
+    let count = pending.len();
+    let noun = if count == 1 { "statement" } else { "statements" };
+    let text = format!("{count} {noun} so far; COMMIT does them");
+    Answer::Done { text, json: json!({"pending": count}) }
+}
+
+/// Whether a statement of PartiQL only reads.
+fn reads(text: &str) -> Result<bool> {
+    Ok(partiql::reads(text).map_err(dynamite_core::Error::Statement)?)
+}
+
+/// The index that was read, by what is told of what was consumed.
+fn index_of(consumed: &Consumed) -> Option<String> {
+    let (name, kind) = consumed.entries().into_iter().find_map(|entry| entry.index)?;
+    Some(described_index(&name, Some(kind)))
+}
+
+fn described_index(name: &str, kind: Option<IndexKind>) -> String {
+    let kind = match kind {
+        Some(IndexKind::Global) => " (global)",
+        Some(IndexKind::Local) => " (local)",
+        None => "",
+    };
+    format!("{name}{kind}")
+}
+
 fn with_item(answer: Answer, name: &'static str, item: Option<dynamite_core::Item>) -> Answer {
     match answer {
         Answer::Done { text, json } => Answer::DoneWithItem { text, json, name, item },
@@ -345,17 +407,16 @@ fn with_item(answer: Answer, name: &'static str, item: Option<dynamite_core::Ite
     }
 }
 
-/// Which index a read uses, and how it finds its items.
-fn plan(table: &TableDescription, explained: &Explained) -> (Option<String>, String) {
-    let Explained::Read(read) = explained else { return (None, "one item by its key".to_owned()) };
+/// Which index a read uses, and how it finds its items, if it says so.
+fn plan(table: &TableDescription, explained: &Explained) -> (Option<String>, Option<String>) {
+    let read = match explained {
+        Explained::Get(_) => return (None, Some("one item by its key".to_owned())),
+        Explained::Read(read) => read,
+        Explained::Select(_) => return (None, None),
+    };
     let index = read.index.as_ref().map(|name| {
         let kind = table.indexes.iter().find(|index| index.name == *name).map(|index| index.kind);
-        let kind = match kind {
-            Some(IndexKind::Global) => " (global)",
-            Some(IndexKind::Local) => " (local)",
-            None => "",
-        };
-        format!("{name}{kind}")
+        described_index(name, kind)
     });
     let filter = if read.filter.is_some() { ", and a filter on each item" } else { "" };
     let access = match &read.way {
@@ -366,5 +427,5 @@ fn plan(table: &TableDescription, explained: &Explained) -> (Option<String>, Str
         Way::Scan { segment: None } => "all items".to_owned(),
         Way::Scan { segment: Some((nth, of)) } => format!("segment {nth} of {of}"),
     };
-    (index, access + filter)
+    (index, Some(access + filter))
 }

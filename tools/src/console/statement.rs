@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dynamite_core::api::{GlobalIndex, LocalIndex, ReturnValues, StreamView};
 use dynamite_core::expression::ExpressionKind;
+use dynamite_core::partiql::{Place, StatementError};
 use dynamite_core::types::KeyType;
 use dynamite_core::{AttributeValue, Error, Item};
 
@@ -33,8 +34,8 @@ pub(crate) enum Statement {
     Delete(Delete),
     Check(Check),
     Read(Box<Read>),
-    /// The next page of the last query or scan.
-    More,
+    /// The next page of the last query, scan or SELECT; or of this SELECT, from where a cursor leads.
+    More(Option<(String, PartiQl)>),
     /// What a read costs.
     Explain(Explained),
     History {
@@ -50,8 +51,15 @@ pub(crate) enum Statement {
     Rollback,
     Stats,
     Exit,
-    /// A statement of PartiQL, whole.
-    PartiQl(String),
+    PartiQl(PartiQl),
+}
+
+/// A statement of PartiQL, which the database reads itself.
+#[derive(Clone, Debug)]
+pub(crate) struct PartiQl {
+    pub(crate) text: String,
+    /// The byte at which it begins.
+    pub(crate) begin: usize,
 }
 
 /// What can be explained: what only reads.
@@ -59,6 +67,7 @@ pub(crate) enum Statement {
 pub(crate) enum Explained {
     Get(Get),
     Read(Box<Read>),
+    Select(PartiQl),
 }
 
 /// The table to be made.
@@ -238,9 +247,12 @@ pub(crate) enum Limit {
     All,
 }
 
-/// The expressions of a statement by their kinds, to say where in it an error of the database's lies.
+/// The expressions of a statement by their kinds, and what of it is PartiQL, to say where in it an error of the database's lies.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Vec<(ExpressionKind, Expression)>);
+pub(crate) struct Places {
+    expressions: Vec<(ExpressionKind, Expression)>,
+    partiql: Option<PartiQl>,
+}
 
 impl Statement {
     pub(crate) fn places(&self) -> Places {
@@ -255,6 +267,9 @@ impl Statement {
                 places.add(ExpressionKind::Condition, update.terms.condition.as_ref());
                 places.add(ExpressionKind::Update, update.update.as_ref());
             }
+            Statement::PartiQl(partiql)
+            | Statement::More(Some((_, partiql)))
+            | Statement::Explain(Explained::Select(partiql)) => places.partiql = Some(partiql.clone()),
             _ => {}
         }
         places
@@ -278,15 +293,32 @@ impl Places {
     }
 
     fn add(&mut self, kind: ExpressionKind, expression: Option<&Expression>) {
-        self.0.extend(expression.map(|expression| (kind, expression.clone())));
+        self.expressions.extend(expression.map(|expression| (kind, expression.clone())));
     }
 
     /// The byte of the statement where an error lies, if that is known.
     pub(crate) fn of(&self, error: &ConsoleError) -> Option<usize> {
         let ConsoleError::Database(error) = error else { return None };
-        let Error::Expression(error) = &**error else { return None };
-        let (kind, position) = (error.kind()?, error.position()?);
-        let (_, expression) = self.0.iter().find(|(of, _)| *of == kind)?;
-        Some(expression.origin(position))
+        match &**error {
+            Error::Expression(error) => {
+                let (kind, position) = (error.kind()?, error.position()?);
+                let (_, expression) = self.expressions.iter().find(|(of, _)| *of == kind)?;
+                Some(expression.origin(position))
+            }
+            Error::Statement(StatementError::Broken { place: Some(place), .. }) => {
+                self.partiql.as_ref()?.position(*place)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl PartiQl {
+    /// The byte of the whole at a place, which is counted in lines and characters.
+    fn position(&self, place: Place) -> Option<usize> {
+        let line = self.text.split('\n').nth(place.line.checked_sub(1)?)?;
+        let (at, _) = line.char_indices().nth(place.column.checked_sub(1)?)?;
+        let line_begin = self.text.split_inclusive('\n').take(place.line - 1).map(str::len).sum::<usize>();
+        Some(self.begin + line_begin + at)
     }
 }

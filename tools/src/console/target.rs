@@ -3,6 +3,8 @@
 //! The server's client has the operations of the embedded database under the same names, so each operation is said once, and done on
 //! whichever it is. What is asked of a server can be interrupted while it is waited for; what is done here is done in pages.
 
+mod partiql;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +45,7 @@ pub(crate) struct PageRequest<'r> {
     pub(crate) cursor: Option<&'r Item>,
     /// Items to be looked at, at most.
     pub(crate) limit: Option<usize>,
-    /// Counts what is read, if the database is at hand.
+    /// Counts what is read.
     pub(crate) consumed: Option<&'r Consumed>,
 }
 
@@ -86,10 +88,13 @@ macro_rules! of_key {
     }};
 }
 
-/// Tells a get what is wanted of its item.
+/// Tells a get what is wanted of its item, and who counts what it reads.
 macro_rules! wanted {
-    ($builder:expr, $get:expr) => {{
+    ($builder:expr, $get:expr, $consumed:expr) => {{
         let (mut builder, get): (_, &Get) = ($builder, $get);
+        if let Some(consumed) = $consumed {
+            builder = builder.consumed(consumed);
+        }
         if let Some(projection) = &get.projection {
             builder = builder.projection(&projection.text);
         }
@@ -118,6 +123,9 @@ macro_rules! selected {
         }
         if let Some(cursor) = request.cursor {
             builder = builder.exclusive_start_key(cursor);
+        }
+        if let Some(consumed) = request.consumed {
+            builder = builder.consumed(consumed);
         }
         stand_for!(builder, request.placeholders);
         builder
@@ -155,22 +163,16 @@ macro_rules! paged {
         let table = request.table;
         match $target {
             Target::File(db) => {
-                let unheard = Consumed::default();
-                let consumed = request.consumed.unwrap_or(&unheard);
                 let past = as_of.map(|as_of| past_here(db, table, as_of)).transpose()?;
                 match (way, &past) {
                     (Way::Query { keys, descending }, None) => {
-                        queried!(db.query(table), request, keys, descending).consumed(consumed).$end()?
+                        queried!(db.query(table), request, keys, descending).$end()?
                     }
                     (Way::Query { keys, descending }, Some(past)) => {
-                        queried!(past.query(), request, keys, descending).consumed(consumed).$end()?
+                        queried!(past.query(), request, keys, descending).$end()?
                     }
-                    (Way::Scan { segment }, None) => {
-                        scanned!(db.scan(table), request, segment).consumed(consumed).$end()?
-                    }
-                    (Way::Scan { segment }, Some(past)) => {
-                        scanned!(past.scan(), request, segment).consumed(consumed).$end()?
-                    }
+                    (Way::Scan { segment }, None) => scanned!(db.scan(table), request, segment).$end()?,
+                    (Way::Scan { segment }, Some(past)) => scanned!(past.scan(), request, segment).$end()?,
                 }
             }
             Target::Server { client, .. } => {
@@ -319,21 +321,17 @@ impl Target {
         consumed: Option<&Consumed>,
     ) -> Result<Option<VersionedItem<Item>>> {
         match self {
-            Target::File(db) => {
-                let unheard = Consumed::default();
-                let consumed = consumed.unwrap_or(&unheard);
-                Ok(match get.as_of {
-                    None => {
-                        let builder = of_key!(db.get_item_versioned(table), &get.key).consumed(consumed);
-                        wanted!(builder, get).execute_item()?
-                    }
-                    Some(as_of) => {
-                        let past = past_here(db, table, as_of)?;
-                        let builder = of_key!(past.get_item_versioned(), &get.key).consumed(consumed);
-                        wanted!(builder, get).execute_item()?
-                    }
-                })
-            }
+            Target::File(db) => Ok(match get.as_of {
+                None => {
+                    let builder = of_key!(db.get_item_versioned(table), &get.key);
+                    wanted!(builder, get, consumed).execute_item()?
+                }
+                Some(as_of) => {
+                    let past = past_here(db, table, as_of)?;
+                    let builder = of_key!(past.get_item_versioned(), &get.key);
+                    wanted!(builder, get, consumed).execute_item()?
+                }
+            }),
             Target::Server { client, .. } => {
                 let ItemKey { partition, sort, .. } = &get.key;
                 let sort = sort.clone().map(Value::from);
@@ -342,7 +340,7 @@ impl Target {
                     None => client.client().get_item_versioned(table, partition, sort),
                     Some(past) => past.get_item_versioned(partition, sort),
                 };
-                self.wait(client, wanted!(builder, get).execute_item())
+                self.wait(client, wanted!(builder, get, consumed).execute_item())
             }
         }
     }

@@ -124,6 +124,11 @@ fn queries_scans_and_pages() {
 }
 
 #[test]
+fn statements_of_partiql() {
+    check("partiql.txt");
+}
+
+#[test]
 fn transactions_and_the_past() {
     check("transactions.txt");
 }

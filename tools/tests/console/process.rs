@@ -169,22 +169,60 @@ fn explain_counts_what_a_read_touches() {
             .expect("there is room");
     }
     db.close().expect("the file is sealed");
-    let explain = |statement: &str| -> Value {
-        let run = console(&path, &["--json", "-e", &format!("EXPLAIN {statement}")]);
+    let explained = |target: &Path, option: &[&str], statement: &str| -> Value {
+        let explain = format!("EXPLAIN {statement}");
+        let run = console(target, &[option, &["--json", "--page-size", "1000", "-e", &explain]].concat());
         serde_json::from_str(&run.out).unwrap_or_else(|_| panic!("it is JSON: {run:?}"))
     };
+    let explain = |statement: &str| explained(&path, &[], statement);
     let get = explain("GET events 77");
     assert_eq!((&get["items_shown"], &get["index"]), (&json!(1), &Value::Null));
     assert!(get["pages_touched"].as_u64().is_some_and(|pages| (1..20).contains(&pages)), "{get}");
     let query = explain("QUERY events 'rare' INDEX by_kind LIMIT 1000");
-    assert_eq!((&query["items_shown"], &query["items_looked_at"]), (&json!(100), &json!(100)));
-    assert_eq!(query["index"], "by_kind (global)");
+    let select = explain("SELECT * FROM events.by_kind WHERE kind = 'rare'");
+    for read in [&query, &select] {
+        assert_eq!((&read["items_shown"], &read["items_looked_at"]), (&json!(100), &json!(100)));
+        assert_eq!(read["index"], "by_kind (global)");
+    }
     let scan = explain("SCAN events FILTER kind = 'rare' LIMIT 1000");
-    assert_eq!((&scan["items_shown"], &scan["items_looked_at"]), (&json!(100), &json!(1000)));
+    let whole = explain("SELECT * FROM events WHERE kind = 'rare'");
+    for read in [&scan, &whole] {
+        assert_eq!((&read["items_shown"], &read["items_looked_at"]), (&json!(100), &json!(1000)));
+    }
     for field in ["pages_touched", "bytes_looked_at"] {
         assert!(scan[field].as_u64() > query[field].as_u64(), "{field}: {scan} {query}");
+        assert!(whole[field].as_u64() > select[field].as_u64(), "{field}: {whole} {select}");
         assert!(query[field].as_u64() > get[field].as_u64(), "{field}: {query} {get}");
     }
+    assert_eq!(select["bytes_looked_at"], query["bytes_looked_at"]);
+    // A few at a time, as long as most are dropped: what is read twice is not counted twice.
+    let paged = console(&path, &["--json", "-e", "EXPLAIN SELECT * FROM events WHERE kind = 'rare'"]);
+    let paged: Value = serde_json::from_str(&paged.out).expect("it is JSON");
+    assert_eq!((&paged["items_shown"], &paged["more"]), (&json!(50), &json!(true)));
+    assert!(paged["items_looked_at"].as_u64().is_some_and(|count| (491..=500).contains(&count)), "{paged}");
+    let bytes_of = |explained: &Value| explained["bytes_looked_at"].as_u64().unwrap_or_default();
+    assert!(bytes_of(&paged) * 9 / 5 < bytes_of(&whole), "{paged} {whole}");
+
+    // A server says the same, and that its pages are those of all.
+    let directory = path.parent().expect("it is in a directory");
+    let socket = directory.join("socket");
+    let db = DynaMite::open(&path).expect("it is a database");
+    let server = Server::share(&db, &socket).expect("the server starts");
+    for (statement, here) in [
+        ("GET events 77", &get),
+        ("QUERY events 'rare' INDEX by_kind LIMIT 1000", &query),
+        ("SCAN events FILTER kind = 'rare' LIMIT 1000", &scan),
+        ("SELECT * FROM events WHERE kind = 'rare'", &whole),
+    ] {
+        let there = explained("--socket".as_ref(), &[&socket.to_string_lossy()], statement);
+        for field in ["index", "access", "items_shown", "items_looked_at", "bytes_looked_at", "more"] {
+            assert_eq!(there[field], here[field], "{field} of {statement}");
+        }
+        assert_eq!(there["shared"], true);
+        assert!(there["pages_touched"].as_u64().is_some_and(|pages| pages > 0), "{there}");
+    }
+    server.stop().expect("the server ends");
+    db.close().expect("the file is sealed");
     // It did not begin anything that MORE could go on with.
     let run = console(&path, &["-e", "EXPLAIN SCAN events LIMIT 1", "-e", "MORE"]);
     assert_eq!(run.code, Some(2), "{run:?}");
