@@ -56,8 +56,11 @@ mod limits;
 
 mod damage;
 
+mod partition_hash;
+
 pub use damage::KeyDamage;
 pub use limits::{KeyError, KeyRole, MAX_PARTITION_KEY_LEN, MAX_SORT_KEY_LEN};
+pub(crate) use partition_hash::partition_hash;
 pub use range::{KeyPrefix, KeyRange};
 
 use crate::number::Number;

@@ -3,8 +3,10 @@
 use crate::api::key;
 use crate::api::layout::Layout;
 use crate::error::{Invalid, Result};
+use crate::key_codec::partition_hash;
 
-/// One of several parts of a table or of an index: those partitions whose key's hash falls to it.
+/// One of several parts of a table or of an index: those partitions whose key's hash falls to it. The hash is DynamoDB's, so that a
+/// segment has the items that it has there.
 ///
 /// A pure function of the partition key and the number of segments, so that it holds through all changes of the
 /// table, and workers never meet.
@@ -35,8 +37,7 @@ impl Segment {
             return true;
         }
         // A damaged key, which decoding its item will report, falls somewhere.
-        let partition = key::partition_of(layout, key).unwrap_or(key);
-        let hash = xxhash_rust::xxh64::xxh64(partition, 0);
+        let hash = key::partition_of(layout, key).and_then(partition_hash).unwrap_or_default();
         let falls_to = (u128::from(hash) * u128::from(self.total)) >> 64;
         falls_to == u128::from(self.number)
     }
