@@ -62,6 +62,14 @@ pub fn from_dynamodb_json(json: &Value) -> Result<Item, serde_json::Error> {
     Item::deserialize(json)
 }
 
+pub(crate) const EXPECTED: &str = "an attribute value, as a map with its type as the only key";
+pub(crate) const NO_TYPE: &str =
+    "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes";
+pub(crate) const SEVERAL_TYPES: &str = "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the \
+    supported datatypes";
+pub(crate) const FALSE_NULL: &str =
+    "One or more parameter values were invalid: Null attribute value types must have the value of true";
+
 const TYPE_NAMES: &[&str; 10] = &["S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS"];
 
 impl Serialize for AttributeValue {
@@ -185,7 +193,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     type Value = AttributeValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an attribute value, as a map with its type as the only key")
+        f.write_str(EXPECTED)
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<AttributeValue, D::Error> {
@@ -198,17 +206,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AttributeValue, A::Error> {
         let Some(TypeName(kind)) = map.next_key()? else {
-            return Err(de::Error::custom(
-                "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
-            ));
+            return Err(de::Error::custom(NO_TYPE));
         };
         let value = map.next_value_seed(Content(kind))?;
         match map.next_key()? {
             None => Ok(value),
-            Some(TypeName(_)) => Err(de::Error::custom(
-                "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the \
-                 supported datatypes",
-            )),
+            Some(TypeName(_)) => Err(de::Error::custom(SEVERAL_TYPES)),
         }
     }
 
@@ -219,7 +222,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
 }
 
 /// The name of a type, or its number.
-struct TypeName(AttributeType);
+pub(crate) struct TypeName(pub(crate) AttributeType);
 
 impl<'de> Deserialize<'de> for TypeName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -262,12 +265,7 @@ impl<'de> de::DeserializeSeed<'de> for Content {
             AttributeType::Bool => AttributeValue::Bool(bool::deserialize(deserializer)?),
             AttributeType::Null => match bool::deserialize(deserializer)? {
                 true => AttributeValue::Null,
-                false => {
-                    return Err(de::Error::custom(
-                        "One or more parameter values were invalid: Null attribute value types must have the \
-                         value of true",
-                    ));
-                }
+                false => return Err(de::Error::custom(FALSE_NULL)),
             },
             AttributeType::M => AttributeValue::M(Item::deserialize(deserializer)?),
             AttributeType::L => AttributeValue::L(Vec::deserialize(deserializer)?),
@@ -289,7 +287,8 @@ impl<'de> de::DeserializeSeed<'de> for Content {
     }
 }
 
-fn set_of<T: Ord + Clone, E: de::Error>(
+/// A set of members, of which there must be some, and none twice; `text` is how one was given.
+pub(crate) fn set_of<T: Ord + Clone, E: de::Error>(
     set: AttributeType,
     members: Vec<T>,
     text: impl Fn(&T) -> String,

@@ -1,7 +1,7 @@
 //! The stored form of items: compact, self-describing, and canonical, so that equal items have equal bytes.
 //!
 //! One attribute is found by skipping over those before it, without decoding them: filters, projections and the
-//! maintenance of indexes work on the encoded bytes ([`ItemView`], [`ItemWriter`]). JSON and `serde` go straight to and
+//! maintenance of indexes work on the encoded bytes ([`ItemView`], [`ItemWriter`]). JSON, DynamoDB's too, and `serde` go straight to and
 //! from them ([`encode_json`], [`decode_json`], [`to_bytes`], [`from_bytes`]).
 //!
 //! # Layout
@@ -58,6 +58,8 @@ mod model;
 
 mod json;
 
+mod dynamodb_json;
+
 mod cursor;
 
 mod text_window;
@@ -88,6 +90,7 @@ mod golden;
 pub use check::check;
 pub use damage::ItemDamage;
 pub use de::{DecodeError, from_bytes};
+pub(crate) use dynamodb_json::{encode_dynamodb_json, write_dynamodb_json};
 pub use json::{decode_json, encode_json, encode_json_into};
 pub use model::{decode, encode, encode_into};
 pub(crate) use pick::{Picked, join, pick};

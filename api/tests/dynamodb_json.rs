@@ -5,10 +5,12 @@
 mod items;
 mod numbers;
 
+use dynamite_core::api::EncodedItem;
 use dynamite_core::dynamodb_json::{from_dynamodb_json, to_dynamodb_json};
 use dynamite_core::{AttributeValue, Item, Number};
 use items::{any_item, item_of};
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 proptest! {
@@ -20,8 +22,22 @@ proptest! {
         prop_assert_eq!(&from_dynamodb_json(&json).unwrap(), &item);
         let text = serde_json::to_string(&item).unwrap();
         prop_assert_eq!(&json.to_string(), &text);
-        prop_assert_eq!(serde_json::from_str::<Item>(&text).unwrap(), item);
+        prop_assert_eq!(&serde_json::from_str::<Item>(&text).unwrap(), &item);
+
+        // Straight from and to the stored form.
+        let encoded = EncodedItem::of(&item).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<EncodedItem<'_>>(&text).unwrap(), &encoded);
+        prop_assert_eq!(&EncodedItem::deserialize(&json).unwrap(), &encoded);
+        prop_assert_eq!(&serde_json::to_string(&encoded).unwrap(), &text);
+        prop_assert_eq!(text_of(&encoded), text);
     }
+}
+
+/// The text that is written without serde.
+fn text_of(item: &EncodedItem<'_>) -> String {
+    let mut text = b"before ".to_vec();
+    item.write_dynamodb_json(&mut text).unwrap();
+    String::from_utf8(text).unwrap().strip_prefix("before ").unwrap().to_owned()
 }
 
 #[track_caller]
@@ -52,7 +68,9 @@ fn each_type_has_its_form() {
 fn check_refused(json: Value, message: &str) {
     assert_eq!(serde_json::from_value::<AttributeValue>(json.clone()).unwrap_err().to_string(), message);
     // The same in an item, and in text, where the place follows.
-    assert_eq!(from_dynamodb_json(&json!({"v": {"L": [json]}})).unwrap_err().to_string(), message);
+    let item = json!({"v": {"L": [json]}});
+    assert_eq!(from_dynamodb_json(&item).unwrap_err().to_string(), message);
+    assert_eq!(EncodedItem::deserialize(&item).unwrap_err().to_string(), message);
     let text = serde_json::from_str::<AttributeValue>(&json.to_string()).unwrap_err().to_string();
     assert!(text.starts_with(message), "{text}");
 }
@@ -119,4 +137,46 @@ fn numbers_on_their_own_are_numbers_where_json_holds_them() {
     serde_json::from_value::<Number>(json!(1e200)).unwrap_err();
     serde_json::from_value::<Number>(json!("a")).unwrap_err();
     serde_json::from_value::<Number>(json!(true)).unwrap_err();
+}
+
+#[test]
+fn what_is_encoded_at_once_may_come_in_any_order_and_with_escapes() {
+    let text = r#" { "b\u00e4" : {"M": {"z": {"S": "\"\\\n\u0001\ud83d\ude00"}, "\u0061": {"SS": ["b", "\u0061"]}}},
+        "a": {"NS": ["10", "9", "-1e2"]}, "c": {"L": [{"BS": ["AQ==", ""]}, {"NULL": true}]} } "#;
+    let item: Item = serde_json::from_str(text).unwrap();
+    let encoded: EncodedItem<'_> = serde_json::from_str(text).unwrap();
+    assert_eq!(encoded, EncodedItem::of(&item).unwrap());
+    assert_eq!(text_of(&encoded), serde_json::to_string(&item).unwrap());
+    for (refused, message) in [
+        (
+            r#"{"a": {"S": "1"}, "a": {"S": "2"}}"#,
+            "One or more parameter values were invalid: Duplicate attribute name: a",
+        ),
+        (r#"{"": {"S": "1"}}"#, "Empty attribute name"),
+        (r#"{"a": {"S": "1"}} {}"#, "trailing characters"),
+        (r#"[]"#, "invalid type: sequence, expected a map of attribute values"),
+    ] {
+        let error = serde_json::from_str::<EncodedItem<'_>>(refused).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
+    let large = json!({"a": {"S": "x".repeat(409_600)}});
+    let error = EncodedItem::deserialize(&large).unwrap_err();
+    assert_eq!(error.to_string(), "Item size has exceeded the maximum allowed size");
+    let deep = (0..33).fold(json!({"NULL": true}), |value, _| json!({"L": [value]}));
+    let deep = json!({"a": deep});
+    let error = EncodedItem::deserialize(&deep).unwrap_err();
+    assert!(error.to_string().starts_with("Nesting Levels have exceeded supported limits"), "{error}");
+}
+
+/// At every place, since eight bytes are looked at together.
+#[test]
+fn texts_are_escaped_as_json_has_it_wherever_that_must_be() {
+    for byte in 0..=0x7F_u8 {
+        for place in 0..20 {
+            let mut text = "äbcdefghijklmnopqrst".to_owned();
+            text.insert(text.char_indices().nth(place).unwrap().0, char::from(byte));
+            let item = EncodedItem::of(Item::from([(text.clone(), AttributeValue::from(text))])).unwrap();
+            assert_eq!(text_of(&item), serde_json::to_string(&item).unwrap(), "{byte} at {place}");
+        }
+    }
 }

@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 use crate::api::put::{Encode, IntoItem};
 use crate::error::{Error, Result};
 use crate::item_codec::{self, ItemDamage, ItemView};
-use crate::value::Item;
 
 /// An item in its [stored form](crate::item_codec). It can be put like any other item, and reads have methods that return
 /// items so.
@@ -75,9 +74,23 @@ impl<'a> EncodedItem<'a> {
         ItemView::new(&self.0)
     }
 
+    /// Appends the item's [DynamoDB JSON](crate::dynamodb_json), without spaces: what `serde_json` makes of it, faster.
+    ///
+    /// # Errors
+    ///
+    /// [`ItemDamage`], as of [`view`](EncodedItem::view). What was appended until then stays.
+    pub fn write_dynamodb_json(&self, json: &mut Vec<u8>) -> Result<(), ItemDamage> {
+        item_codec::write_dynamodb_json(self.view()?, json)
+    }
+
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The same, of bytes that are its own.
+    pub fn into_owned(self) -> EncodedItem<'static> {
+        EncodedItem(Cow::Owned(self.0.into_owned()))
     }
 
     /// The bytes.
@@ -91,7 +104,7 @@ impl<'a> EncodedItem<'a> {
     }
 }
 
-/// As bytes.
+/// As bytes; in formats for humans as [DynamoDB JSON](crate::dynamodb_json).
 impl Serialize for EncodedItem<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match serializer.is_human_readable() {
@@ -101,7 +114,7 @@ impl Serialize for EncodedItem<'_> {
     }
 }
 
-/// From bytes, which are checked.
+/// From bytes, which are checked; in formats for humans from [DynamoDB JSON](crate::dynamodb_json).
 impl<'de: 'a, 'a> Deserialize<'de> for EncodedItem<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EncodedItem<'a>, D::Error> {
         struct Bytes;
@@ -127,8 +140,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for EncodedItem<'a> {
         }
 
         if deserializer.is_human_readable() {
-            let item = Item::deserialize(deserializer)?;
-            return EncodedItem::of(item).map_err(de::Error::custom);
+            return item_codec::encode_dynamodb_json(deserializer).map(EncodedItem::stored);
         }
         deserializer.deserialize_bytes(Bytes)
     }

@@ -9,7 +9,7 @@ use super::check::{check_level, members};
 use super::cursor::Encoded;
 use super::encoder::{Encoder, encode_with};
 use super::layout::tag;
-use super::model::write_members;
+use super::model::{write_members, write_numbers};
 use super::text_window::TextWindow;
 use crate::json::{Marker, OnlyName, escaped, marked, number_from_json, number_to_json};
 use crate::limits::ValueError;
@@ -126,13 +126,7 @@ fn write_marked(
         Marker::Number => encoder.number(level, &marker.number(json)?),
         Marker::Binary => encoder.binary(level, &marker.binary(json)?),
         Marker::Ss => write_members(encoder, level, tag::SS, marker.strings(json)?),
-        Marker::Ns => {
-            let mut set = encoder.begin_set(level, tag::NS)?;
-            for member in &marker.numbers(json)? {
-                encoder.number_member(&mut set, member)?;
-            }
-            encoder.end_set(set)
-        }
+        Marker::Ns => write_numbers(encoder, level, &marker.numbers(json)?),
         Marker::Bs => write_members(encoder, level, tag::BS, marker.binaries(json)?),
     }
 }

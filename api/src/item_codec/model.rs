@@ -8,6 +8,7 @@ use super::cursor::Encoded;
 use super::encoder::{Encoder, encode_with};
 use super::layout::tag;
 use crate::limits::{self, MAX_ITEM_SIZE, ValueError};
+use crate::number::Number;
 use crate::value::{AttributeValue, Item};
 
 /// The stored form of an item.
@@ -85,13 +86,7 @@ pub(super) fn write(encoder: &mut Encoder<'_>, level: u32, value: &AttributeValu
             Ok(())
         }
         AttributeValue::Ss(members) => write_members(encoder, level, tag::SS, members),
-        AttributeValue::Ns(members) => {
-            let mut set = encoder.begin_set(level, tag::NS)?;
-            for member in members {
-                encoder.number_member(&mut set, member)?;
-            }
-            encoder.end_set(set)
-        }
+        AttributeValue::Ns(members) => write_numbers(encoder, level, members),
         AttributeValue::Bs(members) => write_members(encoder, level, tag::BS, members),
     }
 }
@@ -106,6 +101,19 @@ pub(super) fn write_members(
     let mut set = encoder.begin_set(level, tag)?;
     for member in members {
         encoder.member(&mut set, member.as_ref())?;
+    }
+    encoder.end_set(set)
+}
+
+/// Writes a set of numbers.
+pub(super) fn write_numbers(
+    encoder: &mut Encoder<'_>,
+    level: u32,
+    members: &BTreeSet<Number>,
+) -> Result<(), ValueError> {
+    let mut set = encoder.begin_set(level, tag::NS)?;
+    for member in members {
+        encoder.number_member(&mut set, member)?;
     }
     encoder.end_set(set)
 }

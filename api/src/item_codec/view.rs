@@ -90,6 +90,10 @@ impl<'a> ItemView<'a> {
         de::from_encoded(self.0, 0)
     }
 
+    pub(super) fn encoded(&self) -> &Encoded<'a> {
+        &self.0
+    }
+
     /// The item as a value: a map.
     pub fn as_value(&self) -> ValueView<'a> {
         ValueView(self.0)

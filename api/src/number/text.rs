@@ -20,6 +20,17 @@ impl fmt::Display for Number {
     }
 }
 
+impl Number {
+    /// Appends the text, which is ASCII.
+    pub(crate) fn write_text(&self, text: &mut Vec<u8>) {
+        if self.is_negative() {
+            text.push(b'-');
+        }
+        let mut buffer = [b'0'; TEXT_LEN];
+        text.extend_from_slice(write_plain(self.coefficient(), self.exponent(), &mut buffer));
+    }
+}
+
 /// Writes `coefficient` · 10^`exponent` without its sign into a buffer of `0`s, and returns what was written.
 fn write_plain(coefficient: u128, exponent: i32, buffer: &mut [u8; TEXT_LEN]) -> &[u8] {
     let digits = digit_count(coefficient).max(1) as usize;
