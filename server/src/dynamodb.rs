@@ -9,7 +9,7 @@
 //! `http` reads requests and writes answers, `sigv4` checks signatures, `target` finds the operation. `json` is what bodies are
 //! made of. `model` checks a body against the shapes of its operation: first the types, then the constraints. `errors` are the
 //! refusals, by the texts that clients know. `attributes` makes values of JSON, `expressions` and `legacy` hand conditions and
-//! updates to the database's own language, `capacity` counts units. `table_settings` is what only this protocol knows of a table,
+//! updates to the database's own language, `capacity` counts units, `reply` writes answers; `writer` is the thread that writes. `table_settings` is what only this protocol knows of a table,
 //! and is stored with it; `creating` are tables that pretend not to be ready; `arn` are the names of resources. `operations` are the rest, one a file.
 
 mod arn;
@@ -24,9 +24,11 @@ mod json;
 mod legacy;
 mod model;
 mod operations;
+mod reply;
 mod sigv4;
 mod table_settings;
 mod target;
+mod writer;
 
 use std::future::Future;
 use std::io;
@@ -39,6 +41,7 @@ use tokio::net::TcpListener;
 use crate::dynamodb::creating::Creating;
 pub use crate::dynamodb::http::Limits;
 pub use crate::dynamodb::sigv4::AccessKeys;
+use crate::dynamodb::writer::Writer;
 
 /// How the endpoint answers.
 #[derive(Clone, Debug)]
@@ -76,6 +79,7 @@ struct Endpoint {
     /// Tables are created, changed and dropped one at a time: what is decided about one must still hold when it is done.
     control: Mutex<()>,
     creating: Creating,
+    writer: Writer,
 }
 
 impl Endpoint {
@@ -96,7 +100,12 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let endpoint =
-        Arc::new(Endpoint { db, config, control: Mutex::default(), creating: Creating::default() });
+    let endpoint = Arc::new(Endpoint {
+        db,
+        config,
+        control: Mutex::default(),
+        creating: Creating::default(),
+        writer: Writer::default(),
+    });
     http::serve(listener, endpoint, shutdown).await
 }

@@ -469,18 +469,24 @@ fn batches_keep_their_limits() {
     endpoint.invalid("BatchWriteItem", twice, "Provided list of item keys contains duplicates");
     assert_eq!(endpoint.done("Scan", json!({"TableName": "ttt", "Select": "COUNT"}))["Count"], 25);
 
-    // What does not fit into 16 MB is to be asked for again.
-    for n in 0..50 {
+    // What does not fit into 1 MB, and an item, is to be asked for again; it is billed as if it were small.
+    for n in 0..5 {
         let mut item = key("big", &format!("{n:02}"));
         item["text"] = json!({"S": "x".repeat(400_000)});
         endpoint.done("PutItem", json!({"TableName": "ttt", "Item": item}));
     }
-    let keys: Vec<Value> = (0..50).map(|n| key("big", &format!("{n:02}"))).collect();
-    let got = endpoint
-        .done("BatchGetItem", json!({"RequestItems": {"ttt": {"Keys": keys, "ConsistentRead": true}}}));
+    let keys: Vec<Value> = (0..5).map(|n| key("big", &format!("{n:02}"))).chain([key("x", "00")]).collect();
+    let got = endpoint.done(
+        "BatchGetItem",
+        json!({
+            "RequestItems": {"ttt": {"Keys": keys, "ConsistentRead": true}}, "ReturnConsumedCapacity": "TOTAL",
+        }),
+    );
     let (found, left) = (&got["Responses"]["ttt"], &got["UnprocessedKeys"]["ttt"]);
-    assert_eq!((found.as_array().unwrap().len(), left["Keys"].as_array().unwrap().len()), (41, 9));
+    assert_eq!(found.as_array().unwrap().len(), 4);
+    assert_eq!(left["Keys"], json!([key("big", "03"), key("big", "04")]));
     assert_eq!(left["ConsistentRead"], true);
+    assert_eq!(got["ConsumedCapacity"][0]["CapacityUnits"], 3.0 * 98.0 + 2.0 + 1.0);
 }
 
 #[test]
@@ -530,4 +536,73 @@ fn transactions_say_why_they_were_not_done() {
         (status, answer["__type"].as_str()),
         (400, Some("com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException"))
     );
+}
+
+/// Whoever was answered sees what was written, and so does everybody else, and the next process.
+#[test]
+fn writes_of_many_connections_are_there_when_they_are_answered() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = directory.path().join("db");
+    let endpoint = Endpoint::on(&path);
+    endpoint.create_table();
+    let count = |n: usize| {
+        json!({
+            "TableName": "ttt", "Key": key("x", "count"), "UpdateExpression": "ADD n :one",
+            "ExpressionAttributeValues": {":one": {"N": n.to_string()}}, "ReturnValues": "UPDATED_NEW",
+        })
+    };
+    std::thread::scope(|scope| {
+        for connection in 0..8 {
+            let endpoint = &endpoint;
+            scope.spawn(move || {
+                for n in 0..20 {
+                    let key = key("x", &format!("{connection} {n}"));
+                    endpoint.done("PutItem", json!({"TableName": "ttt", "Item": key}));
+                    let got = endpoint.done("GetItem", json!({"TableName": "ttt", "Key": key}));
+                    assert_eq!(got["Item"], key);
+                    let counted = endpoint.done("UpdateItem", count(1));
+                    assert!(counted["Attributes"]["n"]["N"].as_str().unwrap().parse::<u32>().unwrap() > n);
+                    let refused = json!({
+                        "TableName": "ttt", "Item": key, "ConditionExpression": "attribute_not_exists(p)",
+                    });
+                    assert_eq!(endpoint.call("PutItem", refused).0, 400);
+                }
+            });
+        }
+    });
+    drop(endpoint);
+    let endpoint = Endpoint::on(&path);
+    assert_eq!(endpoint.done("UpdateItem", count(0))["Attributes"]["n"]["N"], "160");
+    assert_eq!(endpoint.done("Scan", json!({"TableName": "ttt", "Select": "COUNT"}))["Count"], 161);
+}
+
+/// Items about which nothing is out of the ordinary are encoded while they are read; all others in another way.
+#[test]
+fn an_item_is_the_same_however_its_values_are_written() {
+    let endpoint = Endpoint::start();
+    endpoint.create_table();
+    let put = |item: &str| {
+        let body = format!(r#"{{"TableName": "ttt", "Item": {item}}}"#);
+        let answer = endpoint.ask("DynamoDB_20120810.PutItem", body.as_bytes());
+        assert_eq!(answer.status, 200, "{item}");
+        let key = json!({"TableName": "ttt", "Key": key("x", "a")});
+        endpoint.done("GetItem", key)["Item"].clone()
+    };
+    let plain = r#"{"p": {"S": "x"}, "s": {"S": "a"}, "b": {"BOOL": true}, "m": {"M": {"z": {"NULL": true}, "a": {"N": "1.0"}}}}"#;
+    let expected = json!({
+        "p": {"S": "x"}, "s": {"S": "a"}, "b": {"BOOL": true}, "m": {"M": {"z": {"NULL": true}, "a": {"N": "1"}}},
+    });
+    assert_eq!(put(plain), expected);
+    for (from, to) in [
+        // What the service overlooks, or takes for something else.
+        (r#""BOOL": true"#, r#""BOOL": "true""#),
+        (r#""NULL": true"#, r#""NULL": "yes""#),
+        (r#""N": "1.0""#, r#""N": "1", "S": null"#),
+        (r#""N": "1.0""#, r#""N": "1", "other": 5"#),
+        (r#""b": {"#, r#""b": {"S": "the last one counts"}, "b": {"#),
+    ] {
+        let other = plain.replace(from, to);
+        assert_ne!(other, plain);
+        assert_eq!(put(&other), expected, "{other}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use dynamite_core::api::EncodedItem;
 use dynamite_core::limits::ValueError;
 use dynamite_core::{AttributeType, AttributeValue, Item, Number};
 
@@ -16,6 +17,31 @@ pub(crate) type Refusal = String;
 /// An item, or a key, of a field that there must be.
 pub(crate) fn item_of(request: &Json<'_>, field: &str) -> Answer<Item> {
     item(request.object(field).unwrap_or_default()).map_err(Failure::validation)
+}
+
+/// An item that is to be written, as far as it was read.
+pub(crate) enum Given {
+    Encoded(EncodedItem<'static>),
+    /// One about which something is out of the ordinary.
+    Item(Item),
+}
+
+impl Given {
+    /// The item of a request.
+    pub(crate) fn of(request: &Json<'_>) -> Answer<Given> {
+        match request.field("Item") {
+            Some(Json::Item(item)) => Ok(Given::Encoded(item.clone())),
+            _ => item_of(request, "Item").map(Given::Item),
+        }
+    }
+
+    /// The item within the limits of items.
+    pub(crate) fn encode(self) -> Answer<EncodedItem<'static>> {
+        match self {
+            Given::Encoded(item) => Ok(item),
+            Given::Item(item) => Ok(EncodedItem::of(item)?),
+        }
+    }
 }
 
 /// The attributes of an item.

@@ -6,8 +6,10 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -33,7 +35,8 @@ use crate::dynamodb::Endpoint;
 use crate::dynamodb::compression::{self, Encoding, Undecoded};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
-use crate::dynamodb::target::Target;
+use crate::dynamodb::target::{Run, Target};
+use crate::dynamodb::writer::{Write, Writer};
 use crate::dynamodb::{model, sigv4};
 
 /// How large and how slow requests may be.
@@ -63,6 +66,9 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of a body that is read where it arrived.
+const QUICK_LEN: usize = 64 << 10;
+
 const JSON: &str = "application/json";
 const AMZ_JSON: &str = "application/x-amz-json-1.0";
 const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
@@ -75,6 +81,8 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let limits = endpoint.config.limits;
+    Writer::start(&endpoint)?;
+    let _closing = Closing(endpoint.clone());
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_time).pipeline_flush(true);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head_time);
@@ -100,7 +108,18 @@ pub(crate) async fn serve(
     }
     drop(listener);
     let _ = timeout(limits.shutdown_time, graceful.shutdown()).await;
-    Ok(())
+    let threads = endpoint.writer.close();
+    let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
+    tokio::task::spawn_blocking(join).await.map_err(io::Error::other)
+}
+
+/// Ends the writer's threads, also if nobody waits for the end.
+struct Closing(Arc<Endpoint>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.writer.close();
+    }
 }
 
 type Accepted = (tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit);
@@ -127,16 +146,17 @@ async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<R
         Ok(Err(TooLarge)) => return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, Reply::unsized_empty())),
         Err(_) => return Ok(plain(StatusCode::REQUEST_TIMEOUT, Reply::empty())),
     };
+    let has_origin = head.headers.contains_key(ORIGIN);
     let mut response = match early(&head, &body) {
         Some(response) => response,
-        None => match operate(endpoint, head.clone(), body).await {
+        None => match operate(endpoint, head, body).await {
             Ok(response) => response,
             Err(TooLarge) => return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, Reply::unsized_empty())),
         },
     };
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, request_id());
-    if head.headers.contains_key(ORIGIN) {
+    if has_origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     Ok(response)
@@ -219,67 +239,98 @@ async fn operate(endpoint: Arc<Endpoint>, head: Parts, body: Bytes) -> Result<Re
     let content_type = if content_type(&head.headers) == AMZ_JSON { AMZ_JSON } else { JSON };
     let target = Target::of(&head.headers);
     let accepted = Encoding::accepted(&head.headers);
-    let is_quick = target.is_some_and(|target| target.is_quick)
-        && accepted.is_none()
+    let is_quick = target.is_some_and(Target::is_quick)
+        && body.len() <= QUICK_LEN
         && !head.headers.contains_key(CONTENT_ENCODING);
-    let whole = move || {
-        let performed = perform(&endpoint, target, &head, body)?;
-        let (status, body) = match performed {
-            Ok(body) => (200, body),
-            Err(failure) => (failure.status, failure.body()),
-        };
-        Ok(encoded(accepted, StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body))
+    let answer = match is_quick {
+        true => begin(&endpoint, target, &head, &body),
+        false => {
+            let endpoint = endpoint.clone();
+            let begun = tokio::task::spawn_blocking(move || begin(&endpoint, target, &head, &body)).await;
+            begun.unwrap_or_else(|_| panicked())
+        }
     };
-    let mut response = match is_quick {
-        true => whole()?,
-        false => tokio::task::spawn_blocking(whole).await.unwrap_or_else(|_| {
-            let failure = Failure::internal("the operation panicked");
-            Ok(with_crc(StatusCode::INTERNAL_SERVER_ERROR, failure.body()))
-        })?,
+    let answer = match answer? {
+        Begun::Answered(answer) => answer,
+        Begun::Write(write) => endpoint.writer.write(write).await,
+    };
+    let (status, body) = match answer {
+        Ok(body) => (StatusCode::OK, body),
+        Err(failure) => {
+            let status = StatusCode::from_u16(failure.status);
+            (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), failure.body())
+        }
+    };
+    let mut response = match accepted.filter(|_| body.len() >= compression::LEAST_BYTES) {
+        None => with_crc(status, body),
+        Some(encoding) => {
+            let compressed = tokio::task::spawn_blocking(move || compressed(encoding, status, body)).await;
+            compressed.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, Reply::empty()))
+        }
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Ok(response)
 }
 
-fn perform(
+/// How far a request got where it was read.
+enum Begun {
+    Answered(Answer),
+    Write(Write),
+}
+
+/// A panic is an answer like any other, and harms nobody else.
+fn panicked() -> Result<Begun, TooLarge> {
+    Ok(Begun::Answered(Err(Failure::internal("the operation panicked"))))
+}
+
+fn begin(
     endpoint: &Endpoint,
     target: Option<&'static Target>,
     head: &Parts,
-    sent: Bytes,
-) -> Result<Answer, TooLarge> {
-    match compression::decode(&head.headers, sent.clone(), endpoint.config.limits.body_bytes) {
-        Ok(body) => Ok(perform_decoded(endpoint, target, head, &sent, &body)),
-        Err(Undecoded::TooLarge) => Err(TooLarge),
-        // The service says no more.
-        Err(Undecoded::Broken) => Ok(Err(Failure::internal("the body is not in its Content-Encoding"))),
+    sent: &Bytes,
+) -> Result<Begun, TooLarge> {
+    let begun = catch_unwind(AssertUnwindSafe(|| {
+        match compression::decode(&head.headers, sent.clone(), endpoint.config.limits.body_bytes) {
+            Ok(body) => Ok(begin_decoded(endpoint, target, head, sent, &body)),
+            Err(Undecoded::TooLarge) => Err(TooLarge),
+            // The service says no more.
+            Err(Undecoded::Broken) => Ok(Err(Failure::internal("the body is not in its Content-Encoding"))),
+        }
+    }));
+    match begun {
+        Ok(begun) => Ok(begun?.unwrap_or_else(|failure| Begun::Answered(Err(failure)))),
+        Err(_) => panicked(),
     }
 }
 
 /// What was sent is what is signed.
-fn perform_decoded(
+fn begin_decoded(
     endpoint: &Endpoint,
     target: Option<&'static Target>,
     head: &Parts,
     sent: &[u8],
     body: &[u8],
-) -> Answer {
+) -> Answer<Begun> {
     let json = match body {
         [] => None,
-        body => Some(Json::parse(body).map_err(|_| Failure::malformed())?),
+        body => {
+            let fields = target.map_or(&[][..], |target| target.fields);
+            Some(Json::parse(body, fields).map_err(|_| Failure::malformed())?)
+        }
     };
     let target = target.ok_or_else(Failure::unknown_operation)?;
     sigv4::check(endpoint.config.access_keys.as_ref(), head, sent)?;
     let json = json.ok_or_else(Failure::malformed)?;
     model::check_types(&json, target.fields)?;
     model::check_rules(&json, target.fields)?;
-    (target.run)(endpoint, &json)
+    Ok(match target.run {
+        Run::Quick(run) | Run::Slow(run) => Begun::Answered(run(endpoint, &json)),
+        Run::Write(write) => Begun::Write(write(endpoint, &json)?),
+    })
 }
 
-/// An answer, compressed if it is large and may be. The CRC is that of the bytes that are sent.
-fn encoded(accepted: Option<Encoding>, status: StatusCode, body: Vec<u8>) -> Response<Reply> {
-    let Some(encoding) = accepted.filter(|_| body.len() >= compression::LEAST_BYTES) else {
-        return with_crc(status, body);
-    };
+/// A compressed answer. The CRC is that of the bytes that are sent.
+fn compressed(encoding: Encoding, status: StatusCode, body: Vec<u8>) -> Response<Reply> {
     let Ok(compressed) = encoding.encode(&body) else { return with_crc(status, body) };
     let mut response = with_crc(status, compressed);
     response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.name()));
@@ -302,11 +353,31 @@ fn with_crc(status: StatusCode, body: Vec<u8>) -> Response<Reply> {
 /// 52 characters, of which no two answers have the same.
 fn request_id() -> HeaderValue {
     const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| {
+        let mut drawn = [0; 8];
+        // Without random numbers the ids of two processes are alike, which harms nobody.
+        let _ = getrandom::fill(&mut drawn);
+        u64::from_le_bytes(drawn)
+    });
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut id = [0; 52];
-    // Without random numbers the ids are alike, which harms nobody.
-    let _ = getrandom::fill(&mut id);
-    id.iter_mut().for_each(|byte| *byte = LETTERS[usize::from(*byte % 32)]);
+    for (nth, part) in (0..).zip(id.chunks_exact_mut(13)) {
+        // Each part is another permutation of the numbers, and 13 letters tell all 64 bits.
+        let mut bits = mixed(count.wrapping_add(PROCESS.rotate_left(16 * nth)));
+        for letter in part {
+            *letter = LETTERS[(bits % 32) as usize];
+            bits /= 32;
+        }
+    }
     HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Another number for each number, which look as if they had nothing to do with one another.
+fn mixed(number: u64) -> u64 {
+    let number = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ number >> 31
 }
 
 /// The body of an answer, whole.

@@ -1,9 +1,15 @@
 //! The JSON of requests: a tree that borrows what it can from the body, and keeps the order of names.
+//!
+//! Items that are to be written are no part of the tree, but encoded while the body is read, if there is nothing about them that must
+//! be refused or overlooked: then the body is read again as a tree, in which mistakes are found in the service's order.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use dynamite_core::api::EncodedItem;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::dynamodb::model::{Field, Shape};
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,15 +22,24 @@ pub(crate) enum Json<'a> {
     String(Cow<'a, str>),
     Array(Vec<Json<'a>>),
     Object(Entries<'a>),
+    /// An item, where the shape of the body has one.
+    Item(EncodedItem<'static>),
 }
 
 /// The entries of an object, in the order in which they were written. Of several with one name the last counts.
 pub(crate) type Entries<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 impl<'a> Json<'a> {
-    /// Reads a body.
-    pub(crate) fn parse(body: &'a [u8]) -> Result<Json<'a>, serde_json::Error> {
-        serde_json::from_slice(body)
+    /// Reads the body of a request that has these fields.
+    pub(crate) fn parse(body: &'a [u8], fields: &'static [Field]) -> Result<Json<'a>, serde_json::Error> {
+        Json::parse_as(body, Inner::Fields(fields)).or_else(|_| Json::parse_as(body, Inner::Unknown))
+    }
+
+    fn parse_as(body: &'a [u8], inner: Inner) -> Result<Json<'a>, serde_json::Error> {
+        let mut body = serde_json::Deserializer::from_slice(body);
+        let json = JsonVisitor(inner).deserialize(&mut body)?;
+        body.end()?;
+        Ok(json)
     }
 
     /// A field of an object; one that is null counts as missing.
@@ -117,63 +132,109 @@ pub(crate) fn bool_of_text(text: &str) -> Option<bool> {
     }
 }
 
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct JsonVisitor;
+/// What is known of the shapes of what is in a value.
+#[derive(Clone, Copy)]
+enum Inner {
+    Unknown,
+    Fields(&'static [Field]),
+    Members(Shape),
+}
 
-        impl<'de> Visitor<'de> for JsonVisitor {
-            type Value = Json<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("JSON")
-            }
-
-            fn visit_unit<E>(self) -> Result<Json<'de>, E> {
-                Ok(Json::Null)
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
-                Ok(Json::Bool(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-                Ok(Json::Integer(value))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-                Ok(i64::try_from(value).map_or(Json::Decimal(value as f64), Json::Integer))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
-                Ok(Json::Decimal(value))
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
-                Ok(Json::String(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
-                Ok(Json::String(Cow::Owned(text.to_owned())))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json<'de>, A::Error> {
-                let mut array = Vec::new();
-                while let Some(element) = elements.next_element()? {
-                    array.push(element);
-                }
-                Ok(Json::Array(array))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
-                let mut object = Vec::new();
-                while let Some((Name(name), value)) = entries.next_entry()? {
-                    object.push((name, value));
-                }
-                Ok(Json::Object(object))
-            }
+impl Inner {
+    fn of(shape: Shape) -> Inner {
+        match shape {
+            Shape::List(member) | Shape::Map(member) => Inner::Members(member.shape),
+            Shape::Structure(structure) => Inner::Fields(structure.fields),
+            _ => Inner::Unknown,
         }
+    }
 
-        deserializer.deserialize_any(JsonVisitor)
+    /// The shape of a field or a member.
+    fn shape(self, name: &str) -> Option<Shape> {
+        match self {
+            Inner::Unknown => None,
+            Inner::Fields(fields) => fields.iter().find(|field| field.name == name).map(|field| field.shape),
+            Inner::Members(shape) => Some(shape),
+        }
+    }
+}
+
+/// Reads a value of a shape.
+struct Shaped(Option<Shape>);
+
+impl<'de> DeserializeSeed<'de> for Shaped {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        match self.0 {
+            Some(Shape::Item) => {
+                EncodedItem::deserialize(deserializer).map(|item| Json::Item(item.into_owned()))
+            }
+            shape => JsonVisitor(shape.map_or(Inner::Unknown, Inner::of)).deserialize(deserializer),
+        }
+    }
+}
+
+struct JsonVisitor(Inner);
+
+impl<'de> DeserializeSeed<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
+        Ok(i64::try_from(value).map_or(Json::Decimal(value as f64), Json::Integer))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Decimal(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json<'de>, A::Error> {
+        let mut array = Vec::new();
+        while let Some(element) = elements.next_element_seed(Shaped(self.0.shape("")))? {
+            array.push(element);
+        }
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
+        let mut object = Vec::new();
+        while let Some(Name(name)) = entries.next_key()? {
+            let value = entries.next_value_seed(Shaped(self.0.shape(&name)))?;
+            object.push((name, value));
+        }
+        Ok(Json::Object(object))
     }
 }
 
@@ -231,6 +292,7 @@ impl fmt::Display for Json<'_> {
                 }
                 f.write_char('}')
             }
+            Json::Item(item) => f.write_str(&serde_json::to_string(item).map_err(|_| fmt::Error)?),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Shape {
     Blob,
     /// A value of an item.
     AttributeValue,
+    /// The attributes of an item that is to be written.
+    Item,
     List(&'static Member),
     Map(&'static Member),
     Structure(&'static Structure),
@@ -96,6 +98,7 @@ impl Shape {
             Shape::String => "java.lang.String".to_owned(),
             Shape::Blob => "java.nio.ByteBuffer".to_owned(),
             Shape::AttributeValue => named("AttributeValue"),
+            Shape::Item => ATTRIBUTES.class(),
             Shape::List(member) => format!("java.util.List<{}>", member.shape.class()),
             Shape::Map(member) => format!("java.util.Map<java.lang.String, {}>", member.shape.class()),
             Shape::Structure(structure) => named(structure.name),

@@ -32,35 +32,26 @@ mod writes;
 
 use dynamite_core::api::{Consumed, EncodedItem};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
+use crate::dynamodb::reply::ReplyJson;
 
-/// The answer of a transaction that reads: an item or none for each of its parts.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Transacted {
-    responses: Vec<Response>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumed_capacity: Option<Vec<Value>>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Response {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<EncodedItem<'static>>,
-}
-
-/// Tells what a transaction has found, and what it consumed if that is wanted.
-fn reply_transacted(found: Vec<Option<EncodedItem<'static>>>, wanted: Wanted, consumed: &Consumed) -> Answer {
-    reply(&Transacted {
-        responses: found.into_iter().map(|item| Response { item }).collect(),
-        consumed_capacity: wanted
-            .is_any()
-            .then(|| capacity::describe(&consumed.take(), wanted, Rate::of_transaction())),
-    })
+/// Tells what a transaction has found, an item or none for each of its parts, and what it consumed if that is wanted.
+fn reply_transacted(found: &[Option<EncodedItem<'_>>], wanted: Wanted, consumed: &Consumed) -> Answer {
+    let mut reply = ReplyJson::new();
+    reply.begin_array("Responses")?;
+    for item in found {
+        reply.begin_element();
+        item.iter().try_for_each(|item| reply.item("Item", item))?;
+        reply.end_object();
+    }
+    reply.end_array();
+    if wanted.is_any() {
+        let capacity = capacity::describe(&consumed.take(), wanted, Rate::of_transaction());
+        reply.field("ConsumedCapacity", &capacity)?;
+    }
+    reply.end()
 }
 
 /// The body of an answer.

@@ -180,11 +180,12 @@ impl TableSettings {
         if is_told {
             tell("DeletionProtectionEnabled", json!(self.deletion_protection.unwrap_or_default()));
         }
-        if let Some(restored) = &self.restored {
+        // The service tells of it only while it goes on.
+        if let Some(restored) = self.restored.as_ref().filter(|_| statuses.table == "CREATING") {
             let mut summary = json!({
                 "SourceTableArn": restored.table,
                 "RestoreDateTime": seconds(restored.ms),
-                "RestoreInProgress": statuses.table == "CREATING",
+                "RestoreInProgress": true,
             });
             if let Some(backup) = &restored.backup {
                 summary["SourceBackupArn"] = json!(backup);

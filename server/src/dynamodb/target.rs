@@ -7,15 +7,25 @@ use crate::dynamodb::errors::Answer;
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::Field;
 use crate::dynamodb::operations;
+use crate::dynamodb::writer::Write;
 
 /// An operation.
 pub(crate) struct Target {
     name: &'static str,
     /// What its requests are made of.
     pub(crate) fields: &'static [Field],
-    pub(crate) run: fn(&Endpoint, &Json<'_>) -> Answer,
-    /// Whether it is done at once: it waits for nothing but, rarely, a page.
-    pub(crate) is_quick: bool,
+    pub(crate) run: Run,
+}
+
+/// How an operation is done.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// At once: it waits for nothing but, rarely, a page.
+    Quick(fn(&Endpoint, &Json<'_>) -> Answer),
+    /// In its time.
+    Slow(fn(&Endpoint, &Json<'_>) -> Answer),
+    /// What is to be written is read of the request at once, and then written in its turn.
+    Write(fn(&Endpoint, &Json<'_>) -> Answer<Write>),
 }
 
 impl Target {
@@ -24,11 +34,28 @@ impl Target {
         fields: &'static [Field],
         run: fn(&Endpoint, &Json<'_>) -> Answer,
     ) -> Target {
-        Target { name, fields, run, is_quick: false }
+        Target { name, fields, run: Run::Slow(run) }
     }
 
-    const fn quick(self) -> Target {
-        Target { is_quick: true, ..self }
+    const fn quick(
+        name: &'static str,
+        fields: &'static [Field],
+        run: fn(&Endpoint, &Json<'_>) -> Answer,
+    ) -> Target {
+        Target { name, fields, run: Run::Quick(run) }
+    }
+
+    const fn write(
+        name: &'static str,
+        fields: &'static [Field],
+        write: fn(&Endpoint, &Json<'_>) -> Answer<Write>,
+    ) -> Target {
+        Target { name, fields, run: Run::Write(write) }
+    }
+
+    /// Whether its requests, if they are small, hold up nobody who waits for the network.
+    pub(crate) fn is_quick(&self) -> bool {
+        !matches!(self.run, Run::Slow(_))
     }
 
     /// The operation that a request is for.
@@ -45,23 +72,27 @@ impl Target {
 
 /// The operations on tables and items.
 const DYNAMODB: &[Target] = &[
-    Target::new("GetItem", operations::get_item::FIELDS, operations::get_item::run).quick(),
-    Target::new("PutItem", operations::put_item::FIELDS, operations::put_item::run),
-    Target::new("UpdateItem", operations::update_item::FIELDS, operations::update_item::run),
-    Target::new("DeleteItem", operations::delete_item::FIELDS, operations::delete_item::run),
+    Target::quick("GetItem", operations::get_item::FIELDS, operations::get_item::run),
+    Target::write("PutItem", operations::put_item::FIELDS, operations::put_item::write),
+    Target::write("UpdateItem", operations::update_item::FIELDS, operations::update_item::write),
+    Target::write("DeleteItem", operations::delete_item::FIELDS, operations::delete_item::write),
     Target::new("Query", operations::query::FIELDS, operations::query::run),
     Target::new("Scan", operations::scan::FIELDS, operations::scan::run),
     Target::new("BatchGetItem", operations::batch_get_item::FIELDS, operations::batch_get_item::run),
-    Target::new("BatchWriteItem", operations::batch_write_item::FIELDS, operations::batch_write_item::run),
+    Target::write(
+        "BatchWriteItem",
+        operations::batch_write_item::FIELDS,
+        operations::batch_write_item::write,
+    ),
     Target::new(
         "TransactGetItems",
         operations::transact_get_items::FIELDS,
         operations::transact_get_items::run,
     ),
-    Target::new(
+    Target::write(
         "TransactWriteItems",
         operations::transact_write_items::FIELDS,
-        operations::transact_write_items::run,
+        operations::transact_write_items::write,
     ),
     Target::new(
         "ExecuteStatement",

@@ -46,7 +46,7 @@ pub(crate) const RETURN_ON_FAILURE: Field =
 pub(crate) const ATTRIBUTES: Shape = Shape::Map(&Member { shape: Shape::AttributeValue, rules: &[] });
 
 pub(crate) const KEY: Field = field("Key", ATTRIBUTES, &[Rule::NotNull]);
-pub(crate) const ITEM: Field = field("Item", ATTRIBUTES, &[Rule::NotNull]);
+pub(crate) const ITEM: Field = field("Item", Shape::Item, &[Rule::NotNull]);
 pub(crate) const EXCLUSIVE_START_KEY: Field = plain("ExclusiveStartKey", ATTRIBUTES);
 
 const STRINGS: Shape = Shape::List(&Member { shape: Shape::String, rules: &[] });

@@ -63,6 +63,7 @@ fn check(value: Option<&Json<'_>>, shape: Shape, place: Place) -> Result<(), Fai
         Shape::AttributeValue => check_attribute_value(value, place),
         Shape::List(member) => check_list(value, member.shape, place),
         Shape::Map(member) => check_map(value, member.shape, place),
+        Shape::Item => check_map(value, Shape::AttributeValue, place),
         Shape::Structure(structure) => {
             check_structure(value, shape, place)?;
             let check = |field: &Field| check(value.field(field.name), field.shape, Place::Field);
@@ -74,7 +75,7 @@ fn check(value: Option<&Json<'_>>, shape: Shape, place: Place) -> Result<(), Fai
 fn check_scalar(value: &Json<'_>, shape: Shape) -> Result<(), Failure> {
     let found = match value {
         Json::Array(_) => return refuse(format!("Unrecognized collection type class {}", shape.class())),
-        Json::Object(_) => return refuse(NOT_EXPECTED),
+        Json::Object(_) | Json::Item(_) => return refuse(NOT_EXPECTED),
         Json::Null => return Ok(()),
         Json::String(text) => match shape {
             Shape::String => return Ok(()),
@@ -136,6 +137,8 @@ fn check_map(value: &Json<'_>, member: Shape, place: Place) -> Result<(), Failur
         Json::Object(entries) => {
             entries.iter().try_for_each(|(_, value)| check(Some(value), member, Place::Member))
         }
+        // All was checked while it was encoded.
+        Json::Item(_) => Ok(()),
         Json::Array(_) => refuse(format!(
             "Unrecognized collection type java.util.Map<java.lang.String, {}>",
             member.class()

@@ -4,7 +4,7 @@ use dynamite_core::api::TableBackup;
 use dynamite_core::error::Error;
 use serde_json::{Value, json};
 
-use super::continuous_backups::find;
+use super::continuous_backups::{find, no_table};
 use super::reply;
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
@@ -35,7 +35,10 @@ fn not_found(arn: &str) -> Failure {
 
 /// A backup by its resource's name.
 pub(crate) fn find_backup(endpoint: &Endpoint, arn: &str) -> Answer<TableBackup> {
-    let (table, id) = arn::backup(arn).ok_or_else(|| not_found(arn))?;
+    if arn.starts_with("arn:") && !arn.starts_with("arn:aws:dynamodb:") {
+        return Err(Failure::validation("Invalid Request: BackupArn is not valid"));
+    }
+    let (table, id) = arn::backup(arn).ok_or_else(|| Failure::validation("Invalid Backup ARN"))?;
     match endpoint.db.describe_table_backup(id) {
         Ok(backup) if backup.table.name == table => Ok(backup),
         Ok(_) | Err(Error::BackupNotFound { .. }) => Err(not_found(arn)),
@@ -46,18 +49,18 @@ pub(crate) fn find_backup(endpoint: &Endpoint, arn: &str) -> Answer<TableBackup>
 pub(crate) fn create(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let name = arn::table_name(request.str("TableName").unwrap_or_default());
     find(endpoint, name)?;
+    // One that is being created is not there yet.
     if endpoint.creating.contains(name) {
-        return Err(Failure::dynamodb("TableInUseException", format!("Table is being created: {name}")));
+        return Err(no_table(name));
     }
     let backup = endpoint.db.create_table_backup(name, request.str("BackupName").unwrap_or_default());
     // The table may have been dropped since.
     let backup = backup.map_err(|error| match error {
-        Error::TableNotFound { table } => {
-            Failure::dynamodb("TableNotFoundException", format!("Table not found: {table}"))
-        }
+        Error::TableNotFound { table } => no_table(&table),
         other => other.into(),
     })?;
-    reply(&json!({"BackupDetails": details(endpoint, &backup, "AVAILABLE")}))
+    // As with tables the answer says so, although nothing needs to be waited for.
+    reply(&json!({"BackupDetails": details(endpoint, &backup, "CREATING")}))
 }
 
 pub(crate) fn describe(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
@@ -80,6 +83,11 @@ pub(crate) fn list(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let table = request.str("TableName").map(arn::table_name);
     let (from, to) =
         (request.milliseconds("TimeRangeLowerBound"), request.milliseconds("TimeRangeUpperBound"));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Failure::validation(
+            "One or more parameter values were invalid: Time range lower bound must be less than or equal to upper bound",
+        ));
+    }
     let start = request.str("ExclusiveStartBackupArn").map(|arn| arn::backup(arn).map_or("", |(_, id)| id));
     let is_of_users = matches!(request.str("BackupType"), None | Some("USER" | "ALL"));
     let mut backups = if is_of_users { endpoint.db.list_table_backups()? } else { Vec::new() };

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use dynamite_core::Item;
-use dynamite_core::api::EncodedItem;
-use dynamite_core::api::{Consumed, ConsumedEntry};
-use serde::Serialize;
+use dynamite_core::api::{Consumed, ConsumedEntry, EncodedItem};
+use dynamite_core::limits::MAX_ITEM_SIZE;
 use serde_json::{Value, json};
 
-use super::reply;
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::expressions::{Said, attributes_to_get, check_parameters};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
+use crate::dynamodb::reply::ReplyJson;
 use crate::dynamodb::{Endpoint, arn, attributes};
 
 pub(crate) const FIELDS: &[Field] = &[
@@ -46,14 +45,9 @@ const MAX_KEYS: usize = 100;
 /// Bytes of items in one answer.
 const MAX_ANSWER: usize = 16 << 20;
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Got {
-    responses: BTreeMap<String, Vec<EncodedItem<'static>>>,
-    unprocessed_keys: BTreeMap<String, Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumed_capacity: Option<Vec<Value>>,
-}
+/// Bytes of items of one table in one answer. The service ends at 1 MB for each partition, after whatever item comes next; a table
+/// that nobody has split is one partition.
+const MAX_OF_TABLE: usize = (1 << 20) + MAX_ITEM_SIZE - 3;
 
 /// What is asked of one table.
 struct Asked<'r, 'a> {
@@ -126,36 +120,46 @@ fn tell(
     entries: Vec<ConsumedEntry>,
 ) -> Answer {
     let wanted = Wanted::of(request);
-    let mut told = Got {
-        responses: BTreeMap::new(),
-        unprocessed_keys: BTreeMap::new(),
-        consumed_capacity: wanted.is_any().then(Vec::new),
-    };
+    let (mut responses, mut unprocessed) = (BTreeMap::new(), BTreeMap::new());
+    let mut consumed_capacity = wanted.is_any().then(Vec::new);
     let (mut found, mut entries, mut size) = (found.into_iter(), entries.into_iter(), 0);
     for Asked { name, request, keys, .. } in asked {
         let (mut items, mut left, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut size_of_table = 0;
         for key in keys {
             let (item, entry) = (found.next().flatten(), entries.next());
             // What does not fit in is asked for again; the size is that of the stored item, as it is billed.
             let bytes = entry.as_ref().map_or(0, |entry| entry.bytes as usize);
-            if size + bytes > MAX_ANSWER {
+            if size + bytes > MAX_ANSWER || size_of_table + bytes > MAX_OF_TABLE {
                 left.push(key);
+                // It was looked for, which costs as much as if it were small.
+                counted.extend(entry.map(|mut entry| {
+                    entry.bytes = 0;
+                    entry
+                }));
                 continue;
             }
             size += bytes;
+            size_of_table += bytes;
             counted.extend(entry);
             items.extend(item);
         }
-        if let Some(capacity) = &mut told.consumed_capacity {
+        if let Some(capacity) = &mut consumed_capacity {
             let rate = Rate::of(request.bool("ConsistentRead").unwrap_or_default());
             capacity.extend(capacity::describe(&counted, wanted, rate));
         }
         if !left.is_empty() {
-            told.unprocessed_keys.insert(name.clone(), again(request, &left));
+            unprocessed.insert(name.clone(), again(request, &left));
         }
-        told.responses.insert(name, items);
+        responses.insert(name, items);
     }
-    reply(&told)
+    let mut reply = ReplyJson::new();
+    reply.begin_object("Responses")?;
+    responses.iter().try_for_each(|(name, items)| reply.items(name, items))?;
+    reply.end_object();
+    reply.field("UnprocessedKeys", &unprocessed)?;
+    reply.optional("ConsumedCapacity", consumed_capacity.as_ref())?;
+    reply.end()
 }
 
 /// The request for what is left.

@@ -10,10 +10,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{reply, writes};
+use crate::dynamodb::attributes::Given;
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
+use crate::dynamodb::writer::Write;
 use crate::dynamodb::{Endpoint, arn, attributes};
 
 pub(crate) const FIELDS: &[Field] = &[
@@ -56,13 +58,13 @@ struct Written {
     item_collection_metrics: Option<BTreeMap<String, Vec<Value>>>,
 }
 
-enum Write {
-    Put(EncodedItem<'static>, Item),
+enum Change {
+    Put(EncodedItem<'static>),
     Delete(Item),
 }
 
-pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
-    let mut asked: Vec<(String, Write)> = Vec::new();
+pub(crate) fn write(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Write> {
+    let mut asked: Vec<(String, Change)> = Vec::new();
     for (name, requests) in request.object("RequestItems").unwrap_or_default() {
         let requests = requests.as_array().unwrap_or_default();
         let has_one = |request: &Json<'_>| request.has("PutRequest") != request.has("DeleteRequest");
@@ -72,7 +74,7 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
             ));
         }
         for request in requests {
-            asked.push((arn::table_name(name).to_owned(), write(request)?));
+            asked.push((arn::table_name(name).to_owned(), change(request)?));
         }
     }
     if asked.len() > MAX_WRITES {
@@ -80,56 +82,52 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     }
 
     asked.iter().try_for_each(|(table, _)| endpoint.creating.check(table))?;
-    let (wanted, consumed) = (Wanted::of(request), Consumed::default());
-    let mut batch = endpoint.db.batch_write();
-    for (table, write) in &asked {
-        batch = match write {
-            Write::Put(item, _) => batch.put(table, item),
-            Write::Delete(key) => batch.delete_named(table, key.clone()),
-        };
-    }
-    if wanted.is_any() {
-        batch = batch.consumed(&consumed);
-    }
-    batch.execute().map_err(|error| match error.cause() {
-        Error::Validation(Invalid::MissingKey { .. } | Invalid::KeyTypeMismatch { .. }) => {
-            Failure::validation("The provided key element does not match the schema")
+    let wanted = Wanted::of(request);
+    let has_metrics = request.str("ReturnItemCollectionMetrics") == Some("SIZE");
+    Ok(Box::new(move |endpoint, target| {
+        let consumed = Consumed::default();
+        let mut batch = target.batch_write();
+        for (table, change) in &asked {
+            batch = match change {
+                Change::Put(item) => batch.put(table, item),
+                Change::Delete(key) => batch.delete_named(table, key.clone()),
+            };
         }
-        _ => error.into(),
-    })?;
-    reply(&Written {
-        unprocessed_items: BTreeMap::new(),
-        consumed_capacity: wanted
-            .is_any()
-            .then(|| capacity::describe(&consumed.take(), wanted, Rate::of(true))),
-        item_collection_metrics: metrics(endpoint, request, &asked)?,
-    })
+        if wanted.is_any() {
+            batch = batch.consumed(&consumed);
+        }
+        batch.execute().map_err(|error| match error.cause() {
+            Error::Validation(Invalid::MissingKey { .. } | Invalid::KeyTypeMismatch { .. }) => {
+                Failure::validation("The provided key element does not match the schema")
+            }
+            _ => error.into(),
+        })?;
+        reply(&Written {
+            unprocessed_items: BTreeMap::new(),
+            consumed_capacity: wanted
+                .is_any()
+                .then(|| capacity::describe(&consumed.take(), wanted, Rate::of(true))),
+            item_collection_metrics: if has_metrics { metrics(endpoint, &asked)? } else { None },
+        })
+    }))
 }
 
-fn write(request: &Json<'_>) -> Answer<Write> {
+fn change(request: &Json<'_>) -> Answer<Change> {
     match (request.field("PutRequest"), request.field("DeleteRequest")) {
-        (Some(put), _) => {
-            let item = attributes::item_of(put, "Item")?;
-            let encoded = EncodedItem::of(&item)?;
-            Ok(Write::Put(encoded, item))
-        }
-        (None, Some(delete)) => Ok(Write::Delete(attributes::item_of(delete, "Key")?)),
+        (Some(put), _) => Given::of(put)?.encode().map(Change::Put),
+        (None, Some(delete)) => Ok(Change::Delete(attributes::item_of(delete, "Key")?)),
         (None, None) => Err(Failure::malformed()),
     }
 }
 
-fn metrics(
-    endpoint: &Endpoint,
-    request: &Json<'_>,
-    asked: &[(String, Write)],
-) -> Answer<Option<BTreeMap<String, Vec<Value>>>> {
-    if request.str("ReturnItemCollectionMetrics") != Some("SIZE") {
-        return Ok(None);
-    }
+fn metrics(endpoint: &Endpoint, asked: &[(String, Change)]) -> Answer<Option<BTreeMap<String, Vec<Value>>>> {
     let mut told: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for (table, write) in asked {
-        let (Write::Put(_, key) | Write::Delete(key)) = write;
-        if let Some(metrics) = writes::collection_metrics(endpoint, table, key)? {
+    for (table, change) in asked {
+        let metrics = writes::collection_metrics(endpoint, table, |name| match change {
+            Change::Put(item) => writes::value_of(item, name),
+            Change::Delete(key) => key.get(name).cloned(),
+        });
+        if let Some(metrics) = metrics? {
             told.entry(table.clone()).or_default().push(metrics);
         }
     }

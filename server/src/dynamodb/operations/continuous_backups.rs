@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dynamite_core::api::TableDescription;
+use dynamite_core::calendar;
 use serde_json::{Value, json};
 
 use super::{reply, tables};
@@ -35,8 +36,11 @@ const STEP_MS: u64 = 2_000;
 
 /// The table of an operation on backups, which has an error of its own for one that there is not.
 pub(crate) fn find(endpoint: &Endpoint, name: &str) -> Answer<TableDescription> {
-    tables::find(endpoint, name)
-        .map_err(|_| Failure::dynamodb("TableNotFoundException", format!("Table not found: {name}")))
+    tables::find(endpoint, name).map_err(|_| no_table(name))
+}
+
+pub(crate) fn no_table(name: &str) -> Failure {
+    Failure::dynamodb("TableNotFoundException", format!("Table not found: {name}"))
 }
 
 pub(crate) fn describe(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
@@ -49,6 +53,11 @@ pub(crate) fn update(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let specification = request.field("PointInTimeRecoverySpecification");
     let wanted = specification.and_then(|given| given.bool("PointInTimeRecoveryEnabled")).unwrap_or_default();
     let days = specification.and_then(|given| given.integer("RecoveryPeriodInDays"));
+    if !wanted && days.is_some() {
+        return Err(Failure::validation(
+            "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.",
+        ));
+    }
     let _turn = endpoint.control();
     let table = find(endpoint, name)?;
     let mut settings = TableSettings::of(&table)?;
@@ -99,4 +108,12 @@ pub(crate) fn window(recovery: &Recovery) -> (u64, u64) {
     let now = now_ms();
     let earliest = (recovery.enabled_ms + STEP_MS).max(now.saturating_sub(recovery.days * DAY_MS));
     (earliest.min(now), now)
+}
+
+/// A moment as errors tell it.
+pub(crate) fn date_time(ms: u64) -> String {
+    let (days, second) = (ms / DAY_MS, ms % DAY_MS / 1000);
+    let (year, month, day) = calendar::date_of(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

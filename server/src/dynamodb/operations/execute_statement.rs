@@ -1,15 +1,13 @@
 //! ExecuteStatement.
 
-use dynamite_core::Item;
-use dynamite_core::api::{Consumed, EncodedItem};
-use serde::Serialize;
-use serde_json::Value;
+use dynamite_core::api::Consumed;
 
-use super::{reply, writes};
+use super::writes;
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::Answer;
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
+use crate::dynamodb::reply::ReplyJson;
 use crate::dynamodb::{Endpoint, attributes};
 
 pub(crate) const FIELDS: &[Field] = &[
@@ -21,18 +19,6 @@ pub(crate) const FIELDS: &[Field] = &[
     LIMIT,
     RETURN_ON_FAILURE,
 ];
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Told {
-    items: Vec<EncodedItem<'static>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_evaluated_key: Option<Item>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumed_capacity: Option<Value>,
-}
 
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let parameters = attributes::parameters(request)?;
@@ -51,10 +37,11 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         statement = statement.consumed(&consumed);
     }
     let page = statement.execute_encoded().map_err(|error| writes::failed(request, error))?;
-    reply(&Told {
-        items: page.items,
-        next_token: page.next_token,
-        last_evaluated_key: page.last_evaluated_key,
-        consumed_capacity: capacity::describe_one(&consumed.take(), wanted, Rate::of(is_consistent)),
-    })
+    let consumed_capacity = capacity::describe_one(&consumed.take(), wanted, Rate::of(is_consistent));
+    let mut reply = ReplyJson::new();
+    reply.items("Items", &page.items)?;
+    reply.optional("NextToken", page.next_token.as_ref())?;
+    reply.optional("LastEvaluatedKey", page.last_evaluated_key.as_ref())?;
+    reply.optional("ConsumedCapacity", consumed_capacity.as_ref())?;
+    reply.end()
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         transaction = transaction.consumed(&consumed);
     }
     let found = transaction.execute_encoded().map_err(failed)?;
-    reply_transacted(found, wanted, &consumed)
+    reply_transacted(&found, wanted, &consumed)
 }
 
 fn failed(error: Error) -> Failure {

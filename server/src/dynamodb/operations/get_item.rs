@@ -1,16 +1,13 @@
 //! GetItem.
 
 use dynamite_core::api::Consumed;
-use dynamite_core::api::EncodedItem;
-use serde::Serialize;
-use serde_json::Value;
 
-use super::reply;
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::Answer;
 use crate::dynamodb::expressions::{Said, attributes_to_get, check_parameters, with_names};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
+use crate::dynamodb::reply::ReplyJson;
 use crate::dynamodb::{Endpoint, arn, attributes};
 
 pub(crate) const FIELDS: &[Field] = &[
@@ -22,15 +19,6 @@ pub(crate) const FIELDS: &[Field] = &[
     PROJECTION_EXPRESSION,
     EXPRESSION_NAMES,
 ];
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Got {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumed_capacity: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<EncodedItem<'static>>,
-}
 
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     check_parameters(request, &["ProjectionExpression"], &["AttributesToGet"])?;
@@ -53,5 +41,10 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     }
     let item = get.execute_encoded()?;
     let rate = Rate::of(request.bool("ConsistentRead").unwrap_or_default());
-    reply(&Got { consumed_capacity: capacity::describe_one(&consumed.take(), wanted, rate), item })
+    let mut reply = ReplyJson::new();
+    reply.optional("ConsumedCapacity", capacity::describe_one(&consumed.take(), wanted, rate).as_ref())?;
+    if let Some(item) = &item {
+        reply.item("Item", item)?;
+    }
+    reply.end()
 }

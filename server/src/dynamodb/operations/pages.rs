@@ -3,27 +3,12 @@
 use dynamite_core::api::EncodedItem;
 use dynamite_core::api::{Consumed, Page, PageCount};
 use dynamite_core::{Item, json};
-use serde::Serialize;
-use serde_json::Value;
 
-use super::reply;
 use crate::dynamodb::attributes;
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Told {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    items: Option<Vec<EncodedItem<'static>>>,
-    count: usize,
-    scanned_count: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_evaluated_key: Option<Item>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    consumed_capacity: Option<Value>,
-}
+use crate::dynamodb::reply::ReplyJson;
 
 /// Which attributes are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,5 +131,13 @@ pub(crate) fn tell(request: &Json<'_>, read: Read, consumed: &Consumed) -> Answe
     let last_evaluated_key = last_evaluated_key.map_err(|error| Failure::internal(error.to_string()))?;
     let rate = Rate::of(request.bool("ConsistentRead").unwrap_or_default());
     let consumed_capacity = capacity::describe_one(&consumed.take(), Wanted::of(request), rate);
-    reply(&Told { items, count, scanned_count, last_evaluated_key, consumed_capacity })
+    let mut reply = ReplyJson::new();
+    if let Some(items) = &items {
+        reply.items("Items", items)?;
+    }
+    reply.field("Count", &count)?;
+    reply.field("ScannedCount", &scanned_count)?;
+    reply.optional("LastEvaluatedKey", last_evaluated_key.as_ref())?;
+    reply.optional("ConsumedCapacity", consumed_capacity.as_ref())?;
+    reply.end()
 }

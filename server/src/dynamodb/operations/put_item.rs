@@ -1,15 +1,15 @@
 //! PutItem.
 
 use dynamite_core::api::Consumed;
-use dynamite_core::api::EncodedItem;
 
-use super::writes;
-use crate::dynamodb::capacity::Wanted;
+use super::writes::{self, Asked};
+use crate::dynamodb::Endpoint;
+use crate::dynamodb::attributes::Given;
 use crate::dynamodb::errors::Answer;
 use crate::dynamodb::expressions::{Said, check_parameters, with_placeholders};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::{Endpoint, arn, attributes};
+use crate::dynamodb::writer::Write;
 
 pub(crate) const FIELDS: &[Field] = &[
     RETURN_CONSUMED_CAPACITY,
@@ -25,31 +25,31 @@ pub(crate) const FIELDS: &[Field] = &[
     EXPRESSION_NAMES,
 ];
 
-pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+pub(crate) fn write(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Write> {
     check_parameters(request, &["ConditionExpression"], &["Expected"])?;
-    let item = attributes::item_of(request, "Item")?;
+    let item = Given::of(request)?;
     writes::check_return_values(request)?;
-    let encoded = EncodedItem::of(&item)?;
+    let item = item.encode()?;
     let expected = writes::expected(request)?;
-    let mut said = Said::of(request)?;
-
-    let consumed = Consumed::default();
-    let table = arn::table_name(request.str("TableName").unwrap_or_default());
-    endpoint.creating.check(table)?;
-    let mut put = with_placeholders!(endpoint.db.put(table).item(&encoded), said);
-    if let Some(condition) = &said.condition {
-        put = put.condition(condition);
-    }
-    if let Some(condition) = expected {
-        put = put.condition_by_attribute(condition);
-    }
-    if Wanted::of(request).is_any() {
-        put = put.consumed(&consumed);
-    }
-    let old = match request.str("ReturnValues") {
-        Some("ALL_OLD") => put.execute_returning_old_encoded().map(|replaced| replaced.old),
-        _ => put.execute().map(|_| None),
-    };
-    let old = old.map_err(|error| writes::failed(request, error))?;
-    writes::answer(endpoint, request, table, &item, old, &consumed)
+    let (mut said, asked) = (Said::of(request)?, Asked::of(request));
+    endpoint.creating.check(&asked.table)?;
+    Ok(Box::new(move |endpoint, target| {
+        let consumed = Consumed::default();
+        let mut put = with_placeholders!(target.put(&asked.table).item(&item), said);
+        if let Some(condition) = &said.condition {
+            put = put.condition(condition);
+        }
+        if let Some(condition) = expected {
+            put = put.condition_by_attribute(condition);
+        }
+        if asked.is_counted() {
+            put = put.consumed(&consumed);
+        }
+        let old = match asked.returns_old {
+            true => put.execute_returning_old_encoded().map(|replaced| replaced.old),
+            false => put.execute().map(|_| None),
+        };
+        let old = old.map_err(|error| asked.failed(error))?;
+        asked.answer(endpoint, |name| writes::value_of(&item, name), old, &consumed)
+    }))
 }

@@ -7,7 +7,7 @@ use dynamite_core::error::Error;
 use serde_json::json;
 
 use super::backups::{BACKUP_ARN, find_backup};
-use super::continuous_backups::{find, window};
+use super::continuous_backups::{date_time, find, no_table, window};
 use super::create_table::{check_units, units_of};
 use super::reply;
 use crate::dynamodb::errors::{Answer, Failure};
@@ -53,17 +53,31 @@ pub(crate) fn from_backup(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
 }
 
 pub(crate) fn to_point_in_time(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
-    let source = request.str("SourceTableArn").map(arn::table_name).or(request.str("SourceTableName"));
-    let source = source.ok_or_else(|| {
-        Failure::validation("One of SourceTableArn or SourceTableName must be specified in the request")
-    })?;
+    let source = match (request.str("SourceTableArn"), request.str("SourceTableName")) {
+        (Some(arn), None) => arn::table_name(arn),
+        (None, Some(name)) => name,
+        (Some(_), Some(_)) => {
+            return Err(Failure::validation("Must provide exactly one of: sourceTableArn, sourceTableName"));
+        }
+        (None, None) => {
+            return Err(Failure::validation(
+                "The parameter 'TableName' is required but was not present in the request",
+            ));
+        }
+    };
     let latest = request.bool("UseLatestRestorableTime").unwrap_or_default();
     let asked = match (latest, request.milliseconds("RestoreDateTime")) {
         (true, None) => None,
         (false, Some(ms)) => Some(ms),
-        _ => {
+        (true, Some(_)) => {
             return Err(Failure::validation(
-                "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified in the request",
+                "Invalid Request: Both RestoreDateTime and UseLatestRestorableTime cannot be set for point-in-time restore \
+                 request. Please specify either RestoreDateTime time or UseLatestRestorableTime",
+            ));
+        }
+        (false, None) => {
+            return Err(Failure::validation(
+                "Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be specified, but not both",
             ));
         }
     };
@@ -75,8 +89,8 @@ pub(crate) fn to_point_in_time(endpoint: &Endpoint, request: &Json<'_>) -> Answe
         ));
     };
     let (earliest, now) = window(&recovery);
-    if asked.is_some_and(|ms| ms < earliest || ms > now) {
-        return Err(invalid_time());
+    if let Some(ms) = asked.filter(|ms| !(earliest..=now).contains(ms)) {
+        return Err(invalid_time(ms, earliest, now));
     }
     let restored = Restored {
         backup: None,
@@ -89,8 +103,13 @@ pub(crate) fn to_point_in_time(endpoint: &Endpoint, request: &Json<'_>) -> Answe
     })
 }
 
-fn invalid_time() -> Failure {
-    let text = "RestoreDateTime must be between EarliestRestorableDateTime and LatestRestorableDateTime";
+fn invalid_time(ms: u64, earliest: u64, latest: u64) -> Failure {
+    let text = format!(
+        "RestoreDateTime '{}' must be within EarliestRestorableDateTime '{}' and LatestRestorableDateTime '{}'",
+        date_time(ms),
+        date_time(earliest),
+        date_time(latest)
+    );
     Failure::dynamodb("InvalidRestoreTimeException", text)
 }
 
@@ -102,6 +121,7 @@ fn restore<'a>(
     from: impl FnOnce(RestoreTable<'a>) -> RestoreTable<'a>,
 ) -> Answer {
     let target = request.str("TargetTableName").unwrap_or_default();
+    let asked_ms = restored.ms;
     let settings = settings(request, source, restored)?;
     let mut restore = from(endpoint.db.restore_table(target)).metadata(settings.to_metadata()?);
     if let Some(indexes) = request.array("GlobalSecondaryIndexOverride") {
@@ -114,17 +134,21 @@ fn restore<'a>(
         Error::TableExists { table } => {
             Failure::dynamodb("TableAlreadyExistsException", format!("Table already exists: {table}"))
         }
-        Error::TableNotFound { table } => {
-            Failure::dynamodb("TableNotFoundException", format!("Table not found: {table}"))
-        }
+        Error::TableNotFound { table } => no_table(&table),
         Error::BackupNotFound { .. } => Failure::dynamodb(
             "BackupNotFoundException",
             format!("Backup not found: {}", request.str("BackupArn").unwrap_or_default()),
         ),
         Error::IndexNotFound { index, .. } => Failure::validation(format!(
-            "One or more parameter values were invalid: Index {index} to be restored is not an index of the source table"
+            "Invalid Request: Index {index} does not match a secondary index that existed in the source table and cannot be \
+             created during the restore operation"
         )),
-        Error::BeyondHistory { .. } | Error::NotYet { .. } => invalid_time(),
+        // The window has moved on since it was looked at.
+        Error::BeyondHistory { .. } | Error::NotYet { .. } => {
+            let recovery = TableSettings::of(source).ok().and_then(|settings| settings.recovery);
+            let (earliest, latest) = recovery.as_ref().map_or((asked_ms, asked_ms), window);
+            invalid_time(asked_ms, earliest, latest)
+        }
         other => other.into(),
     })?;
     endpoint.creating.add(target, endpoint.config.creation_time);
@@ -137,12 +161,15 @@ fn names<'a>(indexes: &'a [Json<'_>]) -> impl Iterator<Item = &'a str> {
     indexes.iter().map(|index| index.str("IndexName").unwrap_or_default())
 }
 
-/// What is to be known of the table: what is billed is taken over, what protects and names it is not.
+/// What is to be known of the table: what is billed is taken over, what protects, classifies and names it is not.
 fn settings(request: &Json<'_>, source: &TableDescription, restored: Restored) -> Answer<TableSettings> {
     let mut settings = TableSettings { restored: Some(restored), ..TableSettings::of(source)? };
     settings.id = new_id()?;
     settings.tags.clear();
     (settings.policy, settings.deletion_protection, settings.recovery) = (None, None, None);
+    settings.table_class = None;
+    let throughput = request.field("ProvisionedThroughputOverride");
+    check_billing(request.str("BillingModeOverride"), throughput.is_some(), settings.billing.is_on_demand)?;
     match request.str("BillingModeOverride") {
         Some("PAY_PER_REQUEST") => {
             (settings.billing.is_on_demand, settings.billing.was_chosen) = (true, true);
@@ -153,7 +180,7 @@ fn settings(request: &Json<'_>, source: &TableDescription, restored: Restored) -
         Some(_) => settings.billing.is_on_demand = false,
         None => {}
     }
-    if let Some(throughput) = request.field("ProvisionedThroughputOverride") {
+    if let Some(throughput) = throughput {
         check_units(throughput)?;
         settings.throughput = units_of(Some(throughput));
     }
@@ -165,4 +192,19 @@ fn settings(request: &Json<'_>, source: &TableDescription, restored: Restored) -
         settings.encryption = specification.bool("Enabled").unwrap_or_default().then_some(encryption);
     }
     Ok(settings)
+}
+
+/// Refuses units for a table that is billed on demand, and a table that is not any more without units.
+fn check_billing(mode: Option<&str>, has_units: bool, was_on_demand: bool) -> Answer<()> {
+    let text = match (mode, has_units, was_on_demand) {
+        (Some("PAY_PER_REQUEST"), true, _) => {
+            "Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST"
+        }
+        (None, true, true) => "Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED",
+        (Some("PROVISIONED"), false, true) => {
+            "Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED"
+        }
+        _ => return Ok(()),
+    };
+    Err(Failure::validation(format!("Invalid Request: {text}")))
 }

@@ -57,5 +57,5 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         transaction = transaction.consumed(&consumed);
     }
     let found = transaction.execute_encoded().map_err(Failure::from)?;
-    reply_transacted(found, wanted, &consumed)
+    reply_transacted(&found, wanted, &consumed)
 }

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use dynamite_core::Item;
-use dynamite_core::api::EncodedItem;
-use dynamite_core::api::{Check, Consumed, Delete, Put, TransactWrite, Update};
+use dynamite_core::api::{Check, Consumed, Deferred, Delete, EncodedItem, Put, TransactWrite, Update};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{reply, writes};
+use crate::dynamodb::attributes::Given;
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::expressions::{Said, check_parameters, with_placeholders};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
+use crate::dynamodb::writer::Write;
 use crate::dynamodb::{Endpoint, arn, attributes};
 
 /// An update of a transaction must say what it updates, and a check what it checks.
@@ -106,42 +107,44 @@ struct Written {
 const KINDS: [&str; 4] = ["ConditionCheck", "Put", "Delete", "Update"];
 
 /// One action.
-struct Asked<'r, 'a> {
+struct Asked {
     kind: &'static str,
-    request: &'r Json<'a>,
-    /// The item that is put, or the key.
-    item: Item,
-    encoded: Option<EncodedItem<'static>>,
+    table: String,
+    /// The item that is put.
+    item: Option<EncodedItem<'static>>,
+    /// The key of one that is not.
+    key: Item,
+    returns_old: bool,
     said: Said,
 }
 
-pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+pub(crate) fn write(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Write> {
     let actions = request.array("TransactItems").unwrap_or_default();
-    let mut asked = actions.iter().map(read).collect::<Answer<Vec<_>>>()?;
-    let (wanted, consumed) = (Wanted::of(request), Consumed::default());
-    let placeholders = asked.iter_mut().map(|asked| std::mem::take(&mut asked.said)).collect::<Vec<_>>();
-    let mut transaction = endpoint.db.transact_write();
-    let said = placeholders.iter();
-    for (asked, said) in asked.iter().zip(said) {
-        endpoint.creating.check(arn::table_name(asked.request.str("TableName").unwrap_or_default()))?;
-        transaction = add(transaction, asked, said);
-    }
-    if let Some(token) = request.str("ClientRequestToken") {
-        transaction = transaction.token(token);
-    }
-    if wanted.is_any() {
-        transaction = transaction.consumed(&consumed);
-    }
-    transaction.execute().map_err(Failure::from)?;
-    reply(&Written {
-        consumed_capacity: wanted
-            .is_any()
-            .then(|| capacity::describe(&consumed.take(), wanted, Rate::of_transaction())),
-        item_collection_metrics: metrics(endpoint, request, &asked)?,
-    })
+    let asked = actions.iter().map(read).collect::<Answer<Vec<_>>>()?;
+    asked.iter().try_for_each(|asked| endpoint.creating.check(&asked.table))?;
+    let token = request.str("ClientRequestToken").map(str::to_owned);
+    let wanted = Wanted::of(request);
+    let has_metrics = request.str("ReturnItemCollectionMetrics") == Some("SIZE");
+    Ok(Box::new(move |endpoint, target| {
+        let consumed = Consumed::default();
+        let mut transaction = asked.iter().fold(target.transact_write(), add);
+        if let Some(token) = &token {
+            transaction = transaction.token(token);
+        }
+        if wanted.is_any() {
+            transaction = transaction.consumed(&consumed);
+        }
+        transaction.execute().map_err(Failure::from)?;
+        reply(&Written {
+            consumed_capacity: wanted
+                .is_any()
+                .then(|| capacity::describe(&consumed.take(), wanted, Rate::of_transaction())),
+            item_collection_metrics: if has_metrics { metrics(endpoint, &asked)? } else { None },
+        })
+    }))
 }
 
-fn read<'r, 'a>(action: &'r Json<'a>) -> Answer<Asked<'r, 'a>> {
+fn read(action: &Json<'_>) -> Answer<Asked> {
     let mut kinds = KINDS.into_iter().filter(|kind| action.has(kind));
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
         return Err(Failure::validation(
@@ -150,21 +153,29 @@ fn read<'r, 'a>(action: &'r Json<'a>) -> Answer<Asked<'r, 'a>> {
     };
     let request = action.field(kind).unwrap_or(action);
     check_parameters(request, &["UpdateExpression", "ConditionExpression"], &[])?;
-    let item = attributes::item_of(request, if kind == "Put" { "Item" } else { "Key" })?;
-    let encoded = match kind {
-        "Put" => Some(EncodedItem::of(&item)?),
-        _ => None,
+    let (item, key) = match kind {
+        "Put" => (Some(Given::of(request)?.encode()?), Item::new()),
+        _ => (None, attributes::item_of(request, "Key")?),
     };
-    Ok(Asked { kind, request, item, encoded, said: Said::of(request)? })
+    Ok(Asked {
+        kind,
+        table: arn::table_name(request.str("TableName").unwrap_or_default()).to_owned(),
+        item,
+        key,
+        returns_old: request.str("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD"),
+        said: Said::of(request)?,
+    })
 }
 
-fn add<'t>(transaction: TransactWrite<'t>, asked: &'t Asked<'_, '_>, said: &'t Said) -> TransactWrite<'t> {
-    let table = arn::table_name(asked.request.str("TableName").unwrap_or_default());
-    let returns_old = asked.request.str("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD");
+fn add<'t, 'd>(
+    transaction: TransactWrite<'t, Deferred<'d>>,
+    asked: &'t Asked,
+) -> TransactWrite<'t, Deferred<'d>> {
+    let (table, said) = (&*asked.table, &asked.said);
     let mut maps = Said { names: said.names.clone(), values: said.values.clone(), ..Said::default() };
     macro_rules! finish {
         ($action:expr) => {{
-            let mut action = with_placeholders!($action, maps).return_old_on_failure(returns_old);
+            let mut action = with_placeholders!($action, maps).return_old_on_failure(asked.returns_old);
             if let Some(condition) = &said.condition {
                 action = action.condition(condition);
             }
@@ -174,36 +185,32 @@ fn add<'t>(transaction: TransactWrite<'t>, asked: &'t Asked<'_, '_>, said: &'t S
     match asked.kind {
         "Put" => {
             let mut put = Put::new(table);
-            if let Some(item) = &asked.encoded {
+            if let Some(item) = &asked.item {
                 put = put.item(item);
             }
             transaction.put(finish!(put))
         }
-        "Delete" => transaction.delete(finish!(Delete::new(table).key(asked.item.clone()))),
+        "Delete" => transaction.delete(finish!(Delete::new(table).key(asked.key.clone()))),
         "Update" => {
-            let mut update = Update::new(table).key(asked.item.clone());
+            let mut update = Update::new(table).key(asked.key.clone());
             if let Some(text) = &said.update {
                 update = update.update(text);
             }
             transaction.update(finish!(update))
         }
-        _ => transaction.check(finish!(Check::new(table).key(asked.item.clone()))),
+        _ => transaction.check(finish!(Check::new(table).key(asked.key.clone()))),
     }
 }
 
-fn metrics(
-    endpoint: &Endpoint,
-    request: &Json<'_>,
-    asked: &[Asked<'_, '_>],
-) -> Answer<Option<BTreeMap<String, Vec<Value>>>> {
-    if request.str("ReturnItemCollectionMetrics") != Some("SIZE") {
-        return Ok(None);
-    }
+fn metrics(endpoint: &Endpoint, asked: &[Asked]) -> Answer<Option<BTreeMap<String, Vec<Value>>>> {
     let mut told: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for asked in asked.iter().filter(|asked| asked.kind != "ConditionCheck") {
-        let table = arn::table_name(asked.request.str("TableName").unwrap_or_default());
-        if let Some(metrics) = writes::collection_metrics(endpoint, table, &asked.item)? {
-            told.entry(table.to_owned()).or_default().push(metrics);
+        let metrics = writes::collection_metrics(endpoint, &asked.table, |name| match &asked.item {
+            Some(item) => writes::value_of(item, name),
+            None => asked.key.get(name).cloned(),
+        });
+        if let Some(metrics) = metrics? {
+            told.entry(asked.table.clone()).or_default().push(metrics);
         }
     }
     Ok((!told.is_empty()).then_some(told))

@@ -4,13 +4,13 @@ use dynamite_core::api::{Consumed, ReturnValues};
 use dynamite_core::error::Error;
 use dynamite_core::expression::UpdateError;
 
-use super::writes;
-use crate::dynamodb::capacity::Wanted;
+use super::writes::{self, Asked};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::expressions::{Said, check_parameters, with_placeholders};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::{Endpoint, arn, attributes, legacy};
+use crate::dynamodb::writer::Write;
+use crate::dynamodb::{Endpoint, attributes, legacy};
 
 pub(crate) const FIELDS: &[Field] = &[
     RETURN_CONSUMED_CAPACITY,
@@ -28,7 +28,7 @@ pub(crate) const FIELDS: &[Field] = &[
     EXPRESSION_NAMES,
 ];
 
-pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+pub(crate) fn write(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Write> {
     check_parameters(
         request,
         &["UpdateExpression", "ConditionExpression"],
@@ -37,37 +37,38 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let key = attributes::item_of(request, "Key")?;
     let changes = legacy::update(request)?;
     let expected = writes::expected(request)?;
-    let mut said = Said::of(request)?;
-
-    let consumed = Consumed::default();
-    let table = arn::table_name(request.str("TableName").unwrap_or_default());
-    endpoint.creating.check(table)?;
-    let mut update = with_placeholders!(endpoint.db.update_item(table).key(key.clone()), said);
-    if let Some(text) = &said.update {
-        update = update.update(text);
-    }
-    if let Some(condition) = &said.condition {
-        update = update.condition(condition);
-    }
-    let is_legacy = changes.is_some();
-    if let Some(changes) = changes {
-        update = update.update_by_attribute(changes);
-    }
-    if let Some(condition) = expected {
-        update = update.condition_by_attribute(condition);
-    }
-    if Wanted::of(request).is_any() {
-        update = update.consumed(&consumed);
-    }
-    let updated = update.return_values(return_values(request)).execute_encoded();
-    let updated = updated.map_err(|error| match error.cause() {
-        // Legacy updates have a text of their own for this.
-        Error::Update(UpdateError::OperandType) if is_legacy => {
-            Failure::validation("Type mismatch for attribute to update")
+    let (mut said, asked) = (Said::of(request)?, Asked::of(request));
+    let returned = return_values(request);
+    endpoint.creating.check(&asked.table)?;
+    Ok(Box::new(move |endpoint, target| {
+        let consumed = Consumed::default();
+        let mut update = with_placeholders!(target.update_item(&asked.table).key(key.clone()), said);
+        if let Some(text) = &said.update {
+            update = update.update(text);
         }
-        _ => writes::failed(request, error),
-    })?;
-    writes::answer(endpoint, request, table, &key, updated.attributes, &consumed)
+        if let Some(condition) = &said.condition {
+            update = update.condition(condition);
+        }
+        let is_legacy = changes.is_some();
+        if let Some(changes) = changes {
+            update = update.update_by_attribute(changes);
+        }
+        if let Some(condition) = expected {
+            update = update.condition_by_attribute(condition);
+        }
+        if asked.is_counted() {
+            update = update.consumed(&consumed);
+        }
+        let updated = update.return_values(returned).execute_encoded();
+        let updated = updated.map_err(|error| match error.cause() {
+            // Legacy updates have a text of their own for this.
+            Error::Update(UpdateError::OperandType) if is_legacy => {
+                Failure::validation("Type mismatch for attribute to update")
+            }
+            _ => asked.failed(error),
+        })?;
+        asked.answer(endpoint, |name| key.get(name).cloned(), updated.attributes, &consumed)
+    }))
 }
 
 fn return_values(request: &Json<'_>) -> ReturnValues {
