@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use common::directory;
-use dynamite_core::Error;
 use dynamite_core::api::{
     Clock, DynaMite, GlobalIndex, IndexState, LocalIndex, ManualClock, Projection, StreamView,
 };
 use dynamite_core::types::KeyType;
+use dynamite_core::{AttributeValue, Error, Item};
 use serde_json::{Value, json};
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -185,4 +185,112 @@ fn a_table_is_restored_as_it_was_at_a_time() {
     let early = db.restore_table("early").from_past("latest", UNIX_EPOCH + Duration::from_millis(NOW_MS));
     assert!(matches!(early.execute(), Err(Error::NoHistory { .. })));
     assert!(matches!(db.describe_table("early"), Err(Error::TableNotFound { .. })));
+}
+
+#[test]
+fn a_restored_table_is_new_and_keeps_what_a_front_end_keeps_with_it() {
+    let clock = Arc::new(ManualClock::at(NOW_MS));
+    let db = DynaMite::builder().background(false).clock(clock.clone()).in_memory().unwrap();
+    let kept = Item::from([("kept".to_owned(), AttributeValue::from("by a front end"))]);
+    let table = db.create_table("things").partition_key("p", KeyType::String);
+    table.metadata(kept.clone()).execute().unwrap();
+    let backup = db.create_table_backup("things", "first").unwrap();
+    assert_eq!((backup.created_ms, backup.table.created_ms), (NOW_MS, Some(NOW_MS)));
+    clock.advance(5_000);
+    db.restore_table("again").from_backup(&backup.id).execute().unwrap();
+    let again = db.describe_table("again").unwrap();
+    assert_eq!((again.created_ms, again.metadata), (Some(NOW_MS + 5_000), kept));
+    let other = Item::from([("kept".to_owned(), AttributeValue::from(2))]);
+    db.restore_table("other").from_backup(&backup.id).metadata(other.clone()).execute().unwrap();
+    assert_eq!(db.describe_table("other").unwrap().metadata, other);
+    for name in ["a", "", "no spaces", "\0backup\0x"] {
+        let refused = db.restore_table(name).from_backup(&backup.id).execute();
+        assert!(matches!(refused, Err(Error::Validation(_))), "{name:?}: {refused:?}");
+    }
+    assert_eq!(db.list_tables().unwrap(), ["again", "other", "things"]);
+}
+
+/// Others write between the steps. The version of an item is the number of its transaction.
+#[test]
+fn a_backup_is_copied_in_transactions_of_bounded_size() {
+    let db = DynaMite::builder().background(false).in_memory().unwrap();
+    create(&db, "things");
+    for n in 0..3_000 {
+        db.put_item("things", item(n, 0)).unwrap();
+    }
+    let before = db.put_item("things", item(0, 1)).unwrap();
+    db.create_table_backup("things", "first").unwrap();
+    let transactions = db.put_item("things", item(0, 2)).unwrap() - before;
+    assert!((8..20).contains(&transactions), "{transactions} for 6 MB");
+}
+
+#[test]
+fn a_backup_is_told_of_when_it_is_whole_and_not_before() {
+    let db = DynaMite::in_memory().unwrap();
+    create(&db, "things");
+    for n in 0..3_000 {
+        db.put_item("things", item(n, 0)).unwrap();
+    }
+    let made = std::thread::spawn({
+        let db = db.clone();
+        move || db.create_table_backup("things", "first").unwrap()
+    });
+    let found = loop {
+        if let Some(backup) = db.list_table_backups().unwrap().pop() {
+            break backup;
+        }
+        std::thread::yield_now();
+    };
+    let plain = db.restore_table("again").from_backup(&found.id).global_indexes([]).local_indexes([]);
+    plain.execute().unwrap();
+    assert_eq!(db.describe_table("again").unwrap().item_count, 3_000);
+    assert_eq!(made.join().unwrap(), found);
+}
+
+/// What is told of the table is told of the same moment.
+#[test]
+fn backups_that_are_made_at_once_are_each_of_their_own_moment() {
+    let db = DynaMite::builder().clock(Arc::new(ManualClock::at(NOW_MS))).in_memory().unwrap();
+    db.create_table("things").partition_key("id", KeyType::Number).execute().unwrap();
+    let backups: Vec<_> = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for id in 0..2_000 {
+                db.put_item("things", json!({"id": id})).unwrap();
+            }
+        });
+        let make = || (0..20).map(|_| db.create_table_backup("things", "same").unwrap()).collect::<Vec<_>>();
+        let makers: Vec<_> = (0..3).map(|_| scope.spawn(make)).collect();
+        let backups = makers.into_iter().flat_map(|maker| maker.join().unwrap()).collect();
+        writer.join().unwrap();
+        backups
+    });
+    let mut listed = db.list_table_backups().unwrap();
+    assert_eq!(listed.len(), 60);
+    listed.dedup_by(|a, b| a.id == b.id);
+    assert_eq!(listed.len(), 60);
+    for (nth, backup) in backups.iter().enumerate() {
+        let name = format!("restored{nth}");
+        db.restore_table(&name).from_backup(&backup.id).execute().unwrap();
+        assert_eq!(db.describe_table(&name).unwrap().item_count, backup.table.item_count);
+        db.drop_table(&name).unwrap();
+    }
+}
+
+#[test]
+fn indexes_of_a_restored_table_are_built_without_being_asked_for() {
+    let db = DynaMite::in_memory().unwrap();
+    create(&db, "things");
+    for n in 0..50 {
+        db.put_item("things", item(n, 0)).unwrap();
+    }
+    let backup = db.create_table_backup("things", "first").unwrap();
+    db.restore_table("again").from_backup(&backup.id).execute().unwrap();
+    let is_built = || {
+        let indexes = db.describe_table("again").unwrap().indexes;
+        indexes.iter().all(|index| index.state == IndexState::Active)
+    };
+    while !is_built() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    check(&db, "again", 50);
 }
