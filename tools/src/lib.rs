@@ -5,6 +5,7 @@
 //! * [`backup`]: `dynamite-backup` and `dynamite-restore`, which copy one.
 //! * [`compact`]: `dynamite-compact`, which makes one shorter.
 //! * [`import`] and [`export`]: `dynamite-import` and `dynamite-export`, items from files and into files; [`transfer`] is what they share.
+//! * `copy`: `dynamite-copy`, tables from DynamoDB endpoints and to them, with the feature `endpoint`.
 //! * [`console`]: `dynamite-console`, a conversation with a database; [`json_text`] is how it reads JSON.
 //!
 //! `program` is what they have in common; `survey` collects what a walk over a file tells, `map` draws it.
@@ -16,6 +17,9 @@ pub mod backup;
 pub mod compact;
 
 pub mod console;
+
+#[cfg(feature = "endpoint")]
+pub mod copy;
 
 pub mod dump;
 

@@ -4,23 +4,32 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+/// What a program says, and that it prints its manual page and its completions.
 #[track_caller]
 fn check(name: &str, program: &str) {
-    let output = Command::new(program).arg("--help").output().expect("the program runs");
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    let said = String::from_utf8(output.stdout).expect("it is text");
+    check_help(name, program, &[]);
+    for what in ["man", "bash", "elvish", "fish", "powershell", "zsh"] {
+        let text = said(Command::new(program).args(["--generate", what])).replace("\\-", "-");
+        assert!(text.contains(&format!("dynamite-{name}")) && text.contains("version"), "{what}: {text}");
+    }
+}
+
+#[track_caller]
+fn check_help(name: &str, program: &str, subcommand: &[&str]) {
+    let said = said(Command::new(program).args(subcommand).arg("--help"));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, said).expect("the text can be written");
         return;
     }
     assert_eq!(said, fs::read_to_string(&path).expect("the text is there"));
-    for what in ["man", "bash", "elvish", "fish", "powershell", "zsh"] {
-        let output = Command::new(program).args(["--generate", what]).output().expect("the program runs");
-        assert!(output.status.success() && output.stderr.is_empty(), "{what}: {output:?}");
-        let text = String::from_utf8_lossy(&output.stdout).replace("\\-", "-");
-        assert!(text.contains(&format!("dynamite-{name}")) && text.contains("json"), "{what}: {text}");
-    }
+}
+
+#[track_caller]
+fn said(command: &mut Command) -> String {
+    let output = command.output().expect("the program runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("it is text")
 }
 
 #[test]
@@ -36,4 +45,19 @@ fn of_the_import() {
 #[test]
 fn of_the_export() {
     check("export", env!("CARGO_BIN_EXE_dynamite-export"));
+}
+
+#[cfg(feature = "endpoint")]
+#[test]
+fn of_the_copy() {
+    let program = env!("CARGO_BIN_EXE_dynamite-copy");
+    check("copy", program);
+    for action in ["from", "to", "verify"] {
+        check_help(&format!("copy-{action}"), program, &[action]);
+        let page = said(Command::new(program).args(["--generate", "man", action])).replace("\\-", "-");
+        assert!(
+            page.contains(&format!("dynamite-copy-{action}")) && page.contains("--endpoint-url"),
+            "{page}"
+        );
+    }
 }

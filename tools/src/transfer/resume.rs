@@ -18,6 +18,12 @@ pub(crate) struct ResumeFile {
 }
 
 impl ResumeFile {
+    /// The one of this name.
+    #[cfg(feature = "endpoint")]
+    pub(crate) fn at(path: &Path) -> ResumeFile {
+        ResumeFile { path: path.to_owned() }
+    }
+
     /// The one beside a file of the transfer.
     pub(crate) fn beside(file: &Path, extension: &str) -> ResumeFile {
         let mut name = file.as_os_str().to_owned();

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod things;
+
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::ops::ControlFlow;
