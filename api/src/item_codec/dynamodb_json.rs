@@ -373,7 +373,7 @@ fn plain_len(bytes: &[u8]) -> usize {
         // The high bit of a byte is set where the byte is zero, or stands above one that is.
         let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
         let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let (quote, backslash) = (zeros(word ^ ONES * 0x22), zeros(word ^ ONES * 0x5C));
+        let (quote, backslash) = (zeros(word ^ (ONES * 0x22)), zeros(word ^ (ONES * 0x5C)));
         (control | quote | backslash) & HIGHS == 0
     };
     let plain = eights.iter().take_while(|eight| is_plain(eight)).count() * 8;
