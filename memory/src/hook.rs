@@ -14,6 +14,7 @@
 use std::io::Write;
 use std::time::Duration;
 
+use dynamite_core::api::{Clock, SystemClock};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -22,6 +23,7 @@ use crate::error::Result;
 use crate::request::{
     CategoryCount, Entry, Mode, Opened, Opening, Prompt, Remember, Request, ShownTo, Source,
 };
+use crate::store::MAX_CONTENT;
 use crate::text::{fence, time, tokens};
 
 /// How long a hook may take before it gives up.
@@ -129,11 +131,9 @@ async fn prompt(memory: &Memory, event: &Event) -> Result<Option<String>> {
     if is_foreign || said.starts_with('/') || said.chars().count() < SHORTEST {
         return Ok(None);
     }
-    let cut = said.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST).last().unwrap_or(0);
-    let said = if said.len() > LONGEST { &said[..cut] } else { said };
     let prompt = Prompt {
         scopes: memory.scopes(),
-        prompt: said.to_owned(),
+        prompt: said[..said.floor_char_boundary(LONGEST)].to_owned(),
         session: event.session_id.clone(),
         limit: MOST,
     };
@@ -147,18 +147,15 @@ async fn summary(memory: &Memory, event: &Event) -> Result<()> {
     if event.compact_summary.trim().is_empty() {
         return Ok(());
     }
-    let most = crate::store::MAX_CONTENT;
     let summary = &event.compact_summary;
-    let end = summary.char_indices().map(|(at, _)| at).take_while(|at| *at <= most).last().unwrap_or(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let date = time::date(u64::try_from(now.as_millis()).unwrap_or(0));
+    let date = time::date(SystemClock::default().now_ms());
     let session: String =
         event.session_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     let remember = Remember {
         scope: memory.project.clone(),
         category: "sessions".to_owned(),
         key: format!("{date}/{}", if session.is_empty() { "unnamed" } else { &session }),
-        content: if summary.len() > most { summary[..end].to_owned() } else { summary.clone() },
+        content: summary[..summary.floor_char_boundary(MAX_CONTENT)].to_owned(),
         ttl_ms: Some(KEPT_MS),
         mode: Mode::Upsert,
         redact: true,

@@ -6,7 +6,7 @@
 //!
 //! # The modules, in reading order
 //!
-//! `key` and `project` are about names, `text` about what is done with text. `request` is what is asked and answered, `error` what can go wrong.
+//! `key` and `project` are about names, `text` about what is done with text, `meaning` about what it means. `request` is what is asked and answered, `error` what can go wrong.
 //! `store` is the owner's side. `place` is where a file and its owner's socket are, `owner` how there comes to be one, `client` how it is asked; `tools` are the
 //! four things that an agent can do. On top of that, one folder each: `mcp`, `hook`, `transfer` (import and export), `cli`.
 
@@ -18,6 +18,7 @@ pub mod error;
 pub mod hook;
 pub mod key;
 pub mod mcp;
+pub mod meaning;
 pub mod owner;
 pub mod place;
 pub mod project;

@@ -180,10 +180,7 @@ impl ServerHandler for Server {
     ) -> Result<GetPromptResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
         let prompt = prompts::get(&self.memory, &request.name, &arguments).await;
-        prompt.map(Into::into).map_err(|error| match error {
-            MemoryError::NotFound { .. } => ErrorData::invalid_params(error.to_string(), None),
-            error => protocol_error(error),
-        })
+        prompt.map(Into::into).map_err(protocol_error)
     }
 
     async fn complete(

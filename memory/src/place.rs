@@ -5,9 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::error::{MemoryError, Result};
+use crate::text::hash;
 
 /// Bytes that the path of a socket may have, less some for what stands beside it.
 const LONGEST_SOCKET: usize = 100;
@@ -43,8 +42,7 @@ impl Place {
         // The same file by another path has the same owner.
         let parent = fs::canonicalize(parent).map_err(failed)?;
         let db = fs::canonicalize(parent.join(name)).unwrap_or_else(|_| parent.join(name));
-        let hash = Sha256::digest(db.as_os_str().as_encoded_bytes());
-        let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hash::short(db.as_os_str().as_encoded_bytes());
         let socket = socket_directory(&db)?.join(format!("memory-{hash}.sock"));
         Ok(Place { db, socket, program: None })
     }

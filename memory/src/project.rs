@@ -3,16 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use crate::text::hash;
 
 /// The scope of the project around a directory: `p:` and a hash of the directory that its worktrees have in common, or, without git, of
 /// the directory itself.
 pub fn scope(directory: &Path) -> String {
     let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     let root = common_directory(&directory).unwrap_or(directory);
-    let hash = Sha256::digest(root.as_os_str().as_encoded_bytes());
-    let hex: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("p:{hex}")
+    format!("p:{}", hash::short(root.as_os_str().as_encoded_bytes()))
 }
 
 /// Git's common directory, as `git rev-parse --git-common-dir` has it, without asking git.

@@ -121,7 +121,7 @@ pub(crate) fn parts(text: &str) -> Vec<&str> {
     let most = crate::store::MAX_CONTENT;
     let (mut parts, mut rest) = (Vec::new(), text.trim());
     while rest.len() > most {
-        let limit = (0..=most).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(0);
+        let limit = rest.floor_char_boundary(most);
         let window = &rest[..limit];
         let at =
             window.rfind("\n\n").or_else(|| window.rfind('\n')).filter(|at| *at > most / 4).unwrap_or(limit);

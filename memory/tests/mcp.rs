@@ -193,6 +193,8 @@ async fn use_everything(client: &Client) {
         assert_eq!(text.matches("</memory-data>").count(), usize::from(argument.is_some()), "{text}");
     }
     assert!(client.get_prompt(GetPromptRequestParams::new("review")).await.is_err());
+    let unknown = client.get_prompt(GetPromptRequestParams::new("other")).await.unwrap_err().to_string();
+    assert!(unknown.contains("save_session"), "it says which there are: {unknown}");
 
     let complete = |reference, name: &str, value: &str| {
         CompleteRequestParams::new(reference, ArgumentInfo::new(name, value))

@@ -213,7 +213,9 @@ fn a_purge_leaves_nothing() {
         forget(memory, "l", false).await;
         assert_eq!(forget(memory, "k", true).await, 1);
         assert_eq!(forget(memory, "l", true).await, 1, "also of what was forgotten before");
-        for table in ["memories", "versions", "tombstones", "postings", "documents", "categories", "queue"] {
+        for table in
+            ["memories", "versions", "tombstones", "postings", "documents", "vectors", "categories", "queue"]
+        {
             assert_eq!(owned.db.describe_table(table).unwrap().item_count, 0, "{table}");
         }
         owned.check().await;

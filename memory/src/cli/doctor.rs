@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use crate::cli::print::{self, Text};
 use crate::cli::{Cli, verbs};
-use crate::client::Memory;
+use crate::client::{Memory, answer};
+use crate::error::MemoryError;
 use crate::place::Place;
-use crate::request::Source;
-use crate::{hook, owner};
+use crate::request::{Checked, Request, Source};
+use crate::{hook, meaning, owner};
 
 /// What was looked at, and what was seen.
 #[derive(Debug, Serialize)]
@@ -63,6 +64,7 @@ pub(super) async fn run(cli: &Cli) -> ExitCode {
             find("file", private(&place.db));
             find("token", private(&place.db.with_extension("token")));
             let memory = Memory::new(place.clone(), &verbs::directory(cli, None), Source::User);
+            find("model", model(&place.db));
             find("owner", owner(&place, &memory).await);
             find("index", index(&memory).await);
             find("project", Ok(format!("{} for {}", memory.project, verbs::directory(cli, None).display())));
@@ -120,6 +122,21 @@ fn private(path: &Path) -> Result<String, (String, String)> {
     }
 }
 
+/// Whether the model beside the file can be used, if there is one.
+fn model(db: &Path) -> Result<String, (String, String)> {
+    let directory = db.with_extension("model");
+    match meaning::beside(db) {
+        Ok(Some(encoder)) => Ok(format!("{} in {}", encoder.name(), directory.display())),
+        Ok(None) if directory.exists() => {
+            let seen = format!("this build makes nothing of {}", directory.display());
+            let install = "cargo install --git https://github.com/dynamite-db/dynamite dynamite-memory --features semantic";
+            Err((seen, format!("{install}, or take it away")))
+        }
+        Ok(None) => Ok("none, the search is by words".to_owned()),
+        Err(error) => Err((error.to_string(), "the search is by words until then".to_owned())),
+    }
+}
+
 /// Whether the owner can be reached, or started, and is of this build.
 async fn owner(place: &Place, memory: &Memory) -> Result<String, (String, String)> {
     let was_there = owner::try_connect(place).await;
@@ -134,7 +151,7 @@ async fn owner(place: &Place, memory: &Memory) -> Result<String, (String, String
             ));
         }
     }
-    match memory.ask(&crate::request::Request::Stats(Some(String::new()))).await {
+    match memory.ask(&Request::Stats(Some(String::new()))).await {
         Ok(_) if was_there.is_some() => Ok(format!("serves at {}", place.socket.display())),
         Ok(_) => Ok(format!("was started, and serves at {}", place.socket.display())),
         Err(error) => {
@@ -146,7 +163,8 @@ async fn owner(place: &Place, memory: &Memory) -> Result<String, (String, String
 
 async fn index(memory: &Memory) -> Result<String, (String, String)> {
     let remedy = "dynamite-memory gc --reindex".to_owned();
-    match verbs::check(memory).await {
+    let checked: Result<Checked, MemoryError> = async { answer!(memory, Request::Check, Checked) }.await;
+    match checked {
         Ok(checked) if checked.problems.is_empty() => {
             Ok(format!("{} memories, all as they should be", checked.memories))
         }

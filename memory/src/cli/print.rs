@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::verbs::erased::Printed;
 use crate::error::{MemoryError, Result};
 use crate::request::{Discovered, Forgot, PastVersion, Recalled, Remembered, Stats, Swept};
 use crate::transfer::Imported;
@@ -16,8 +16,8 @@ pub(super) trait Text {
 }
 
 /// Prints an answer.
-pub(super) fn answer(as_json: bool, answer: &dyn Printed) -> Result<ExitCode> {
-    let text = if as_json { answer.json() } else { answer.text() };
+pub(super) fn answer(as_json: bool, answer: &(impl Serialize + Text)) -> Result<ExitCode> {
+    let text = if as_json { serde_json::to_string(answer).unwrap_or_default() } else { answer.text() };
     let printed = writeln!(io::stdout().lock(), "{}", text.trim_end());
     match printed {
         Ok(()) => Ok(ExitCode::SUCCESS),
@@ -131,7 +131,8 @@ impl Text for Imported {
 
 impl Text for Swept {
     fn text(&self) -> String {
-        format!("{} expired, {} forgotten for good\n", self.expired, self.tombstones)
+        let encoded = if self.encoded > 0 { format!(", {} encoded", self.encoded) } else { String::new() };
+        format!("{} expired, {} forgotten for good{encoded}\n", self.expired, self.tombstones)
     }
 }
 

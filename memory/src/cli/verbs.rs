@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde::Serialize;
+use dynamite_core::api::{Clock, SystemClock};
 
 use crate::cli::{
     Cli, ExportArgs, ExportFormat, ImportArgs, ImportFormat, Mcp, RememberArgs, Verb, doctor, print,
@@ -14,15 +14,17 @@ use crate::error::{MemoryError, Result};
 use crate::hook::{self, Event};
 use crate::mcp;
 use crate::place::Place;
-use crate::request::{Answer, Past, PastVersion, Remembered, Request, Source, Stats, Swept};
+use crate::request::{Past, PastVersion, Remembered, Request, Source, Stats, Swept};
 use crate::tools::{DiscoverInput, ForgetInput, RecallInput, RememberInput};
 use crate::transfer::{self, claude_md, jsonl, memory_dir, server_memory};
 
 /// What was asked for is not there.
 const NOT_FOUND: u8 = 3;
 
+/// What the owner sweeps at once.
+const SWEPT: usize = 1000;
+
 pub(super) async fn run(cli: &Cli, verb: &Verb) -> Result<ExitCode> {
-    let out = |answer: &dyn erased::Printed| print::answer(cli.json, answer);
     let found = |is_found: bool| if is_found { ExitCode::SUCCESS } else { ExitCode::from(NOT_FOUND) };
     match verb {
         Verb::Doctor => return Ok(doctor::run(cli).await),
@@ -35,7 +37,7 @@ pub(super) async fn run(cli: &Cli, verb: &Verb) -> Result<ExitCode> {
         Verb::Mcp(options) => serve(memory, options).await.map(|()| ExitCode::SUCCESS),
         Verb::Remember(arguments) => {
             let done = memory.remember(remember(arguments)?, arguments.redact).await?;
-            out(&done)
+            print::answer(cli.json, &done)
         }
         Verb::Recall(arguments) => {
             let input = RecallInput {
@@ -48,7 +50,7 @@ pub(super) async fn run(cli: &Cli, verb: &Verb) -> Result<ExitCode> {
                 scope: arguments.scope.map(Into::into),
             };
             let recalled = memory.recall(input).await?;
-            out(&recalled)?;
+            print::answer(cli.json, &recalled)?;
             Ok(found(!recalled.items.is_empty()))
         }
         Verb::Discover(arguments) => {
@@ -58,7 +60,7 @@ pub(super) async fn run(cli: &Cli, verb: &Verb) -> Result<ExitCode> {
                 depth: arguments.depth,
                 cursor: arguments.cursor.clone(),
             };
-            out(&memory.discover(input).await?)
+            print::answer(cli.json, &memory.discover(input).await?)
         }
         Verb::Forget(arguments) => {
             let input = ForgetInput {
@@ -70,19 +72,19 @@ pub(super) async fn run(cli: &Cli, verb: &Verb) -> Result<ExitCode> {
                 purge: Some(arguments.purge),
             };
             let forgot = memory.forget(input).await?;
-            out(&forgot)?;
+            print::answer(cli.json, &forgot)?;
             Ok(found(forgot.forgotten > 0))
         }
         Verb::History(name) => {
             let past = past(&memory, &name.category, &name.key, None);
             let versions: Vec<PastVersion> = answer!(memory, Request::History(past), History)?;
-            out(&versions)
+            print::answer(cli.json, &versions)
         }
         Verb::Restore(arguments) => {
             let past = past(&memory, &arguments.category, &arguments.key, arguments.version);
             let done: Vec<Result<Remembered>> = answer!(memory, Request::Restore(past), Remembered)?;
             for one in done {
-                out(&one?)?;
+                print::answer(cli.json, &one?)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -92,35 +94,24 @@ pub(super) async fn run(cli: &Cli, verb: &Verb) -> Result<ExitCode> {
             if *reindex {
                 memory.ask(&Request::Reindex).await?;
             }
-            let swept: Swept = answer!(memory, Request::Sweep { most: usize::MAX }, Swept)?;
-            out(&swept)
+            let mut total = Swept::default();
+            // In portions, so that nobody else waits for all of it.
+            loop {
+                let swept: Swept = answer!(memory, Request::Sweep { most: SWEPT }, Swept)?;
+                total.expired += swept.expired;
+                total.tombstones += swept.tombstones;
+                total.encoded += swept.encoded;
+                if !swept.more {
+                    break;
+                }
+            }
+            print::answer(cli.json, &total)
         }
         Verb::Stats => {
             let stats: Stats = answer!(memory, Request::Stats(None), Stats)?;
-            out(&stats)
+            print::answer(cli.json, &stats)
         }
         Verb::Doctor | Verb::Hook { .. } | Verb::Serve { .. } => Ok(ExitCode::SUCCESS),
-    }
-}
-
-/// What is printed, for a person or as JSON.
-pub(super) mod erased {
-    /// An answer that can be printed both ways.
-    pub(crate) trait Printed {
-        /// As JSON.
-        fn json(&self) -> String;
-        /// For a person.
-        fn text(&self) -> String;
-    }
-}
-
-impl<T: Serialize + print::Text> erased::Printed for T {
-    fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    fn text(&self) -> String {
-        print::Text::text(self)
     }
 }
 
@@ -204,8 +195,7 @@ async fn import(cli: &Cli, memory: &Memory, arguments: &ImportArgs) -> Result<Ex
     let holds = scope.clone().unwrap_or_else(|| memory.project.clone());
     let path = arguments.path.as_path();
     let text = || if path == Path::new("-") { standard_input() } else { transfer::read(path) };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let now = SystemClock::default().now_ms();
     let all = match arguments.format {
         ImportFormat::ServerMemory => server_memory::read(&text()?, &holds)?,
         ImportFormat::ClaudeMd => claude_md::read(&text()?, &holds),
@@ -234,13 +224,5 @@ async fn export(memory: &Memory, arguments: &ExportArgs) -> Result<()> {
             let file = options.create(true).truncate(true).write(true).mode(0o600).open(path);
             file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)
         }
-    }
-}
-
-/// What an answer to a check says.
-pub(super) async fn check(memory: &Memory) -> Result<crate::request::Checked> {
-    match memory.ask(&Request::Check).await? {
-        Answer::Checked(checked) => Ok(checked),
-        other => Err(MemoryError::Failed(format!("an answer to something else: {other:?}"))),
     }
 }

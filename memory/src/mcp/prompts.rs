@@ -66,7 +66,15 @@ pub(super) async fn get(memory: &Memory, name: &str, arguments: &JsonObject) -> 
                 page(&recalled)
             )
         }
-        _ => return Err(MemoryError::NotFound { what: format!("prompt {name:?}") }),
+        _ => {
+            let names: Vec<String> = list().into_iter().map(|prompt| prompt.name).collect();
+            let text = format!(
+                "there is no prompt {:?}; there are {}",
+                crate::key::shortened(name),
+                names.join(", ")
+            );
+            return Err(MemoryError::Invalid(text));
+        }
     };
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
 }

@@ -1,38 +1,50 @@
-//! The one place where memories change, with all that belongs to them: postings, counts, versions, the queue of what is to be swept.
+//! The one place where memories change, with all that belongs to them: postings, vectors, counts, versions, the queue of what is to be swept.
 
 use std::collections::BTreeMap;
 
 use dynamite_core::api::Transaction;
 
-use crate::error::Result;
+use crate::error::{MemoryError, Result};
 use crate::key;
+use crate::meaning::Encoder;
 use crate::store::postings;
 use crate::store::record::{
     Category, Document, Due, DueKind, KEPT_VERSIONS, Memory, Scope, Tombstone, Version, name,
 };
 use crate::store::tables::{
-    CATEGORIES, DOCUMENTS, MEMORIES, NO_SORT, QUEUE, SCOPES, TOMBSTONES, VERSIONS, View, each,
+    self, CATEGORIES, DOCUMENTS, MEMORIES, NO_SORT, QUEUE, SCOPES, TOMBSTONES, VERSIONS, View, each,
 };
+use crate::store::vectors;
 use crate::text::time::DAY_MS;
 
 /// How long what was forgotten can be restored.
 const TOMBSTONE_MS: u64 = 30 * DAY_MS;
 
 /// Puts a memory in the place of the one that is there, which goes to the history. Its document's number is given here.
-pub(super) fn put(txn: &Transaction<'_>, old: Option<&Memory>, mut new: Memory) -> Result<Memory> {
+pub(super) fn put(
+    txn: &Transaction<'_>,
+    encoder: Option<&dyn Encoder>,
+    old: Option<&Memory>,
+    mut new: Memory,
+) -> Result<Memory> {
     let name_of_category = new.category().to_owned();
     let mut scope = scope(txn, &new.scope)?;
     let category = txn.get::<Category>(CATEGORIES, &new.scope, Some(name_of_category.as_str()))?;
-    let mut category = category.unwrap_or_else(|| {
-        let number = scope.next_category;
-        scope.next_category += 1;
-        Category { scope: new.scope.clone(), category: name_of_category, number, count: 0, updated: 0 }
-    });
+    let mut category = match category {
+        Some(category) => category,
+        None => {
+            let number = scope.next_category;
+            let too_many =
+                || MemoryError::Failed("there were 65,535 categories already; use one of them".to_owned());
+            scope.next_category = number.checked_add(1).ok_or_else(too_many)?;
+            Category { scope: new.scope.clone(), category: name_of_category, number, count: 0, updated: 0 }
+        }
+    };
     let (old_length, old_postings) = old.map(|old| postings::of(old, category.number)).unwrap_or_default();
     match old {
         Some(old) => {
             new.document = old.document;
-            txn.put_item_from(VERSIONS, &Version::of(old))?;
+            tables::put(txn, VERSIONS, &Version::of(old))?;
             if let Some(outdated) = old.version.checked_sub(KEPT_VERSIONS) {
                 txn.delete_item(VERSIONS).partition_key(old.name()).sort_key(outdated).execute()?;
             }
@@ -44,11 +56,12 @@ pub(super) fn put(txn: &Transaction<'_>, old: Option<&Memory>, mut new: Memory) 
             category.count += 1;
             let (partition, key) = (new.partition.clone(), new.key.clone());
             let document = Document { scope: new.scope.clone(), document: new.document, partition, key };
-            txn.put_item_from(DOCUMENTS, &document)?;
+            tables::put(txn, DOCUMENTS, &document)?;
         }
     }
     let (length, new_postings) = postings::of(&new, category.number);
     postings::replace(txn, &new.scope, &old_postings, &new_postings)?;
+    vectors::put(txn, encoder, &new, category.number)?;
     scope.length = scope.length + u64::from(length) - u64::from(old_length);
     category.updated = category.updated.max(new.updated);
     let old_expiry = old.and_then(|old| old.expires_at);
@@ -56,9 +69,9 @@ pub(super) fn put(txn: &Transaction<'_>, old: Option<&Memory>, mut new: Memory) 
         set_due(txn, &new, old_expiry, new.expires_at)?;
     }
     new.pinned = (new.importance == 3).then(|| new.scope.clone());
-    txn.put_item_from(SCOPES, &scope)?;
-    txn.put_item_from(CATEGORIES, &category)?;
-    txn.put_item_from(MEMORIES, &new)?;
+    tables::put(txn, SCOPES, &scope)?;
+    tables::put(txn, CATEGORIES, &category)?;
+    tables::put(txn, MEMORIES, &new)?;
     Ok(new)
 }
 
@@ -75,11 +88,12 @@ pub(super) fn remove(txn: &Transaction<'_>, now: u64, old: &Memory, purge: bool)
                 let delete = txn.delete_item(CATEGORIES).partition_key(category.scope);
                 delete.sort_key(category.category).execute()?;
             }
-            _ => drop(txn.put_item_from(CATEGORIES, &category)?),
+            _ => tables::put(txn, CATEGORIES, &category)?,
         }
     }
+    vectors::remove(txn, &old.scope, old.document)?;
     scope.documents -= 1;
-    txn.put_item_from(SCOPES, &scope)?;
+    tables::put(txn, SCOPES, &scope)?;
     let document = txn.delete_item(DOCUMENTS).partition_key(old.scope.as_str());
     document.sort_key(old.document).execute()?;
     set_due(txn, old, old.expires_at, None)?;
@@ -90,10 +104,10 @@ pub(super) fn remove(txn: &Transaction<'_>, now: u64, old: &Memory, purge: bool)
         return Ok(None);
     }
     let until = now + TOMBSTONE_MS;
-    txn.put_item_from(VERSIONS, &Version::of(old))?;
+    tables::put(txn, VERSIONS, &Version::of(old))?;
     let (partition, key) = (old.partition.clone(), old.key.clone());
-    txn.put_item_from(QUEUE, &Due::new(DueKind::Tombstone, until, &partition, &key))?;
-    txn.put_item_from(TOMBSTONES, &Tombstone { partition, key, version: old.version, until })?;
+    tables::put(txn, QUEUE, &Due::new(DueKind::Tombstone, until, &partition, &key))?;
+    tables::put(txn, TOMBSTONES, &Tombstone { partition, key, version: old.version, until })?;
     Ok(Some(until))
 }
 
@@ -136,7 +150,7 @@ fn set_due(txn: &Transaction<'_>, memory: &Memory, old: Option<u64>, new: Option
         delete_due(txn, &due(old))?;
     }
     if let Some(new) = new {
-        txn.put_item_from(QUEUE, &due(new))?;
+        tables::put(txn, QUEUE, &due(new))?;
     }
     Ok(())
 }

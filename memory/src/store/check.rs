@@ -12,7 +12,9 @@ use crate::request::Checked;
 use crate::store::change;
 use crate::store::postings::{self, Chunk, Posting};
 use crate::store::record::{Category, Document, Due, DueKind, Memory, Scope};
-use crate::store::tables::{CATEGORIES, DOCUMENTS, MEMORIES, META, NO_SORT, POSTINGS, QUEUE, SCOPES, View};
+use crate::store::tables::{
+    self, CATEGORIES, DOCUMENTS, MEMORIES, META, NO_SORT, POSTINGS, QUEUE, SCOPES, Typed, View, transact,
+};
 
 /// The rules by which texts are taken apart: raised with every change of the tokenizer, the stemmer, the stop words or the weights.
 const INDEXED_BY: u64 = 1;
@@ -59,7 +61,7 @@ pub(super) fn check(db: &DynaMite) -> Result<Checked> {
     let (mut expected, mut found): (BTreeMap<String, Sums>, BTreeMap<String, Sums>) = Default::default();
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     let mut categories: BTreeMap<(String, String), Category> = BTreeMap::new();
-    for category in db.scan(CATEGORIES).iter_as::<Category>()? {
+    for category in db.scan(CATEGORIES).items::<Category>()? {
         let category = category?;
         categories.insert((category.scope.clone(), category.category.clone()), category);
     }
@@ -70,7 +72,7 @@ pub(super) fn check(db: &DynaMite) -> Result<Checked> {
     };
     let mut expiries = 0_u64;
     let mut memories = 0;
-    for memory in db.scan(MEMORIES).iter_as::<Memory>()? {
+    for memory in db.scan(MEMORIES).items::<Memory>()? {
         let memory = memory?;
         memories += 1;
         let place = (memory.scope.clone(), memory.category().to_owned());
@@ -101,13 +103,13 @@ pub(super) fn check(db: &DynaMite) -> Result<Checked> {
             }
         }
     }
-    for chunk in db.scan(POSTINGS).iter_as::<Chunk>()? {
+    for chunk in db.scan(POSTINGS).items::<Chunk>()? {
         let chunk = chunk?;
         let scope = chunk.term.split('#').next().unwrap_or_default();
         let sums = found.entry(scope.to_owned()).or_default();
         postings::decode(&chunk.postings).for_each(|posting| sums.add(&chunk.term, &posting));
     }
-    for scope in db.scan(SCOPES).iter_as::<Scope>()? {
+    for scope in db.scan(SCOPES).items::<Scope>()? {
         let scope = scope?;
         let sums = found.entry(scope.scope).or_default();
         (sums.documents, sums.length) = (scope.documents, scope.length);
@@ -128,7 +130,7 @@ pub(super) fn check(db: &DynaMite) -> Result<Checked> {
         }
     }
     let mut queued = 0;
-    for due in db.scan(QUEUE).iter_as::<Due>()? {
+    for due in db.scan(QUEUE).items::<Due>()? {
         queued += u64::from(due?.what == DueKind::Expiry);
     }
     if queued != expiries {
@@ -158,8 +160,8 @@ pub(super) fn keep_index(db: &DynaMite) -> Result<()> {
 /// Makes the inverted index anew, in transactions of bounded size.
 pub(super) fn reindex(target: &Deferred<'_>) -> Result<()> {
     loop {
-        let left = target.transact(|txn| {
-            let chunks = txn.scan(POSTINGS).limit(PORTION).execute_as::<Chunk>()?.items;
+        let left = transact(target, |txn| {
+            let chunks = txn.scan(POSTINGS).limit(PORTION).page::<Chunk>()?.items;
             for chunk in &chunks {
                 txn.delete_item(POSTINGS)
                     .partition_key(chunk.term.as_str())
@@ -175,12 +177,12 @@ pub(super) fn reindex(target: &Deferred<'_>) -> Result<()> {
     let mut start: Option<serde_json::Value> = None;
     let mut lengths: BTreeMap<String, u64> = BTreeMap::new();
     loop {
-        let next = target.transact(|txn| {
+        let next = transact(target, |txn| {
             let mut scan = txn.scan(MEMORIES).limit(PORTION);
             if let Some(start) = start.take() {
                 scan = scan.exclusive_start_key(start);
             }
-            let page = scan.execute_as::<Memory>()?;
+            let page = scan.page::<Memory>()?;
             for memory in &page.items {
                 let category = txn.get::<Category>(CATEGORIES, &memory.scope, Some(memory.category()))?;
                 let Some(category) = category else { continue };
@@ -195,13 +197,12 @@ pub(super) fn reindex(target: &Deferred<'_>) -> Result<()> {
             None => break,
         }
     }
-    target.transact(|txn| {
+    transact(target, |txn| {
         for (scope, length) in &lengths {
             let mut scope = change::scope(txn, scope)?;
             scope.length = *length;
-            txn.put_item_from(SCOPES, &scope)?;
+            tables::put(txn, SCOPES, &scope)?;
         }
         Ok(())
-    })?;
-    Ok(())
+    })
 }

@@ -1,6 +1,6 @@
 //! Discovering: which categories there are, and which keys, from above.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dynamite_core::api::DynaMite;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::key;
 use crate::request::{CategoryCount, Discover, Discovered, KeyCount, Stats};
 use crate::store::record::{Due, DueKind, Memory, QUEUE_NAME};
 use crate::store::search;
-use crate::store::tables::{MEMORIES, POSTINGS, QUEUE, TOMBSTONES, VERSIONS, View, each};
+use crate::store::tables::{MEMORIES, POSTINGS, QUEUE, TOMBSTONES, Typed, VERSIONS, View, each};
 use crate::text::time::rfc3339;
 
 /// Lines of an answer.
@@ -84,7 +84,7 @@ fn keys(db: &DynaMite, now: u64, discover: &Discover, category: &str) -> Result<
     let prefix = key::normal_prefix(discover.prefix.as_deref().unwrap_or_default())?;
     let depth = prefix.matches('/').count() + discover.depth;
     let mut counts: BTreeMap<String, (u64, bool)> = BTreeMap::new();
-    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for scope in &discover.scopes {
         let partition = key::partition(scope, category);
         let begin = || {
@@ -94,7 +94,7 @@ fn keys(db: &DynaMite, now: u64, discover: &Discover, category: &str) -> Result<
         each(begin, |Key { key, expires_at }| {
             let is_expired = expires_at.is_some_and(|at| at <= now);
             // One that hides another of the same name is counted once.
-            if is_expired || (discover.scopes.len() > 1 && seen.insert(key.clone(), ()).is_some()) {
+            if is_expired || (discover.scopes.len() > 1 && !seen.insert(key.clone())) {
                 return Ok(true);
             }
             let cut = key.match_indices('/').nth(depth - 1).map(|(at, slash)| at + slash.len());
@@ -109,7 +109,7 @@ fn keys(db: &DynaMite, now: u64, discover: &Discover, category: &str) -> Result<
 /// Counts, of one scope or of all.
 pub(super) fn stats(db: &DynaMite, now: u64, only: &Option<String>) -> Result<Stats> {
     let mut stats = Stats::default();
-    for memory in db.scan(MEMORIES).attributes(["partition", "key", "expires_at"]).iter_as::<Place>()? {
+    for memory in db.scan(MEMORIES).attributes(["partition", "key", "expires_at"]).items::<Place>()? {
         let Place { partition, expires_at } = memory?;
         let (scope, category) = key::split_partition(&partition);
         let is_wanted = only.as_deref().is_none_or(|only| only == scope);
@@ -145,7 +145,7 @@ pub(super) fn newest(
     for scope in scopes {
         let mut found = 0;
         let query = db.query(MEMORIES).index(index).partition_key(scope.as_str()).scan_forward(false);
-        for key in query.iter_as::<KeyOfMemory>()? {
+        for key in query.items::<KeyOfMemory>()? {
             let KeyOfMemory { partition, key } = key?;
             let Some(memory) = db.get::<Memory>(MEMORIES, &partition, Some(key.as_str()))? else { continue };
             if memory.is_expired(now) || search::is_shadowed(db, now, scopes, &memory)? || !wanted(&memory) {

@@ -7,7 +7,7 @@ use crate::key;
 use crate::request::{Forget, Forgot};
 use crate::store::change;
 use crate::store::record::{Memory, Tombstone};
-use crate::store::tables::{MEMORIES, TOMBSTONES, View};
+use crate::store::tables::{MEMORIES, TOMBSTONES, Typed, View, transact};
 use crate::text::time::rfc3339;
 
 /// Memories that are forgotten in one transaction.
@@ -16,28 +16,25 @@ const PORTION: usize = 100;
 /// Forgets one memory, or some of those below a path; then `more` says whether to go on.
 pub(super) fn forget(target: &Deferred<'_>, now: u64, forget: &Forget) -> Result<Forgot> {
     key::check_category(&forget.category)?;
-    let forgotten = target.transact(|txn| {
-        Ok(match (&forget.key, &forget.prefix) {
-            (Some(key), None) => forget_one(txn, now, forget, &key::normal_key(key)?)?,
-            (None, Some(prefix)) if forget.recursive && forget.if_version.is_none() => {
-                forget_below(txn, now, forget, key::normal_prefix(prefix)?.trim_end_matches('/'))?
-            }
-            (None, Some(_)) if forget.if_version.is_some() => {
-                return Err(
-                    MemoryError::Invalid("if_version goes with key, not with prefix".to_owned()).into()
-                );
-            }
-            (None, Some(prefix)) => {
-                let text =
-                    format!("pass recursive: true to forget everything below {:?}", key::shortened(prefix));
-                return Err(MemoryError::Invalid(text).into());
-            }
-            _ => {
-                return Err(MemoryError::Invalid("pass key, or prefix and recursive: true".to_owned()).into());
-            }
-        })
-    })?;
-    Ok(forgotten)
+    let refused = |why: &str| Err(MemoryError::Invalid(why.to_owned()));
+    match (&forget.key, &forget.prefix) {
+        (Some(key), None) => {
+            let key = key::normal_key(key)?;
+            transact(target, |txn| forget_one(txn, now, forget, &key))
+        }
+        (None, Some(_)) if forget.if_version.is_some() => {
+            refused("if_version goes with key, not with prefix")
+        }
+        (None, Some(prefix)) if forget.recursive => {
+            let path = key::normal_prefix(prefix)?;
+            transact(target, |txn| forget_below(txn, now, forget, path.trim_end_matches('/')))
+        }
+        (None, Some(prefix)) => {
+            let prefix = key::shortened(prefix);
+            refused(&format!("pass recursive: true to forget everything below {prefix:?}"))
+        }
+        _ => refused("pass key, or prefix and recursive: true"),
+    }
 }
 
 fn forget_one(txn: &Transaction<'_>, now: u64, forget: &Forget, key: &str) -> Result<Forgot> {
@@ -80,7 +77,7 @@ fn forget_below(txn: &Transaction<'_>, now: u64, forget: &Forget, path: &str) ->
             path.is_empty()
                 || key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        for memory in query.iter_as::<Memory>()? {
+        for memory in query.items::<Memory>()? {
             let memory = memory?;
             if !is_below(&memory.key) {
                 continue;
@@ -111,7 +108,7 @@ fn purge_tombstones_below(
     if !path.is_empty() {
         query = query.sort_key_begins_with(path);
     }
-    for tombstone in query.iter_as::<Tombstone>()? {
+    for tombstone in query.items::<Tombstone>()? {
         let tombstone = tombstone?;
         if is_below(&tombstone.key) {
             change::remove_past(txn, partition, &tombstone.key)?;

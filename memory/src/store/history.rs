@@ -4,10 +4,11 @@ use dynamite_core::api::{Deferred, DynaMite};
 
 use crate::error::{MemoryError, Result};
 use crate::key;
+use crate::meaning::Encoder;
 use crate::request::{Past, PastVersion, Remember, Remembered, Source};
 use crate::store::record::{Memory, Version, name};
 use crate::store::remember;
-use crate::store::tables::{MEMORIES, VERSIONS, View};
+use crate::store::tables::{MEMORIES, Typed, VERSIONS, View, transact};
 use crate::text::time::rfc3339;
 
 /// The versions of a memory, newest first. One that was forgotten has some as long as it can be restored.
@@ -20,8 +21,7 @@ pub(super) fn history(db: &DynaMite, past: &Past) -> Result<Vec<PastVersion>> {
             versions.push(shown(Version::of(&memory), true));
         }
         let query = db.partition(VERSIONS, &name(&partition, &key)).scan_forward(false);
-        versions
-            .extend(query.execute_as::<Version>()?.items.into_iter().map(|version| shown(version, false)));
+        versions.extend(query.page::<Version>()?.items.into_iter().map(|version| shown(version, false)));
         if !versions.is_empty() {
             return Ok(versions);
         }
@@ -41,16 +41,21 @@ fn shown(version: Version, current: bool) -> PastVersion {
 }
 
 /// Remembers what a version said, as a new version.
-pub(super) fn restore(target: &Deferred<'_>, now: u64, past: &Past) -> Result<Remembered> {
+pub(super) fn restore(
+    target: &Deferred<'_>,
+    encoder: Option<&dyn Encoder>,
+    now: u64,
+    past: &Past,
+) -> Result<Remembered> {
     let key = checked(past)?;
     let mut found = None;
     for scope in &past.scopes {
         let memory = name(&key::partition(scope, &past.category), &key);
-        let version = target.transact(|txn| match past.version {
-            Some(version) => View::get::<Version>(txn, VERSIONS, &memory, Some(version)),
+        let version = transact(target, |txn| match past.version {
+            Some(version) => Ok(txn.get::<Version>(VERSIONS, &memory, Some(version))?),
             None => {
                 let newest = txn.partition(VERSIONS, &memory).scan_forward(false).limit(1);
-                Ok(newest.execute_as::<Version>()?.items.pop())
+                Ok(newest.page::<Version>()?.items.pop())
             }
         })?;
         if let Some(version) = version {
@@ -69,7 +74,7 @@ pub(super) fn restore(target: &Deferred<'_>, now: u64, past: &Past) -> Result<Re
         source: Source::User,
         ..Remember::default()
     };
-    let mut done = remember::remember_all(target, now, &[remember])?;
+    let mut done = remember::remember_all(target, encoder, now, &[remember])?;
     done.pop().unwrap_or_else(|| Err(not_found(past)))
 }
 

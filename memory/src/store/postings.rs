@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{MemoryError, Result};
 use crate::store::record::Memory;
-use crate::store::tables::{POSTINGS, View};
+use crate::store::tables::{self, POSTINGS, Typed, View};
 use crate::text::time::DAY_MS;
 use crate::text::words;
 
@@ -160,7 +160,7 @@ fn edit(
 ) -> Result<()> {
     let partition = partition(scope, term);
     let last = txn.partition(POSTINGS, &partition).sort_key_le(document).scan_forward(false).limit(1);
-    let found = last.execute_as::<Chunk>()?.items.pop();
+    let found = last.page::<Chunk>()?.items.pop();
     let mut chunk = found.unwrap_or(Chunk { term: partition, start: 0, postings: Vec::new() });
     let mut postings: Vec<Posting> = decode(&chunk.postings).collect();
     match (postings.binary_search_by_key(&document, |posting| posting.document), posting) {
@@ -187,8 +187,7 @@ fn edit(
 fn put(txn: &Transaction<'_>, term: String, start: u32, postings: &[Posting]) -> Result<()> {
     let mut bytes = Vec::with_capacity(postings.len() * LEN);
     postings.iter().for_each(|posting| posting.encode(&mut bytes));
-    txn.put_item_from(POSTINGS, &Chunk { term, start, postings: bytes })?;
-    Ok(())
+    Ok(tables::put(txn, POSTINGS, &Chunk { term, start, postings: bytes })?)
 }
 
 #[cfg(test)]

@@ -27,8 +27,6 @@ pub(super) struct Hit {
     pub(super) score: f32,
     /// The share of the query's weight that it has terms for: 0 to 1.
     pub(super) coverage: f32,
-    /// How many different terms that are.
-    pub(super) terms: u16,
     /// The number of the scope among those that were asked for.
     pub(super) scope: usize,
     pub(super) document: u32,
@@ -54,8 +52,8 @@ impl Ord for Hit {
 #[derive(Clone, Copy, Default)]
 struct Sum {
     score: f32,
+    /// Of the terms that it has: 0 if there is none.
     weight: f32,
-    terms: u16,
     importance: u8,
     day: u16,
 }
@@ -92,16 +90,14 @@ pub(super) fn rank(
             let length = 1.0 - B + B * f32::from(posting.length) / average;
             sum.score += idf * frequency * (K1 + 1.0) / (frequency + K1 * length);
             sum.weight += idf;
-            sum.terms += 1;
             (sum.importance, sum.day) = (posting.importance, posting.day);
         }
     }
     let hits = sums.iter().enumerate().flat_map(|(scope, sums)| {
-        let found = sums.iter().zip(0..).filter(|(sum, _)| sum.terms > 0);
+        let found = sums.iter().zip(0..).filter(|(sum, _)| sum.weight > 0.0);
         found.map(move |(sum, document)| Hit {
             score: sum.score * favour(sum.importance, day.saturating_sub(sum.day)),
             coverage: sum.weight / total_weight,
-            terms: sum.terms,
             scope,
             document,
         })
@@ -110,12 +106,12 @@ pub(super) fn rank(
 }
 
 /// What importance and age make of a score.
-fn favour(importance: u8, age_days: u16) -> f32 {
+pub(super) fn favour(importance: u8, age_days: u16) -> f32 {
     (1.0 + 0.15 * f32::from(importance)) * (0.85 + 0.15 * (-f32::from(age_days) / 90.0).exp())
 }
 
 /// The terms of a query, each once.
-pub(super) fn query_terms(query: &str) -> Vec<String> {
+fn query_terms(query: &str) -> Vec<String> {
     let mut terms: Vec<String> = Vec::new();
     words::terms(query, |term| {
         if terms.len() < MOST_TERMS && !terms.iter().any(|other| other == term) {

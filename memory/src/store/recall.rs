@@ -4,10 +4,11 @@ use dynamite_core::api::DynaMite;
 
 use crate::error::{MemoryError, Result};
 use crate::key;
+use crate::meaning::Encoder;
 use crate::request::{Entry, Export, Exported, Get, Item, Recall, Recalled};
 use crate::store::record::Memory;
 use crate::store::search::{self, Found, Terms};
-use crate::store::tables::{MEMORIES, View, each};
+use crate::store::tables::{MEMORIES, Typed, View, each};
 use crate::text::time::rfc3339;
 use crate::text::{fence, tokens};
 
@@ -27,7 +28,12 @@ const EXPORTED: usize = 200;
 type Counted = (Recalled, Vec<(String, String)>);
 
 /// Recalls what was asked for.
-pub(super) fn recall(db: &DynaMite, now: u64, recall: &Recall) -> Result<Counted> {
+pub(super) fn recall(
+    db: &DynaMite,
+    encoder: Option<&dyn Encoder>,
+    now: u64,
+    recall: &Recall,
+) -> Result<Counted> {
     if let Some(category) = &recall.category {
         key::check_category(category)?;
     }
@@ -50,7 +56,7 @@ pub(super) fn recall(db: &DynaMite, now: u64, recall: &Recall) -> Result<Counted
             let terms =
                 Terms { scopes: &recall.scopes, category: category.as_deref(), prefix: &prefix, query };
             let mut seen: usize = 0;
-            search::search(db, now, terms, |Found { memory, score, .. }| {
+            search::search(db, encoder, now, terms, |Found { memory, score, .. }| {
                 seen += 1;
                 if seen <= skipped {
                     return Ok(true);
@@ -209,7 +215,7 @@ pub(super) fn export(db: &DynaMite, now: u64, export: &Export) -> Result<Exporte
         let key: serde_json::Value = serde_json::from_str(cursor).map_err(|_| foreign())?;
         scan = scan.exclusive_start_key(key);
     }
-    let page = scan.execute_as::<Memory>()?;
+    let page = scan.page::<Memory>()?;
     let wanted = |memory: &Memory| export.scopes.is_empty() || export.scopes.contains(&memory.scope);
     let living = page.items.into_iter().filter(|memory| !memory.is_expired(now) && wanted(memory));
     Ok(Exported {

@@ -4,11 +4,12 @@ use dynamite_core::api::{Deferred, Transaction};
 
 use crate::error::{MemoryError, Result};
 use crate::key;
+use crate::meaning::Encoder;
 use crate::request::{Mode, Remember, Remembered, Similar};
 use crate::store::clean::{self, Clean};
 use crate::store::postings::{self, Chunk};
 use crate::store::record::{Category, Document, Memory, hash};
-use crate::store::tables::{CATEGORIES, DOCUMENTS, MEMORIES, POSTINGS, View};
+use crate::store::tables::{CATEGORIES, DOCUMENTS, MEMORIES, POSTINGS, Typed, View, transact};
 use crate::store::{change, sweep};
 use crate::text::shingles::{ALIKE, Shingles};
 
@@ -24,25 +25,25 @@ const CHOSEN_BY: (usize, usize) = (64, 3);
 /// Keeps memories in one transaction. What is wrong with one does not keep the others from being kept.
 pub(super) fn remember_all(
     target: &Deferred<'_>,
+    encoder: Option<&dyn Encoder>,
     now: u64,
     remembers: &[Remember],
 ) -> Result<Vec<Result<Remembered>>> {
     let cleaned: Vec<Result<Clean>> = remembers.iter().map(clean::clean).collect();
-    let done = target.transact(|txn| {
+    transact(target, |txn| {
         sweep::sweep_some(txn, now, SWEPT_BESIDE)?;
         let mut done = Vec::with_capacity(remembers.len());
         for (remember, clean) in remembers.iter().zip(cleaned) {
             let planned = clean.and_then(|clean| plan(txn, now, remember, clean));
             done.push(match planned {
-                Ok(planned) => Ok(keep(txn, remember, planned)?),
+                Ok(planned) => Ok(keep(txn, encoder, remember, planned)?),
                 // The database's own errors end it all; ours, of one memory, only say what is wrong with that.
-                Err(MemoryError::Failed(reason)) => return Err(MemoryError::Failed(reason).into()),
+                Err(MemoryError::Failed(reason)) => return Err(MemoryError::Failed(reason)),
                 Err(error) => Err(error),
             });
         }
         Ok(done)
-    })?;
-    Ok(done)
+    })
 }
 
 /// What is to be done; nothing of it is written before it is known.
@@ -79,7 +80,6 @@ fn plan(txn: &Transaction<'_>, now: u64, remember: &Remember, clean: Clean) -> R
     });
     let version = match &old {
         Some(old) => old.version,
-        None if same => 0,
         None => change::take_tombstone(txn, &partition, &key)?.map_or(0, |tombstone| tombstone.version),
     };
     let expires_at = remember.ttl_ms.map(|ttl| now + ttl).or(old.as_ref().and_then(|old| old.expires_at));
@@ -106,7 +106,12 @@ fn plan(txn: &Transaction<'_>, now: u64, remember: &Remember, clean: Clean) -> R
     Ok(Plan { old, new, key, warnings })
 }
 
-fn keep(txn: &Transaction<'_>, remember: &Remember, plan: Plan) -> Result<Remembered> {
+fn keep(
+    txn: &Transaction<'_>,
+    encoder: Option<&dyn Encoder>,
+    remember: &Remember,
+    plan: Plan,
+) -> Result<Remembered> {
     let Plan { old, new, key, warnings } = plan;
     let category = remember.category.clone();
     let created = old.is_none();
@@ -122,7 +127,7 @@ fn keep(txn: &Transaction<'_>, remember: &Remember, plan: Plan) -> Result<Rememb
             warnings,
         });
     };
-    let kept = change::put(txn, old.as_ref(), new)?;
+    let kept = change::put(txn, encoder, old.as_ref(), new)?;
     let similar = if remember.find_similar { similar(txn, &kept)? } else { Vec::new() };
     Ok(Remembered { category, key, version: kept.version, created, changed: true, similar, warnings })
 }
@@ -138,7 +143,7 @@ fn similar(txn: &Transaction<'_>, memory: &Memory) -> Result<Vec<Similar>> {
     for term in terms.keys().take(CHOSEN_BY.0) {
         let partition = postings::partition(&memory.scope, term);
         let newest = txn.partition(POSTINGS, &partition).scan_forward(false).limit(CHOSEN_BY.1);
-        let chunks = newest.execute_as::<Chunk>()?.items;
+        let chunks = newest.page::<Chunk>()?.items;
         let found: Vec<_> = chunks.iter().flat_map(|chunk| postings::decode(&chunk.postings)).collect();
         let weight = 1.0 / (1.0 + found.len() as f32);
         for posting in found {

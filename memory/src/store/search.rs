@@ -1,12 +1,16 @@
-//! A search: what [ranking](super::ranking) gives, made into memories that are there, the exact key first.
+//! A search: what [ranking](super::ranking) gives, and where there is an encoder what is [near](super::vectors), made into memories that are there, the exact
+//! key first.
 
 use std::collections::{BinaryHeap, HashMap};
 
 use crate::error::Result;
 use crate::key;
+use crate::meaning::Encoder;
+use crate::store::fusion;
 use crate::store::ranking::{self, Hit, Within};
 use crate::store::record::{Category, Document, Memory};
-use crate::store::tables::{CATEGORIES, DOCUMENTS, MEMORIES, View, each};
+use crate::store::tables::{CATEGORIES, DOCUMENTS, MEMORIES, Typed, View, each};
+use crate::store::vectors;
 use crate::text::time::DAY_MS;
 
 /// Memories whose keys begin with the query that come before all others.
@@ -27,12 +31,12 @@ pub(super) struct Found {
     pub(super) memory: Memory,
     pub(super) score: f32,
     pub(super) coverage: f32,
-    pub(super) terms: u16,
 }
 
 /// Hands what is found to `visit`, best first, until it has enough.
 pub(super) fn search(
     view: &impl View,
+    encoder: Option<&dyn Encoder>,
     now: u64,
     terms: Terms<'_>,
     mut visit: impl FnMut(Found) -> Result<bool>,
@@ -45,6 +49,9 @@ pub(super) fn search(
         .collect();
     let day = u16::try_from(now / DAY_MS).unwrap_or(u16::MAX);
     let mut hits = ranking::rank(view, scopes, &within, query, day)?;
+    if let Some(encoder) = encoder {
+        hits = fusion::fuse(hits, &vectors::nearest(view, encoder, scopes, &within, query)?, day);
+    }
     let shadowed = |memory: &Memory| is_shadowed(view, now, scopes, memory);
     let fits = |memory: &Memory| -> Result<bool> {
         Ok(!memory.is_expired(now) && memory.key.starts_with(prefix) && !shadowed(memory)?)
@@ -58,18 +65,17 @@ pub(super) fn search(
     }
     let scores = if by_key.is_empty() { HashMap::new() } else { take_out(&mut hits, scopes, &by_key) };
     for memory in by_key {
-        let hit = scores.get(&(memory.scope.clone(), memory.document));
-        let score = hit.map_or(0.0, |hit| hit.score);
-        if !visit(Found { score, coverage: 1.0, terms: hit.map_or(1, |hit| hit.terms), memory })? {
+        let score = scores.get(&(memory.scope.clone(), memory.document)).copied().unwrap_or(0.0);
+        if !visit(Found { score, coverage: 1.0, memory })? {
             return Ok(());
         }
     }
-    while let Some(Hit { score, coverage, terms, scope, document }) = hits.pop() {
+    while let Some(Hit { score, coverage, scope, document }) = hits.pop() {
         let Some(place) = view.get::<Document>(DOCUMENTS, &scopes[scope], Some(document))? else { continue };
         let Some(memory) = view.get::<Memory>(MEMORIES, &place.partition, Some(place.key.as_str()))? else {
             continue;
         };
-        if fits(&memory)? && !visit(Found { memory, score, coverage, terms })? {
+        if fits(&memory)? && !visit(Found { memory, score, coverage })? {
             return Ok(());
         }
     }
@@ -128,7 +134,7 @@ fn by_key_first(
         for category in categories {
             let partition = key::partition(scope, &category.category);
             let query = view.partition(MEMORIES, &partition).sort_key_begins_with(key.as_str());
-            for memory in query.limit(MOST_BY_KEY).execute_as::<Memory>()?.items {
+            for memory in query.limit(MOST_BY_KEY).page::<Memory>()?.items {
                 if memory.key == key { &mut exact } else { &mut beginning }.push(memory);
             }
         }
@@ -138,18 +144,18 @@ fn by_key_first(
     Ok(exact)
 }
 
-/// Takes the hits of some memories out.
+/// Takes the hits of some memories out, and returns their scores.
 fn take_out(
     hits: &mut BinaryHeap<Hit>,
     scopes: &[String],
     memories: &[Memory],
-) -> HashMap<(String, u32), Hit> {
+) -> HashMap<(String, u32), f32> {
     let mut taken = HashMap::new();
     hits.retain(|hit| {
         let scope = &scopes[hit.scope];
         let is_one = memories.iter().any(|memory| memory.document == hit.document && memory.scope == *scope);
         if is_one {
-            taken.insert((scope.clone(), hit.document), *hit);
+            taken.insert((scope.clone(), hit.document), hit.score);
         }
         !is_one
     });

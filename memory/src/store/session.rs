@@ -6,12 +6,13 @@ use dynamite_core::api::{Deferred, DynaMite, Transaction};
 
 use crate::error::Result;
 use crate::key;
+use crate::meaning::Encoder;
 use crate::request::{Opened, Opening, Prompt, ShownTo};
 use crate::store::discover;
 use crate::store::recall::entry;
 use crate::store::record::{Memory, Shown, name};
 use crate::store::search::{self, Found, Terms};
-use crate::store::tables::{MEMORIES, PINNED, RECENT, SESSIONS, View, each};
+use crate::store::tables::{self, MEMORIES, PINNED, RECENT, SESSIONS, View, each, transact};
 use crate::text::time::DAY_MS;
 
 /// How long it is known what a session was told.
@@ -26,11 +27,9 @@ const MOST_CHANGED: usize = 12;
 /// The row of a session that says when it was told something last, in the place of a version.
 const LAST: &str = "-";
 
-/// What a memory must have of what was said, for it to be worth an interruption: a share of its weight, and terms.
-const BAR: (f32, u16) = (0.34, 2);
-
-/// Terms of what was said behind which a share says little.
-const FEW_TERMS: usize = 2;
+/// The share of the weight of what was said that a memory must have terms for, to be worth an interruption. One word of two is enough for that, one of
+/// three is not unless the others are more usual, or two of six.
+const BAR: f32 = 0.3;
 
 /// What a session is told when it begins, or goes on.
 pub(super) fn opening(db: &DynaMite, now: u64, opening: &Opening) -> Result<Opened> {
@@ -54,7 +53,12 @@ pub(super) fn opening(db: &DynaMite, now: u64, opening: &Opening) -> Result<Open
 }
 
 /// What fits what was said well enough, and was not shown to the session in this version.
-pub(super) fn prompt(db: &DynaMite, now: u64, prompt: &Prompt) -> Result<Opened> {
+pub(super) fn prompt(
+    db: &DynaMite,
+    encoder: Option<&dyn Encoder>,
+    now: u64,
+    prompt: &Prompt,
+) -> Result<Opened> {
     let mut seen: HashMap<String, u64> = HashMap::new();
     each(
         || db.partition(SESSIONS, &prompt.session),
@@ -63,13 +67,12 @@ pub(super) fn prompt(db: &DynaMite, now: u64, prompt: &Prompt) -> Result<Opened>
             Ok(true)
         },
     )?;
-    let few = super::ranking::query_terms(&prompt.prompt).len() <= FEW_TERMS;
     let mut entries = Vec::new();
     let terms = Terms { scopes: &prompt.scopes, category: None, prefix: "", query: &prompt.prompt };
     // Scores fall, coverage need not: how many below the bar are passed over before that is given up.
     let mut patience = 8;
-    search::search(db, now, terms, |Found { memory, coverage, terms, .. }| {
-        if coverage < BAR.0 || (terms < BAR.1 && !(few && coverage > 0.9)) {
+    search::search(db, encoder, now, terms, |Found { memory, coverage, .. }| {
+        if coverage < BAR {
             patience -= 1;
             return Ok(patience > 0);
         }
@@ -89,30 +92,27 @@ pub(super) fn shown(target: &Deferred<'_>, now: u64, shown: &ShownTo) -> Result<
         version,
         expires: (now + KNOWN_FOR_MS) / 1000,
     };
-    target.transact(|txn| {
+    transact(target, |txn| {
         if shown.anew {
             take_shown(txn, &shown.session)?;
         }
         for (scope, category, key, version) in &shown.shown {
-            txn.put_item_from(SESSIONS, &row(name(&key::partition(scope, category), key), *version))?;
+            tables::put(txn, SESSIONS, &row(name(&key::partition(scope, category), key), *version))?;
         }
-        txn.put_item_from(SESSIONS, &row(LAST.to_owned(), now))?;
-        Ok(())
-    })?;
-    Ok(())
+        Ok(tables::put(txn, SESSIONS, &row(LAST.to_owned(), now))?)
+    })
 }
 
 /// Counts what a session was told as accesses. When it was told something last is kept, should it go on.
 pub(super) fn end(target: &Deferred<'_>, now: u64, session: &str) -> Result<()> {
-    target.transact(|txn| {
+    transact(target, |txn| {
         for memory in take_shown(txn, session)? {
             // A name is a scope, a category and a key; neither of the first two has a `#` in it.
             let Some((at, _)) = memory.match_indices('#').nth(1) else { continue };
             count_one(txn, now, &memory[..at], &memory[at + 1..], 1)?;
         }
         Ok(())
-    })?;
-    Ok(())
+    })
 }
 
 /// Takes the rows of what a session was shown away, and returns the names.
@@ -134,13 +134,12 @@ fn take_shown(txn: &Transaction<'_>, session: &str) -> Result<Vec<String>> {
 
 /// Counts accesses.
 pub(super) fn count(target: &Deferred<'_>, now: u64, counted: HashMap<(String, String), u64>) -> Result<()> {
-    target.transact(|txn| {
+    transact(target, |txn| {
         for ((partition, key), count) in counted {
             count_one(txn, now, &partition, &key, count)?;
         }
         Ok(())
-    })?;
-    Ok(())
+    })
 }
 
 /// An access is no change: the version and everything else stays.
@@ -148,7 +147,7 @@ fn count_one(txn: &Transaction<'_>, now: u64, partition: &str, key: &str, count:
     if let Some(mut memory) = txn.get::<Memory>(MEMORIES, partition, Some(key))? {
         memory.accessed = Some(now);
         memory.accesses += count;
-        txn.put_item_from(MEMORIES, &memory)?;
+        tables::put(txn, MEMORIES, &memory)?;
     }
     Ok(())
 }

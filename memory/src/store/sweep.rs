@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::request::Swept;
 use crate::store::change;
 use crate::store::record::{Due, DueKind, Memory, QUEUE_NAME};
-use crate::store::tables::{MEMORIES, QUEUE, View};
+use crate::store::tables::{MEMORIES, QUEUE, Typed, View, transact};
 
 /// What is swept in one transaction.
 const PORTION: usize = 100;
@@ -16,7 +16,7 @@ pub(super) fn sweep(target: &Deferred<'_>, now: u64, most: usize) -> Result<Swep
     let mut total = Swept::default();
     let mut left = most;
     loop {
-        let swept = target.transact(|txn| Ok(sweep_some(txn, now, left.min(PORTION))?))?;
+        let swept = transact(target, |txn| sweep_some(txn, now, left.min(PORTION)))?;
         total.expired += swept.expired;
         total.tombstones += swept.tombstones;
         total.more = swept.more;
@@ -31,7 +31,7 @@ pub(super) fn sweep(target: &Deferred<'_>, now: u64, most: usize) -> Result<Swep
 pub(super) fn sweep_some(txn: &Transaction<'_>, now: u64, most: usize) -> Result<Swept> {
     let mut swept = Swept::default();
     let due = txn.partition(QUEUE, QUEUE_NAME).sort_key_lt(Due::time(now + 1)).limit(most + 1);
-    let mut due = due.execute_as::<Due>()?.items;
+    let mut due = due.page::<Due>()?.items;
     swept.more = due.len() > most;
     due.truncate(most);
     for due in due {

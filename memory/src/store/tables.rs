@@ -2,9 +2,12 @@
 
 use dynamite_core::Error;
 use dynamite_core::api::{
-    DynaMite, GlobalIndex, IntoAttribute, Projection, Query, Snapshot, Source, Transaction,
+    Deferred, DynaMite, EncodedItem, GlobalIndex, IntoAttribute, Page, Projection, Query, Scan, Snapshot,
+    Source, Transaction,
 };
+use dynamite_core::item_codec;
 use dynamite_core::types::KeyType;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(super) const MEMORIES: &str = "memories";
@@ -12,6 +15,7 @@ pub(super) const VERSIONS: &str = "versions";
 pub(super) const TOMBSTONES: &str = "tombstones";
 pub(super) const POSTINGS: &str = "postings";
 pub(super) const DOCUMENTS: &str = "documents";
+pub(super) const VECTORS: &str = "vectors";
 pub(super) const CATEGORIES: &str = "categories";
 pub(super) const SCOPES: &str = "scopes";
 pub(super) const QUEUE: &str = "queue";
@@ -42,6 +46,7 @@ pub(super) fn create(db: &DynaMite) -> Result<()> {
         (TOMBSTONES, "partition", Some(("key", String))),
         (POSTINGS, "term", Some(("start", Number))),
         (DOCUMENTS, "scope", Some(("document", Number))),
+        (VECTORS, "scope", Some(("document", Number))),
         (CATEGORIES, "scope", Some(("category", String))),
         (SCOPES, "scope", None),
         (QUEUE, "queue", Some(("due", String))),
@@ -95,10 +100,11 @@ macro_rules! view {
                 sort: Option<impl IntoAttribute>,
             ) -> Result<Option<T>> {
                 let get = self.get_item(table).partition_key(partition);
-                match sort {
-                    Some(sort) => get.sort_key(sort).execute_as(),
-                    None => get.execute_as(),
-                }
+                let get = match sort {
+                    Some(sort) => get.sort_key(sort),
+                    None => get,
+                };
+                get.execute_encoded()?.as_ref().map(decoded).transpose()
             }
 
             fn partition<'a>(&'a self, table: &'a str, partition: &str) -> Query<'a, Self> {
@@ -111,6 +117,62 @@ macro_rules! view {
 view!(DynaMite);
 view!(Snapshot);
 view!(Transaction<'_>);
+
+/// Reading many items as a type.
+///
+/// The engine gives them as they are stored, and they are decoded here: what it decodes itself it is compiled for again with each type, and there are
+/// more than a dozen, in a program that is to be small.
+pub(super) trait Typed: Sized {
+    /// A page.
+    fn page<T: DeserializeOwned>(self) -> Result<Page<T>>;
+
+    /// All, from one snapshot.
+    fn items<T: DeserializeOwned>(self) -> Result<impl Iterator<Item = Result<T>>>;
+}
+
+macro_rules! typed {
+    ($read:ident) => {
+        impl<S: Source> Typed for $read<'_, S> {
+            fn page<T: DeserializeOwned>(self) -> Result<Page<T>> {
+                let Page { items, scanned_count, last_evaluated_key } = self.execute_encoded()?;
+                let items = items.iter().map(decoded).collect::<Result<_>>()?;
+                Ok(Page { items, scanned_count, last_evaluated_key })
+            }
+
+            fn items<T: DeserializeOwned>(self) -> Result<impl Iterator<Item = Result<T>>> {
+                Ok(self.iter_encoded()?.map(|item| decoded(&item?)))
+            }
+        }
+    };
+}
+
+typed!(Query);
+typed!(Scan);
+
+fn decoded<T: DeserializeOwned>(item: &EncodedItem<'_>) -> Result<T> {
+    item_codec::from_bytes(item.as_bytes()).map_err(|error| Error::Decode(error.to_string()))
+}
+
+/// Does something in one transaction. Like [`Typed`] it is not compiled anew for everything that can be done.
+pub(super) fn transact<R>(
+    target: &Deferred<'_>,
+    body: impl FnOnce(&Transaction<'_>) -> crate::error::Result<R>,
+) -> crate::error::Result<R> {
+    let (mut body, mut done) = (Some(body), None);
+    let mut once = |txn: &Transaction<'_>| -> Result<()> {
+        done = body.take().map(|body| body(txn)).transpose()?;
+        Ok(())
+    };
+    let once: &mut dyn FnMut(&Transaction<'_>) -> Result<()> = &mut once;
+    target.transact(once)?;
+    Ok(done.expect("a transaction that is committed has run"))
+}
+
+/// Puts an item in the place of the one that has its key.
+pub(super) fn put(txn: &Transaction<'_>, table: &str, item: &impl Serialize) -> Result<()> {
+    txn.put_item(table, EncodedItem::of_type(item)?)?;
+    Ok(())
+}
 
 /// No sort key.
 pub(super) const NO_SORT: Option<&str> = None;
@@ -126,7 +188,7 @@ pub(super) fn each<'a, T: DeserializeOwned, S: Source + 'a>(
         if let Some(start) = start.take() {
             query = query.exclusive_start_key(start);
         }
-        let page = query.execute_as::<T>()?;
+        let page = query.page::<T>()?;
         for item in page.items {
             if !visit(item)? {
                 return Ok(());

@@ -94,17 +94,10 @@ mod tests {
 
     #[test]
     fn different_words_stay_apart() {
-        for (one, other) in [
-            ("us", "use"),
-            ("string", "strong"),
-            ("bed", "bing"),
-            ("status", "state"),
-            ("port", "pore"),
-            ("class", "clap"),
-        ] {
-            if one != "us" {
-                assert_ne!(stem(one), stem(other));
-            }
+        for (one, other) in
+            [("string", "strong"), ("bed", "bing"), ("status", "state"), ("port", "pore"), ("class", "clap")]
+        {
+            assert_ne!(stem(one), stem(other));
         }
         assert_eq!(stem("sing"), "sing");
         assert_eq!(stem("http2s"), "http2s", "no English");

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::{MemoryError, Result};
 use crate::request::{Entry, Remember};
+use crate::text::hash;
 use crate::transfer::slug;
 
 /// By which what came from there is known.
@@ -176,10 +176,8 @@ fn key_of(names: &[&str]) -> String {
     if key.len() <= 400 {
         return key;
     }
-    let hash = Sha256::digest(key.as_bytes());
-    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let end = (0..=300).rev().find(|at| key.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}~{hash}", key[..end].trim_end_matches(['/', ' ']))
+    let beginning = key[..key.floor_char_boundary(300)].trim_end_matches(['/', ' ']);
+    format!("{beginning}~{}", hash::short(key.as_bytes()))
 }
 
 /// A name with what may not be in a segment written as `%` and its number.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use dynamite_core::api::{DynaMite, ManualClock};
 use dynamite_memory::client::Memory;
+use dynamite_memory::meaning::Encoder;
 use dynamite_memory::place::Place;
 use dynamite_memory::request::{Answer, Checked, Recalled, Remembered, Request, Source};
 use dynamite_memory::store::Store;
@@ -44,15 +45,32 @@ pub(crate) struct Owned {
 
 impl Owned {
     pub(crate) fn new() -> Owned {
+        Owned::with_encoder(None)
+    }
+
+    pub(crate) fn with_encoder(encoder: Option<Arc<dyn Encoder>>) -> Owned {
         let directory = directory();
         std::fs::create_dir(directory.path().join(".git")).expect("a directory");
         let clock = Arc::new(ManualClock::at(NOW_MS));
         let db = DynaMite::builder().clock(clock.clone()).in_memory().expect("a database");
-        let store = Store::open(&db, clock.clone()).expect("tables");
-        let socket = directory.path().join("m.sock");
-        let server = Server::share_extended(&db, &socket, Arc::new(store)).expect("a server");
-        let memory = memory_at(&socket, directory.path());
-        Owned { db, clock, memory, server: Some(server), directory }
+        let memory = memory_at(&directory.path().join("m.sock"), directory.path());
+        let mut owned = Owned { db, clock, memory, server: None, directory };
+        owned.serve(encoder);
+        owned
+    }
+
+    /// Goes on as a new owner of the same database.
+    pub(crate) fn serve(&mut self, encoder: Option<Arc<dyn Encoder>>) {
+        self.server.take().map(Server::stop);
+        let store = Store::open(&self.db, self.clock.clone()).expect("tables");
+        let store = match encoder {
+            Some(encoder) => store.with_encoder(&self.db, encoder).expect("vectors"),
+            None => store,
+        };
+        let socket = self.memory.place().socket.clone();
+        self.server = Some(Server::share_extended(&self.db, &socket, Arc::new(store)).expect("a server"));
+        // The connection to the owner before may be of a runtime that has ended.
+        self.memory = memory_at(&socket, self.directory.path());
     }
 
     /// The memory, as another project sees it.
