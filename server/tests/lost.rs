@@ -3,6 +3,7 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use common::run;
 
 const ANSWER: u8 = 3;
 const ERROR: u8 = 4;
+const PAGE: u8 = 5;
 
 /// Bytes of a client's greeting, and of a frame's header.
 const HELLO: usize = 25;
@@ -186,4 +188,27 @@ fn who_does_not_answer_in_time_is_waited_for_only_where_it_takes_as_long_as_it_t
             }
         }
     });
+}
+
+/// What was sent before the server has heard of it is told nobody; what the last frame says is what counts.
+#[test]
+fn who_has_called_a_backup_off_is_told_no_more_of_it() {
+    let double = Double::new(|nth, stream, id| match nth {
+        0 => stream
+            .write_all(&[frame(PAGE, id, &[1, 2, 3, 4]), frame(PAGE, id, &[2, 2, 3, 4])].concat())
+            .unwrap(),
+        _ => stream.write_all(&frame(ANSWER, id, &[3, 3, 3, 4])).unwrap(),
+    });
+    let told = Arc::new(AtomicUsize::new(0));
+    let counted = told.clone();
+    let done = run(async {
+        let backup = double.client().await.backup("/x").progress(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            ControlFlow::Break(())
+        });
+        backup.await.unwrap()
+    });
+    assert_eq!((done.items, done.bytes, done.of_items, done.of_bytes), (3, 3, 3, 4));
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+    assert_eq!(double.asked.load(Ordering::SeqCst), 2, "the backup and its end");
 }

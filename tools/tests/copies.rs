@@ -80,6 +80,8 @@ fn a_server_backs_up_the_database_that_it_shares() {
     }
     server.stop().expect("the server ends");
     db.close().expect("the file is sealed");
+    let len = |file: &str| fs::metadata(directory.path().join(file)).expect("it is there").len();
+    assert!(len("dense") < len("copy"), "{} {}", len("dense"), len("copy"));
     for file in ["copy", "dense"] {
         let file = directory.path().join(file);
         assert!(contents(&file) == before, "{}", file.display());

@@ -216,7 +216,10 @@ fn ctrl_c_gives_a_line_up() {
     terminal.type_in("\u{3}");
     terminal.wait_for("a new prompt", |rows| rows.last().is_some_and(|row| row == "dynamite>"));
     terminal.type_in("get users 'alice' project age\r");
-    terminal.wait_for("the item", |rows| rows.iter().any(|row| row == "age  30"));
+    // The end of the input is one only where a line is read.
+    terminal.wait_for("the item, and a prompt", |rows| {
+        rows.iter().any(|row| row == "age  30") && rows.last().is_some_and(|row| row == "dynamite>")
+    });
     terminal.type_in("\u{4}");
     terminal.end();
 }
