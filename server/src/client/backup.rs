@@ -61,17 +61,19 @@ impl Backup {
         let Backup { route, path, mut tell } = self;
         let backup = WatchedBackup { at: route.at(), path: path?.into() };
         let mut replies = route.stream(&backup).await?;
+        let mut called_off = false;
         loop {
             let lost = || ClientError::Lost { reason: "the stream ended".to_owned() };
             let reply = poll_fn(|context| replies.poll(context)).await.ok_or_else(lost)??;
             match reply.kind {
+                // Whether it was called off in time, the last frame says.
+                Kind::Page if called_off => {}
                 Kind::Page => {
                     let progress = protocol::decode::<Copied>(&reply.body)?.into();
                     match tell.as_mut().map_or(ControlFlow::Continue(()), |tell| tell(progress)) {
                         ControlFlow::Continue(()) => replies.grant(),
                         ControlFlow::Break(()) => {
-                            // It is asked no more. Whether this comes in time, the last frame says.
-                            tell = None;
+                            called_off = true;
                             replies.cancel();
                         }
                     }
