@@ -209,7 +209,8 @@ fn from_outside(path: &Path) {
     measure("cold start: no owner, first recall", "150", |number| {
         end(&owner);
         let output = program(path, &["recall", facts[number % facts.len()][3]]).output().unwrap();
-        assert!(output.status.success());
+        // A question that shares no word with its fact finds nothing.
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
     });
     end(&owner);
     println!("file: {} KiB", std::fs::metadata(&db).unwrap().len() >> 10);

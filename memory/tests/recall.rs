@@ -57,6 +57,39 @@ fn importance_and_freshness_decide_between_equals() {
 }
 
 #[test]
+fn what_was_corrected_lately_comes_before_what_is_old() {
+    let owned = Owned::new();
+    run(async {
+        let memory = &owned.memory;
+        remember(memory, "c", "corrected", "words about tortoises").await;
+        remember(memory, "c", "left", "words about tortoises").await;
+        owned.clock.advance(200 * DAY_MS);
+        remember(memory, "c", "corrected", "about tortoises, words").await;
+        assert_eq!(keys(&ask(memory, "tortoises").await), ["corrected", "left"]);
+    });
+}
+
+#[test]
+fn rare_words_names_and_short_texts_count_more() {
+    let owned = Owned::new();
+    run(async {
+        let memory = &owned.memory;
+        remember(memory, "c", "rarely/met", "a quokka beside the fence, the hedge, the wall and the well")
+            .await;
+        for number in 0..8 {
+            remember(memory, "c", &format!("usual/{number}"), "a painted gate beside the fence").await;
+        }
+        assert_eq!(keys(&ask(memory, "painted quokka").await)[0], "rarely/met");
+        remember(memory, "d", "short", "a narwhal").await;
+        remember(memory, "d", "long", &format!("a narwhal {}", "among many other things ".repeat(12))).await;
+        assert_eq!(keys(&ask(memory, "narwhal").await), ["short", "long"]);
+        remember(memory, "e", "named/lemur", "it sleeps by day, mostly").await;
+        remember(memory, "e", "told", "a lemur sleeps, it says").await;
+        assert_eq!(keys(&ask(memory, "lemur").await), ["named/lemur", "told"]);
+    });
+}
+
+#[test]
 fn a_category_and_a_prefix_narrow_a_search() {
     let owned = Owned::new();
     run(async {
