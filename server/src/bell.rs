@@ -1,46 +1,93 @@
-//! A bell: wakes a stream that waits for what is done elsewhere.
+//! A bell: wakes whoever waits for what is done elsewhere, once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::engine::Engine;
-use crate::flow::Flow;
+/// Wakes who listened.
+type Wake = Box<dyn FnOnce() + Send>;
 
-/// Rung by who works, heard by the stream that tells of it.
-#[derive(Debug, Default)]
+/// Rung by who works, heard by who tells of it.
+#[derive(Default)]
 pub(crate) struct Bell {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Rung when nobody waited: whoever waits next is woken at once.
-    rung: bool,
-    waiting: Option<(Weak<Flow>, Arc<Engine>)>,
+#[derive(Default)]
+enum State {
+    #[default]
+    Silent,
+    /// Rung when nobody listened: whoever listens next is woken at once.
+    Rung,
+    Listening(Wake),
 }
 
 impl Bell {
+    /// Wakes who listens, or who does next.
     pub(crate) fn ring(&self) {
         let mut state = self.state();
-        let waiting = state.waiting.take();
-        state.rung = waiting.is_none();
+        let before = std::mem::replace(&mut *state, State::Silent);
+        let State::Listening(wake) = before else {
+            *state = State::Rung;
+            return;
+        };
         drop(state);
-        if let Some((flow, engine)) = waiting.and_then(|(flow, engine)| Some((flow.upgrade()?, engine))) {
-            Flow::hear(&flow, &engine);
-        }
+        wake();
     }
 
-    /// Wakes the stream when it rings, or at once if it rang since the stream looked.
-    pub(crate) fn listen(&self, engine: &Arc<Engine>, flow: &Arc<Flow>) {
+    /// Has `wake` called when it rings, or at once if it has rung since it was last heard.
+    pub(crate) fn listen(&self, wake: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
-        if std::mem::take(&mut state.rung) {
+        if matches!(*state, State::Rung) {
+            *state = State::Silent;
             drop(state);
-            return Flow::hear(flow, engine);
+            wake();
+        } else {
+            *state = State::Listening(Box::new(wake));
         }
-        state.waiting = Some((Arc::downgrade(flow), engine.clone()));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one step.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bell").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn each_ring_is_heard_once_whether_or_not_somebody_listened_already() {
+        let bell = Bell::default();
+        let heard = Arc::new(AtomicU32::new(0));
+        let listen = || {
+            let heard = heard.clone();
+            bell.listen(move || {
+                heard.fetch_add(1, Ordering::Relaxed);
+            });
+        };
+        let count = || heard.load(Ordering::Relaxed);
+        listen();
+        assert_eq!(count(), 0);
+        bell.ring();
+        assert_eq!(count(), 1);
+        // Rung twice while nobody listens: there is something to look at, not how often.
+        bell.ring();
+        bell.ring();
+        listen();
+        assert_eq!(count(), 2);
+        listen();
+        assert_eq!(count(), 2, "that was heard");
+        bell.ring();
+        assert_eq!(count(), 3);
     }
 }

@@ -157,7 +157,15 @@ impl Flow {
         drop(state);
         self.link.end(WEIGHT);
         match (listens, rung_by) {
-            (true, Some(bell)) => bell.listen(engine, &self),
+            (true, Some(bell)) => {
+                // The bell is held by the source, and that by the stream.
+                let (flow, engine) = (Arc::downgrade(&self), engine.clone());
+                bell.listen(move || {
+                    if let Some(flow) = flow.upgrade() {
+                        Flow::hear(&flow, &engine);
+                    }
+                });
+            }
             (true, None) => engine.news.listen(engine, &self, edition),
             (false, _) => Flow::resume(&self, engine),
         }
