@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use dynamite_core::api::{DynaMite, GlobalIndex, LocalIndex, StreamView};
+use dynamite_core::api::{GlobalIndex, LocalIndex, StreamView};
 use dynamite_core::error::Error;
 use dynamite_core::types::KeyType;
 use dynamite_core::{AttributeValue, Result};
@@ -12,29 +12,19 @@ use dynamite_server::client::{Check, Delete, Get, Put, Update};
 use dynamite_server::{ClientError, DynaMiteClient};
 use serde_json::json;
 
-use common::{Shared, run};
+use common::{Pair, Shared, run};
 
-/// Two databases with the same tables and items, one of which is behind a socket.
-struct Pair {
-    here: DynaMite,
-    shared: Shared,
-}
-
-impl Pair {
-    fn new() -> Pair {
-        let (here, there) = (DynaMite::in_memory().unwrap(), DynaMite::in_memory().unwrap());
-        for db in [&here, &there] {
-            let table = db.create_table("things").partition_key("id", KeyType::String);
-            let index = GlobalIndex::new("by_city").partition_key("city", KeyType::String);
-            table.global_index(index).execute().unwrap();
-            let events = db.create_table("events").partition_key("device", KeyType::String);
-            events.sort_key("at", KeyType::Number).stream(StreamView::KeysOnly).execute().unwrap();
-            let kept = db.create_table("kept").partition_key("id", KeyType::String);
-            kept.history(Duration::from_secs(60)).execute().unwrap();
-            db.put_item("things", json!({"id": "a", "n": 1, "tags": ["x"]})).unwrap();
-        }
-        Pair { here, shared: Shared::of(there) }
-    }
+fn pair() -> Pair {
+    Pair::of(|db| {
+        let table = db.create_table("things").partition_key("id", KeyType::String);
+        let index = GlobalIndex::new("by_city").partition_key("city", KeyType::String);
+        table.global_index(index).execute().unwrap();
+        let events = db.create_table("events").partition_key("device", KeyType::String);
+        events.sort_key("at", KeyType::Number).stream(StreamView::KeysOnly).execute().unwrap();
+        let kept = db.create_table("kept").partition_key("id", KeyType::String);
+        kept.history(Duration::from_secs(60)).execute().unwrap();
+        db.put_item("things", json!({"id": "a", "n": 1, "tags": ["x"]})).unwrap();
+    })
 }
 
 #[track_caller]
@@ -58,7 +48,7 @@ macro_rules! same {
 
 #[test]
 fn errors_of_writes_are_the_embedded_ones() {
-    let pair = Pair::new();
+    let pair = pair();
     run(async {
         let (here, there) = (&pair.here, &pair.shared.client().await);
         same! { here there:
@@ -109,7 +99,7 @@ fn errors_of_writes_are_the_embedded_ones() {
 
 #[test]
 fn errors_of_reads_are_the_embedded_ones() {
-    let pair = Pair::new();
+    let pair = pair();
     run(async {
         let (here, there) = (&pair.here, &pair.shared.client().await);
         same! { here there:
@@ -154,7 +144,7 @@ fn errors_of_reads_are_the_embedded_ones() {
 
 #[test]
 fn errors_of_tables_are_the_embedded_ones() {
-    let pair = Pair::new();
+    let pair = pair();
     run(async {
         let (here, there) = (&pair.here, &pair.shared.client().await);
         same! { here there:

@@ -2,7 +2,7 @@
 
 mod common;
 
-use dynamite_core::api::{Consumed, DynaMite, GlobalIndex, LocalIndex, Projection, StatementPage};
+use dynamite_core::api::{Consumed, GlobalIndex, LocalIndex, Projection, StatementPage};
 use dynamite_core::error::{CancellationCode, Error, Invalid};
 use dynamite_core::types::KeyType;
 use dynamite_core::{AttributeValue, Item, Result};
@@ -10,36 +10,26 @@ use dynamite_server::{ClientError, DynaMiteClient};
 use serde::Deserialize;
 use serde_json::json;
 
-use common::{Shared, run};
+use common::{Pair, Shared, run};
 
-/// Two databases with the same tables and items, one of which is behind a socket.
-struct Pair {
-    here: DynaMite,
-    shared: Shared,
-}
-
-impl Pair {
-    fn new() -> Pair {
-        let (here, there) = (DynaMite::in_memory().unwrap(), DynaMite::in_memory().unwrap());
-        for db in [&here, &there] {
-            db.create_table("hash").partition_key("pk", KeyType::String).execute().unwrap();
-            let global = GlobalIndex::new("inc").partition_key("g", KeyType::String);
-            let two = GlobalIndex::new("two").partition_key("g", KeyType::String);
-            let pair = db.create_table("pair").partition_key("pk", KeyType::String);
-            pair.sort_key("sk", KeyType::Number)
-                .global_index(global.projection(Projection::include(["held"])))
-                .global_index(two.partition_key("h", KeyType::String))
-                .local_index(LocalIndex::new("near").sort_key("l", KeyType::String))
-                .execute()
-                .unwrap();
-            db.put_item("hash", json!({"pk": "x", "ss": {"$ss": ["a", "b"]}, "s": "str", "n": 1})).unwrap();
-            for sk in 0..10 {
-                let item = json!({"pk": "p", "sk": sk, "g": format!("g{}", sk % 2), "l": "l", "held": sk});
-                db.put_item("pair", item).unwrap();
-            }
+fn pair() -> Pair {
+    Pair::of(|db| {
+        db.create_table("hash").partition_key("pk", KeyType::String).execute().unwrap();
+        let global = GlobalIndex::new("inc").partition_key("g", KeyType::String);
+        let two = GlobalIndex::new("two").partition_key("g", KeyType::String);
+        let pair = db.create_table("pair").partition_key("pk", KeyType::String);
+        pair.sort_key("sk", KeyType::Number)
+            .global_index(global.projection(Projection::include(["held"])))
+            .global_index(two.partition_key("h", KeyType::String))
+            .local_index(LocalIndex::new("near").sort_key("l", KeyType::String))
+            .execute()
+            .unwrap();
+        db.put_item("hash", json!({"pk": "x", "ss": {"$ss": ["a", "b"]}, "s": "str", "n": 1})).unwrap();
+        for sk in 0..10 {
+            let item = json!({"pk": "p", "sk": sk, "g": format!("g{}", sk % 2), "l": "l", "held": sk});
+            db.put_item("pair", item).unwrap();
         }
-        Pair { here, shared: Shared::of(there) }
-    }
+    })
 }
 
 #[track_caller]
@@ -76,7 +66,7 @@ const STATEMENTS: &[&str] = &[
 
 #[test]
 fn a_statement_gives_and_consumes_what_it_does_embedded() {
-    let pair = Pair::new();
+    let pair = pair();
     run(async {
         let (here, there) = (&pair.here, &pair.shared.client().await);
         let (counted, counted_there) = (Consumed::default(), Consumed::default());
@@ -112,7 +102,7 @@ fn a_statement_gives_and_consumes_what_it_does_embedded() {
 
 #[test]
 fn pages_join_without_gap_or_repeat() {
-    let pair = Pair::new();
+    let pair = pair();
     run(async {
         let (here, there) = (&pair.here, &pair.shared.client().await);
         for text in [
@@ -146,7 +136,7 @@ fn pages_join_without_gap_or_repeat() {
 /// At least one statement for each kind of mistake, and for each word that an error names.
 #[test]
 fn errors_of_statements_are_the_embedded_ones() {
-    let pair = Pair::new();
+    let pair = pair();
     let long = format!("SELECT * FROM hash{}", " ".repeat(8192));
     let values = |count: u32| (0..count).map(|nth| format!("'v{nth}'")).collect::<Vec<_>>().join(",");
     let generated = [
@@ -299,7 +289,7 @@ const MISTAKES: &[&str] = &[
 
 #[test]
 fn each_statement_of_a_batch_has_an_outcome_of_its_own() {
-    let pair = Pair::new();
+    let pair = pair();
     run(async {
         let (here, there) = (&pair.here, &pair.shared.client().await);
         let (counted, counted_there) = (Consumed::default(), Consumed::default());
@@ -345,7 +335,7 @@ fn each_statement_of_a_batch_has_an_outcome_of_its_own() {
 
 #[test]
 fn a_transaction_of_statements_is_all_or_nothing_and_done_once_with_a_token() {
-    let pair = Pair::new();
+    let pair = pair();
     run(async {
         let (here, there) = (&pair.here, &pair.shared.client().await);
         let (counted, counted_there) = (Consumed::default(), Consumed::default());

@@ -152,7 +152,7 @@ awaited!(StatementBatch => Vec<StatementOutcome>);
 #[must_use = "nothing is done before it is awaited"]
 pub struct StatementTransaction {
     route: Route,
-    fault: Option<ClientError>,
+    faults: Faults,
     terms: TransactionTerms<'static>,
 }
 
@@ -170,14 +170,8 @@ impl StatementTransaction {
         parameters: Vec<AttributeValue>,
         return_old: bool,
     ) -> Self {
-        match sent(text, parameters) {
-            Ok(statement) => self.terms.statements.push((statement, return_old)),
-            Err(error) => {
-                let operation = self.terms.statements.len();
-                let error = Error::Operation { operation, source: Box::new(error) };
-                self.fault.get_or_insert(error.into());
-            }
-        }
+        let statement = self.faults.keep_of(self.terms.statements.len(), sent(text, parameters));
+        self.terms.statements.extend(statement.map(|statement| (statement, return_old)));
         self
     }
 
@@ -205,8 +199,8 @@ impl StatementTransaction {
     }
 
     async fn run<T>(self, form: Form<T>) -> Result<Vec<Option<T>>> {
-        let StatementTransaction { route, fault, terms } = self;
-        fault.map_or(Ok(()), Err)?;
+        let StatementTransaction { route, faults, terms } = self;
+        faults.check()?;
         let texts = || terms.statements.iter().map(|(statement, _)| &*statement.text);
         if are_reads(texts()) {
             let read = ReadStatementTransaction(terms);
@@ -313,6 +307,10 @@ impl DynaMiteClient {
 
     /// Begins to execute statements, all or nothing.
     pub fn statement_transaction(&self) -> StatementTransaction {
-        StatementTransaction { route: self.route(), fault: None, terms: TransactionTerms::default() }
+        StatementTransaction {
+            route: self.route(),
+            faults: Faults::default(),
+            terms: TransactionTerms::default(),
+        }
     }
 }

@@ -18,6 +18,11 @@ impl Faults {
         made.map_err(|error| self.0.get_or_insert_with(|| Box::new(error))).ok()
     }
 
+    /// The same of what belongs to one of several operations.
+    pub(crate) fn keep_of<T>(&mut self, operation: usize, made: Result<T, Error>) -> Option<T> {
+        self.keep(made.map_err(|error| Error::Operation { operation, source: Box::new(error) }))
+    }
+
     /// The value of a key.
     pub(crate) fn key(&mut self, value: impl IntoAttribute) -> Option<WireValue<'static>> {
         // What no item can hold is no key of any table.
@@ -52,7 +57,12 @@ impl Faults {
 
     /// Refuses to send anything if something cannot be sent.
     pub(crate) fn check(self) -> Result<()> {
-        self.0.map_or(Ok(()), |error| Err(ClientError::Database(*error)))
+        self.outcome().map_err(ClientError::Database)
+    }
+
+    /// Whether everything can be sent.
+    pub(crate) fn outcome(self) -> Result<(), Error> {
+        self.0.map_or(Ok(()), |error| Err(*error))
     }
 }
 

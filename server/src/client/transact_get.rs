@@ -1,7 +1,6 @@
 //! Transactions that read: up to a hundred items, as they stand at one moment.
 
 use dynamite_core::Item;
-use dynamite_core::error::Error;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -10,7 +9,7 @@ use crate::client::batch::decode_all;
 use crate::client::call::Route;
 use crate::client::form::{self, Form};
 use crate::client::told::{Faults, awaited, consumes, item_key, names, projects};
-use crate::error::{ClientError, Result};
+use crate::error::Result;
 use crate::protocol::operation;
 use crate::protocol::terms::{Key, Want};
 use crate::protocol::text::Bytes;
@@ -44,24 +43,20 @@ impl Get {
 #[must_use = "nothing is read before it is awaited"]
 pub struct TransactGet {
     route: Route,
-    fault: Option<ClientError>,
+    faults: Faults,
     transact: operation::TransactGet<'static>,
 }
 
 impl TransactGet {
     pub(crate) fn new(route: Route) -> TransactGet {
         let transact = operation::TransactGet { at: route.at(), ..Default::default() };
-        TransactGet { route, fault: None, transact }
+        TransactGet { route, faults: Faults::default(), transact }
     }
 
     /// Asks for one more item.
     pub fn get(mut self, get: Get) -> Self {
         let Get { table, key, want, faults } = get;
-        if let Err(ClientError::Database(error)) = faults.check() {
-            let operation = self.transact.gets.len();
-            let error = Error::Operation { operation, source: Box::new(error) };
-            self.fault.get_or_insert(error.into());
-        }
+        self.faults.keep_of(self.transact.gets.len(), faults.outcome());
         self.transact.gets.push((table.into(), key, want));
         self
     }
@@ -88,8 +83,8 @@ impl TransactGet {
     }
 
     async fn run<T>(self, form: Form<T>) -> Result<Vec<Option<T>>> {
-        let TransactGet { route, fault, transact } = self;
-        fault.map_or(Ok(()), Err)?;
+        let TransactGet { route, faults, transact } = self;
+        faults.check()?;
         let decode = |found: Vec<Option<Bytes<'_>>>| {
             decode_all(form, transact.gets.iter().map(|(table, ..)| &**table), found)
         };

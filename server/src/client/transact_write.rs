@@ -1,13 +1,12 @@
 //! Transactions of actions that are said in advance: all or nothing, in one message.
 
 use dynamite_core::api::{EncodedItem, IntoItem};
-use dynamite_core::error::Error;
 use serde::Serialize;
 
 use crate::client::DynaMiteClient;
 use crate::client::call::{Limit, Repeat, Route};
 use crate::client::told::{Faults, awaited, consumes, expression, item_key, placeholders};
-use crate::error::{ClientError, Result};
+use crate::error::Result;
 use crate::protocol::operation::{self, What};
 use crate::protocol::terms::{Key, Terms};
 
@@ -141,7 +140,7 @@ keyed! {
 #[must_use = "nothing is written before it is awaited"]
 pub struct TransactWrite {
     route: Route,
-    fault: Option<ClientError>,
+    faults: Faults,
     transact: operation::TransactWrite<'static>,
 }
 
@@ -167,11 +166,7 @@ impl TransactWrite {
     }
 
     fn action(mut self, (faults, asked, what): (Faults, Asked, What<'static>)) -> Self {
-        if let Err(ClientError::Database(error)) = faults.check() {
-            let operation = self.transact.actions.len();
-            let error = Error::Operation { operation, source: Box::new(error) };
-            self.fault.get_or_insert(error.into());
-        }
+        self.faults.keep_of(self.transact.actions.len(), faults.outcome());
         self.transact.actions.push(asked.action(what));
         self
     }
@@ -191,8 +186,8 @@ impl TransactWrite {
     ///
     /// Those of the embedded database's, and [`ClientError`](crate::ClientError).
     pub async fn execute(self) -> Result<u64> {
-        let TransactWrite { route, fault, transact } = self;
-        fault.map_or(Ok(()), Err)?;
+        let TransactWrite { route, faults, transact } = self;
+        faults.check()?;
         let repeat = if transact.token.is_some() { Repeat::Safe } else { Repeat::Never };
         route.call(&transact, repeat, Limit::Usual, Ok).await
     }
@@ -203,6 +198,6 @@ awaited!(TransactWrite => u64);
 impl DynaMiteClient {
     /// Begins a transaction of actions: all of them are done, or none.
     pub fn transact_write(&self) -> TransactWrite {
-        TransactWrite { route: self.route(), fault: None, transact: Default::default() }
+        TransactWrite { route: self.route(), faults: Faults::default(), transact: Default::default() }
     }
 }

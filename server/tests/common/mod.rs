@@ -62,6 +62,24 @@ impl Drop for Shared {
     }
 }
 
+/// Two databases with the same tables and items, one of which is behind a socket.
+pub(crate) struct Pair {
+    pub(crate) here: DynaMite,
+    pub(crate) shared: Shared,
+}
+
+impl Pair {
+    /// Each is filled likewise.
+    pub(crate) fn of(fill: fn(&DynaMite)) -> Pair {
+        let database = || {
+            let db = DynaMite::in_memory().expect("a database");
+            fill(&db);
+            db
+        };
+        Pair { here: database(), shared: Shared::of(database()) }
+    }
+}
+
 /// A server's process. It is killed when this is dropped.
 pub(crate) struct Served {
     pub(crate) directory: Arc<TempDir>,
