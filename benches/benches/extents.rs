@@ -17,7 +17,7 @@ use dynamite_benches::recording_disk::RecordingDisk;
 use dynamite_benches::table::Table;
 use dynamite_pager::disk::{Backend, Disk, PageRead, PageWrite, file};
 use dynamite_pager::{Page, PageId};
-use dynamite_txn::{ManualClock, Options, Retention, Store, TableId};
+use dynamite_txn::{Durability, ManualClock, Options, Retention, Store, TableId};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -121,7 +121,9 @@ impl Subject {
                     for _ in 0..groups {
                         let row = random.below(rows) as u64;
                         store
-                            .write(|txn| txn.put(table, &scattered_key(row), value))
+                            .write_in_company(Durability::Immediate, |txn| {
+                                txn.put(table, &scattered_key(row), value)
+                            })
                             .expect("a disk in memory never fails");
                     }
                 });

@@ -13,6 +13,7 @@ use loom::thread;
 
 struct Model {
     group: GroupCommit,
+    working: AtomicBool,
     finished: AtomicU64,
     durable: AtomicU64,
     flushing: AtomicBool,
@@ -22,6 +23,7 @@ impl Model {
     fn new() -> Arc<Model> {
         Arc::new(Model {
             group: GroupCommit::new(TxnId(0), Arc::new(ManualClock::default())),
+            working: AtomicBool::new(false),
             finished: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             flushing: AtomicBool::new(false),
@@ -32,6 +34,20 @@ impl Model {
         let txn = self.finished.fetch_add(1, Ordering::AcqRel) + 1;
         self.group.wait_durable(TxnId(txn), || Ok(self.flush())).expect("no flush fails");
         assert!(self.durable.load(Ordering::Acquire) >= txn, "told too early");
+    }
+
+    /// A commit that may be done on the thread of another one.
+    fn commit_in_company(&self) {
+        let mut mine = 0;
+        let work = || {
+            assert!(!self.working.swap(true, Ordering::AcqRel), "two have the turn");
+            mine = self.finished.fetch_add(1, Ordering::AcqRel) + 1;
+            self.working.store(false, Ordering::Release);
+            (TxnId(mine), mine)
+        };
+        let told = self.group.perform(work, || Ok(self.flush())).expect("no flush fails");
+        assert!(self.durable.load(Ordering::Acquire) >= told, "told too early");
+        assert_eq!(told, mine);
     }
 
     fn flush(&self) -> TxnId {
@@ -55,6 +71,36 @@ fn three_writers_are_told_in_time_and_none_is_forgotten() {
             .collect();
         model.commit();
         others.into_iter().for_each(|other| other.join().expect("nobody waits for ever"));
+    });
+}
+
+#[test]
+fn three_writers_in_company_have_the_turn_one_by_one_and_none_is_forgotten() {
+    explore(3, || {
+        let model = Model::new();
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let model = model.clone();
+                thread::spawn(move || model.commit_in_company())
+            })
+            .collect();
+        model.commit_in_company();
+        others.into_iter().for_each(|other| other.join().expect("nobody waits for ever"));
+    });
+}
+
+/// One who has the turn gives it to the next when its own transaction is durable.
+#[test]
+fn writers_in_company_and_one_who_waits_for_what_is_finished_do_not_forget_one_another() {
+    explore(3, || {
+        let model = Model::new();
+        let other = {
+            let model = model.clone();
+            thread::spawn(move || (0..2).for_each(|_| model.commit_in_company()))
+        };
+        model.commit_in_company();
+        model.commit();
+        other.join().expect("nobody waits for ever");
     });
 }
 

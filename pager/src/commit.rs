@@ -172,6 +172,10 @@ impl Writer {
                 Err(error) => return Err(self.poison_locked(&mut write, error)),
             }
         };
+        write.in_flight = Some(last);
+        let (unfinished, database_id) = (write.durable.unfinished, write.durable.database_id);
+        // What takes longer is done while others go on.
+        drop(write);
         let pages = group.take_pages();
         let single_flush = !group.written_early && pages.len() <= MANIFEST_PAGES;
         let manifest = if single_flush {
@@ -182,14 +186,13 @@ impl Writer {
         let header = Header {
             commit: last.birth,
             trust: if single_flush { Trust::Manifest } else { Trust::Synced },
-            unfinished: write.durable.unfinished,
-            database_id: write.durable.database_id,
+            unfinished,
+            database_id,
             page_count: space.page_count,
             space_root: space.root,
             roots: last.roots,
             manifest,
         };
-        write.in_flight = Some(last);
         Ok(Some(Closed { pages, superseded: group.superseded, header }))
     }
 

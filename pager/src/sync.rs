@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+mod lend;
+
+pub use lend::{Lent, lend};
+
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 

@@ -1,32 +1,39 @@
-//! Group commit: transactions that finish at about the same time share one flush.
+//! Group commit: transactions that finish at about the same time share one flush, and one thread's turn.
 //!
 //! A transaction that has joined the pager's gathering group waits here until it is durable. One of those who wait
-//! leads: it has the group written and flushed. Meanwhile the next group gathers, and the first of it leads next.
+//! leads: it has the group written and flushed. Meanwhile the next group gathers, and one of it leads next.
+//!
+//! Whoever wants to write says here what, and one of those who wait does it for all ([`Lent`]): it has the upper pages in its processor's
+//! cache and wakes nobody in between. To hand the turn from thread to thread takes longer than most transactions do. It stops when its own
+//! transaction is durable, so that nobody's answer waits for more than one transaction of somebody else.
 //!
 //! # When the next group goes
 //!
 //! Going at once when the last flush ends would make, with few writers, groups of half of them: those whom
 //! the flush released have not finished their next transaction yet. So a leader waits until as many have joined as the last
-//! group and the queue behind it held, or until a tenth of the time of the last flush has passed. With more than
+//! group and the queue behind it held, or until a third of the time of the last flush has passed. With more than
 //! [`PATIENT_WRITERS`] writers it goes at once: enough are there at any time.
 //!
 //! ```text
-//!   join ──▶ waiting ──(durable ≥ mine)──▶ done
-//!               │ nobody leads
-//!               ▼
-//!            leading: wait for company, flush, tell the others, hand the lead to the first who still waits
+//!   asking ──(done)──▶ waiting ──(durable ≥ mine)──▶ done
+//!      │ nobody combines    │ nobody leads
+//!      ▼                    ▼
+//!   combining: do what    leading: wait for company, flush, wake one who leads next,
+//!   was asked for         tell the others
 //! ```
 //!
 //! # Invariants
 //!
-//! 1. At most one thread leads. When it is done, whoever still waits first is woken to lead.
+//! 1. At most one thread leads, and at most one combines. When it is done and something is left, it wakes one who goes on, or one
+//!    is awake who will see it before it sleeps.
 //! 2. Nobody is told that it is durable before a flush that covered it has returned.
+//! 3. Transactions are done in the order in which they were asked for.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dynamite_pager::sync::{Condvar, Mutex, MutexGuard};
+use dynamite_pager::sync::{Condvar, Lent, Mutex, MutexGuard, lend};
 
 use crate::clock::Clock;
 use crate::error::Result;
@@ -46,22 +53,33 @@ pub struct GroupCommit {
 struct Queue {
     /// The newest transaction that is known to be durable.
     durable: TxnId,
+    combining: bool,
     leading: bool,
-    /// Whether the leader waits for company, and then where it is woken.
-    gathering: Option<Arc<Condvar>>,
-    waiting: VecDeque<Waiter>,
-    /// How many have to join before the next group goes without waiting.
+    /// Whether somebody was woken to lead, and has not begun.
+    called: bool,
+    /// Whether the leader waits for company, and then where it sits.
+    gathering: Option<Place>,
+    /// What nobody has done yet, and who asked for it.
+    requests: VecDeque<(Place, Lent<TxnId>)>,
+    seats: Vec<Seat>,
+    vacant: Vec<Place>,
+    /// How many wait for a flush.
+    waiting: usize,
+    /// How many have to wait before the next group goes without waiting.
     expected: usize,
     last_flush: Duration,
-    /// Numbers the waiters.
-    next_ticket: u64,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    ticket: u64,
-    txn: TxnId,
+/// Which seat.
+type Place = usize;
+
+/// Where one waits.
+#[derive(Debug, Default)]
+struct Seat {
     wake: Arc<Condvar>,
+    asleep: bool,
+    /// The transaction that has to be durable, once it is known.
+    needs: Option<TxnId>,
     outcome: Option<Result<()>>,
 }
 
@@ -71,6 +89,27 @@ impl GroupCommit {
         GroupCommit { queue: Mutex::new(Queue { durable, ..Queue::default() }), clock }
     }
 
+    /// Has `work` done, here or on the thread of somebody who waits too, after all that was asked for before. It returns the transaction that
+    /// is to be durable before this returns what it returns besides. For `flush` see [`wait_durable`](Self::wait_durable).
+    ///
+    /// # Panics
+    ///
+    /// If `work` does; then nothing is waited for.
+    pub fn perform<R: Send>(
+        &self,
+        work: impl FnOnce() -> (TxnId, R) + Send,
+        flush: impl Fn() -> Result<TxnId>,
+    ) -> Result<R> {
+        let (result, told) = lend(work, |work| {
+            let mut queue = self.queue.lock();
+            let place = queue.sit(None);
+            queue.requests.push_back((place, work));
+            self.wait(queue, place, &flush)
+        });
+        told?;
+        Ok(result.expect("whoever takes a request does it"))
+    }
+
     /// Waits until `txn` is durable. `flush` makes everything durable that was finished when it was called, and returns
     /// the newest transaction of it; whoever leads calls it.
     pub fn wait_durable(&self, txn: TxnId, flush: impl Fn() -> Result<TxnId>) -> Result<()> {
@@ -78,21 +117,8 @@ impl GroupCommit {
         if queue.durable >= txn {
             return Ok(());
         }
-        let ticket = queue.next_ticket;
-        queue.next_ticket += 1;
-        let wake = Arc::new(Condvar::new());
-        queue.waiting.push_back(Waiter { ticket, txn, wake: wake.clone(), outcome: None });
-        if let Some(leader) = &queue.gathering
-            && queue.waiting.len() >= queue.expected
-        {
-            leader.notify_one();
-        }
-        loop {
-            if let Some(outcome) = queue.take_outcome(ticket) {
-                return outcome;
-            }
-            queue = if queue.leading { wake.wait(queue) } else { self.lead(queue, &wake, &flush) };
-        }
+        let place = queue.sit(Some(txn));
+        self.wait(queue, place, &flush)
     }
 
     /// The newest transaction that is known to be durable.
@@ -100,18 +126,59 @@ impl GroupCommit {
         self.queue.lock().durable
     }
 
-    /// Writes and flushes one group. The caller waits in the queue itself.
+    /// Waits on a seat until there is an outcome, and does what is to be done for all meanwhile.
+    fn wait<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue>,
+        place: Place,
+        flush: &impl Fn() -> Result<TxnId>,
+    ) -> Result<()> {
+        loop {
+            if let Some(outcome) = queue.seats[place].outcome.take() {
+                queue.vacant.push(place);
+                return outcome;
+            }
+            queue = if !queue.leading && queue.seats[place].needs.is_some() {
+                self.lead(queue, place, flush)
+            } else if !queue.combining && !queue.requests.is_empty() {
+                self.combine(queue, place)
+            } else {
+                Queue::sleep(queue, place, |wake, queue| wake.wait(queue))
+            };
+        }
+    }
+
+    /// Does what was asked for, until nothing is left or the caller, who sits in the queue itself, may go.
+    fn combine<'a>(&'a self, mut queue: MutexGuard<'a, Queue>, place: Place) -> MutexGuard<'a, Queue> {
+        queue.combining = true;
+        while queue.seats[place].outcome.is_none()
+            && let Some((asking, work)) = queue.requests.pop_front()
+        {
+            drop(queue);
+            let needs = work.run();
+            queue = self.queue.lock();
+            queue.done(asking, needs.unwrap_or_default());
+        }
+        queue.combining = false;
+        if let Some((next, _)) = queue.requests.front() {
+            queue.seats[*next].wake.notify_one();
+        }
+        queue
+    }
+
+    /// Writes and flushes one group. The caller sits in the queue itself.
     fn lead<'a>(
         &'a self,
         mut queue: MutexGuard<'a, Queue>,
-        wake: &Arc<Condvar>,
+        place: Place,
         flush: &impl Fn() -> Result<TxnId>,
     ) -> MutexGuard<'a, Queue> {
         queue.leading = true;
-        if queue.waiting.len() < queue.expected && queue.expected <= PATIENT_WRITERS {
-            queue.gathering = Some(wake.clone());
-            let patience = queue.last_flush / 10;
-            queue = wake.wait_for(queue, patience);
+        queue.called = false;
+        if queue.waiting < queue.expected && queue.expected <= PATIENT_WRITERS {
+            queue.gathering = Some(place);
+            let patience = queue.last_flush / 3;
+            queue = Queue::sleep(queue, place, |wake, queue| wake.wait_for(queue, patience));
             queue.gathering = None;
         }
         drop(queue);
@@ -119,44 +186,98 @@ impl GroupCommit {
         let flushed = flush();
         let mut queue = self.queue.lock();
         queue.last_flush = self.clock.elapsed().saturating_sub(begun);
-        queue.settle(flushed);
+        let told = queue.settle(flushed);
         queue.leading = false;
-        // The caller takes its own outcome; the first who is left without one leads.
-        if let Some(next) = queue.waiting.iter().find(|waiter| waiter.outcome.is_none()) {
-            next.wake.notify_one();
-        }
-        queue
+        let next = queue.call();
+        drop(queue);
+        // First the one who has the next group written. Whoever is woken while the lock is held would wait for it, and so on.
+        next.iter().chain(&told).for_each(|wake| wake.notify_one());
+        self.queue.lock()
     }
 }
 
 impl Queue {
-    /// Tells those whom a flush concerned.
-    fn settle(&mut self, flushed: Result<TxnId>) {
-        let waiting = self.waiting.len();
-        match flushed {
-            Ok(durable) => {
-                self.durable = self.durable.max(durable);
-                for waiter in self.waiting.iter_mut().filter(|waiter| waiter.txn <= durable) {
-                    waiter.outcome = Some(Ok(()));
-                    waiter.wake.notify_one();
-                }
-                // The last group and the queue behind it.
-                self.expected = waiting;
-            }
-            // Nobody knows what became of whom; who waits is told so.
-            Err(error) => {
-                for waiter in &mut self.waiting {
-                    waiter.outcome = Some(Err(error.clone()));
-                    waiter.wake.notify_one();
+    /// Takes a seat, to wait for `needs`, or until that is known.
+    fn sit(&mut self, needs: Option<TxnId>) -> Place {
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.seats.push(Seat::default());
+            self.seats.len() - 1
+        });
+        self.seats[place].needs = needs;
+        self.waiting += usize::from(needs.is_some());
+        place
+    }
+
+    /// Gives the lock away and waits on a seat.
+    fn sleep<'a>(
+        mut queue: MutexGuard<'a, Queue>,
+        place: Place,
+        wait: impl FnOnce(&Condvar, MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue>,
+    ) -> MutexGuard<'a, Queue> {
+        let seat = &mut queue.seats[place];
+        seat.asleep = true;
+        let wake = seat.wake.clone();
+        let mut queue = wait(&wake, queue);
+        queue.seats[place].asleep = false;
+        queue
+    }
+
+    /// What a seat waits for is known now.
+    fn done(&mut self, place: Place, needs: TxnId) {
+        let seat = &mut self.seats[place];
+        if needs <= self.durable {
+            seat.outcome = Some(Ok(()));
+            seat.wake.notify_one();
+            return;
+        }
+        seat.needs = Some(needs);
+        self.waiting += 1;
+        match self.gathering {
+            Some(leader) if self.waiting >= self.expected => self.seats[leader].wake.notify_one(),
+            Some(_) => {}
+            None => {
+                if let Some(wake) = self.call() {
+                    wake.notify_one();
                 }
             }
         }
     }
 
-    fn take_outcome(&mut self, ticket: u64) -> Option<Result<()>> {
-        let at = self.waiting.iter().position(|waiter| waiter.ticket == ticket)?;
-        self.waiting[at].outcome.as_ref()?;
-        self.waiting.remove(at).and_then(|waiter| waiter.outcome)
+    /// Finds one who is to be woken to lead: the first of those who wait, unless somebody leads or will.
+    fn call(&mut self) -> Option<Arc<Condvar>> {
+        if self.leading || self.called {
+            return None;
+        }
+        let asleep = self.seats.iter().filter(|seat| seat.asleep && seat.outcome.is_none());
+        let first = asleep.filter(|seat| seat.needs.is_some()).min_by_key(|seat| seat.needs)?;
+        self.called = true;
+        Some(first.wake.clone())
+    }
+
+    /// Says to those whom a flush concerned what came of it. Returns where they are to be woken.
+    fn settle(&mut self, flushed: Result<TxnId>) -> Vec<Arc<Condvar>> {
+        let (covered, outcome) = match flushed {
+            Ok(durable) => {
+                self.durable = self.durable.max(durable);
+                // The last group and the queue behind it.
+                self.expected = self.waiting;
+                (durable, Ok(()))
+            }
+            // Nobody knows what became of whom; who waits is told so.
+            Err(error) => (TxnId(u64::MAX), Err(error)),
+        };
+        let mut told = Vec::with_capacity(self.waiting);
+        for seat in &mut self.seats {
+            if seat.needs.is_some_and(|needs| needs <= covered) {
+                seat.needs = None;
+                seat.outcome = Some(outcome.clone());
+                if seat.asleep {
+                    told.push(seat.wake.clone());
+                }
+            }
+        }
+        self.waiting = self.seats.iter().filter(|seat| seat.needs.is_some()).count();
+        told
     }
 }
 
@@ -213,5 +334,131 @@ mod tests {
         });
         let flushes = flushes.load(Ordering::SeqCst);
         assert!(flushes < threads * each, "{flushes} flushes for {} transactions", threads * each);
+    }
+    /// Until as many have asked.
+    fn wait_for_requests(group: &GroupCommit, count: usize) {
+        while group.queue.lock().requests.len() < count {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_done_in_order_and_each_is_told_what_is_his() {
+        let group = group(0);
+        let order = std::sync::Mutex::new(Vec::new());
+        let ask = |number: u64| {
+            let work = || {
+                if number == 1 {
+                    wait_for_requests(&group, 2);
+                }
+                order.lock().unwrap().push(number);
+                (TxnId(number), number * 10)
+            };
+            assert_eq!(group.perform(work, || Ok(TxnId(3))).unwrap(), number * 10);
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| ask(1));
+            while !group.queue.lock().combining {
+                std::thread::yield_now();
+            }
+            scope.spawn(|| ask(2));
+            wait_for_requests(&group, 1);
+            scope.spawn(|| ask(3));
+        });
+        assert_eq!(order.into_inner().unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn nobody_waits_for_what_was_asked_for_after_him() {
+        let group = group(0);
+        let (answered, told) = std::sync::mpsc::channel();
+        let finished = AtomicU64::new(0);
+        let flush = || Ok(TxnId(finished.load(Ordering::SeqCst)));
+        let finish = || TxnId(finished.fetch_add(1, Ordering::SeqCst) + 1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let work = || {
+                    wait_for_requests(&group, 1);
+                    (finish(), ())
+                };
+                group.perform(work, flush).unwrap();
+            });
+            while !group.queue.lock().combining {
+                std::thread::yield_now();
+            }
+            let (group, told) = (&group, std::sync::Mutex::new(told));
+            scope.spawn(move || {
+                let work = || {
+                    wait_for_requests(group, 1);
+                    (finish(), ())
+                };
+                group.perform(work, flush).unwrap();
+                answered.send(()).unwrap();
+            });
+            wait_for_requests(group, 1);
+            scope.spawn(move || {
+                let work = || {
+                    let patience = Duration::from_secs(60);
+                    told.lock().unwrap().recv_timeout(patience).expect("the one before has been told");
+                    (finish(), ())
+                };
+                group.perform(work, flush).unwrap();
+            });
+        });
+    }
+
+    #[test]
+    fn who_works_for_others_stops_when_its_own_is_durable() {
+        let group = group(0);
+        let finished = AtomicU64::new(0);
+        let flush = || Ok(TxnId(finished.load(Ordering::SeqCst)));
+        let finish = || TxnId(finished.fetch_add(1, Ordering::SeqCst) + 1);
+        let wait_until = |condition: &dyn Fn() -> bool| {
+            while !condition() {
+                std::thread::yield_now();
+            }
+        };
+        let (answered, told) = std::sync::mpsc::channel();
+        let told = std::sync::Mutex::new(told);
+        std::thread::scope(|scope| {
+            let (group, told) = (&group, &told);
+            scope.spawn(move || {
+                let work = || {
+                    wait_for_requests(group, 2);
+                    (finish(), ())
+                };
+                group.perform(work, flush).unwrap();
+                answered.send(()).unwrap();
+            });
+            wait_until(&|| group.queue.lock().combining);
+            scope.spawn(|| {
+                let work = || {
+                    wait_until(&|| group.durable() == TxnId(1));
+                    (finish(), ())
+                };
+                group.perform(work, flush).unwrap();
+            });
+            wait_for_requests(group, 1);
+            scope.spawn(move || {
+                let work = || {
+                    let patience = Duration::from_secs(60);
+                    told.lock().unwrap().recv_timeout(patience).expect("the first one has been told");
+                    (finish(), ())
+                };
+                group.perform(work, flush).unwrap();
+            });
+            wait_until(&|| finished.load(Ordering::SeqCst) == 1);
+            group.wait_durable(TxnId(1), flush).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_panic_is_for_the_one_who_asked() {
+        let group = group(0);
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            group.perform(|| -> (TxnId, ()) { panic!("on purpose") }, || unreachable!("nothing to flush"))
+        }));
+        assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"on purpose"));
+        assert_eq!(group.perform(|| (TxnId(1), 7), || Ok(TxnId(1))).unwrap(), 7);
     }
 }

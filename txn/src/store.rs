@@ -207,7 +207,11 @@ impl Shared {
     }
 
     pub(crate) fn wait_durable(&self, txn: TxnId) -> Result<()> {
-        self.group.wait_durable(txn, || Ok(self.pager.commit_group()?.into()))
+        self.group.wait_durable(txn, || self.flush())
+    }
+
+    fn flush(&self) -> Result<TxnId> {
+        Ok(self.pager.commit_group()?.into())
     }
 
     pub(crate) fn published(&self) -> TxnId {
@@ -220,7 +224,7 @@ impl Shared {
         if !txn.reclaim_step(budget)? {
             return Ok(false);
         }
-        txn.finish(Durability::Immediate)?;
+        txn.finish()?;
         Ok(true)
     }
 
@@ -230,7 +234,7 @@ impl Shared {
         match txn.move_down_step()? {
             Progress::Done => Ok(false),
             Progress::Looked => Ok(true),
-            Progress::Changed => txn.finish(Durability::Immediate).map(|_| true),
+            Progress::Changed => txn.finish().map(|_| true),
         }
     }
 }
@@ -279,17 +283,28 @@ impl Store {
         durability: Durability,
         body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let mut txn = self.begin()?;
-        match body(&mut txn) {
-            Ok(result) => {
-                txn.commit(durability)?;
-                Ok(result)
-            }
-            Err(error) => {
-                txn.roll_back()?;
-                Err(error)
-            }
-        }
+        let (needs, result) = self.begin()?.run(durability, body);
+        self.wait_durable(needs)?;
+        result
+    }
+
+    /// As [`write_with`](Store::write_with), for what does not take long: if others write at the same time, one of them may run it on its
+    /// thread, between its own transaction and those of third ones, so that the turn to write need not go from thread to thread. `body` may
+    /// borrow all the same.
+    ///
+    /// Cost: with many threads half the processor time of [`write_with`](Store::write_with), and up to twice as many transactions a second.
+    pub fn write_in_company<R: Send, E: From<TxnError> + Send>(
+        &self,
+        durability: Durability,
+        body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E> + Send,
+    ) -> Result<R, E> {
+        let shared = &*self.shared;
+        WriteTxn::check_nesting(shared)?;
+        let work = || match WriteTxn::begin(shared) {
+            Ok(txn) => txn.run(durability, body),
+            Err(error) => (TxnId(0), Err(error.into())),
+        };
+        shared.group.perform(work, || shared.flush())?
     }
 
     /// A snapshot of the newest published state.

@@ -96,6 +96,11 @@ impl<'s> WriteTxn<'s> {
         })
     }
 
+    /// Refuses a thread that has a transaction open, as [`begin`](Self::begin) does, for those whose transaction is begun by another one.
+    pub(crate) fn check_nesting(shared: &Shared) -> Result<()> {
+        Nesting::check(shared)
+    }
+
     /// The transaction's id: the version of everything that it writes.
     pub fn id(&self) -> TxnId {
         self.batch.birth().into()
@@ -274,20 +279,15 @@ impl<'s> WriteTxn<'s> {
     ///
     /// A transaction that changed nothing costs nothing, but it waits until what it read is durable: nobody may
     /// act on what a power cut can take back.
-    pub fn commit(mut self, durability: Durability) -> Result<TxnId> {
-        if self.failed {
-            self.roll_back()?;
-            return Err(TxnError::Aborted);
+    pub fn commit(self, durability: Durability) -> Result<TxnId> {
+        let (shared, base) = (self.shared, self.base());
+        match self.conclude(durability) {
+            Ok((id, needs)) => shared.wait_durable(needs).map(|()| id),
+            Err(error) => {
+                shared.wait_durable(base)?;
+                Err(error)
+            }
         }
-        if !self.changed {
-            let base = TxnId::from(self.batch.base());
-            return self.roll_back().map(|()| base);
-        }
-        self.reclaim_some()?;
-        let shared = self.shared;
-        let id = self.finish(durability)?;
-        shared.tasks.committed();
-        Ok(id)
     }
 
     /// Commits the transaction and waits for nothing. Returns the transaction that [`Store::wait_durable`](crate::Store::wait_durable)
@@ -295,18 +295,47 @@ impl<'s> WriteTxn<'s> {
     ///
     /// Somebody must wait: nobody flushes otherwise. Likewise who drops a transaction, to undo it, has to wait for its
     /// [`base`](WriteTxn::base) before he tells what it read.
-    pub fn join(mut self) -> Result<TxnId> {
+    pub fn join(self) -> Result<TxnId> {
+        self.conclude(Durability::Immediate).map(|(id, _)| id)
+    }
+
+    /// Runs the transaction to its end, without waiting. Returns which one has to be durable before anybody is told of the result.
+    pub(crate) fn run<R, E: From<TxnError>>(
+        mut self,
+        durability: Durability,
+        body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E>,
+    ) -> (TxnId, Result<R, E>) {
+        let base = self.base();
+        let done = body(&mut self).and_then(|result| {
+            let (_, needs) = self.conclude(durability)?;
+            Ok((needs, result))
+        });
+        match done {
+            Ok((needs, result)) => (needs, Ok(result)),
+            Err(error) => (base, Err(error)),
+        }
+    }
+
+    /// Commits the transaction and waits for nothing. Returns its id, and which transaction has to be durable before anybody is
+    /// told.
+    fn conclude(mut self, durability: Durability) -> Result<(TxnId, TxnId)> {
         if self.failed {
             return Err(TxnError::Aborted);
         }
         if !self.changed {
-            return Ok(self.base());
+            return Ok((self.base(), self.base()));
         }
         self.reclaim_some()?;
         let shared = self.shared;
-        let id = self.enter_group(Durability::Immediate)?;
+        let id = self.enter_group(durability)?;
         shared.tasks.committed();
-        Ok(id)
+        match durability {
+            Durability::Immediate => Ok((id, id)),
+            Durability::Eventual => {
+                shared.tasks.flush_later();
+                Ok((id, TxnId(0)))
+            }
+        }
     }
 
     /// Undoes everything, and waits until what the transaction read is durable.
@@ -317,14 +346,10 @@ impl<'s> WriteTxn<'s> {
     }
 
     /// Commits without collecting garbage, and without a word to whoever works when the database is idle.
-    pub(crate) fn finish(self, durability: Durability) -> Result<TxnId> {
+    pub(crate) fn finish(self) -> Result<TxnId> {
         let shared = self.shared;
-        let id = self.enter_group(durability)?;
-        match durability {
-            Durability::Immediate => shared.wait_durable(id)?,
-            Durability::Eventual => shared.tasks.flush_later(),
-        }
-        Ok(id)
+        let id = self.enter_group(Durability::Immediate)?;
+        shared.wait_durable(id).map(|()| id)
     }
 
     /// Stores what the transaction leaves behind, and joins the gathering group. The next transaction may begin.
@@ -704,14 +729,19 @@ struct Nesting {
 
 impl Nesting {
     fn enter(shared: &Shared) -> Result<Nesting> {
+        Nesting::check(shared)?;
         let store = std::ptr::from_ref(shared).addr();
-        WRITING.with_borrow_mut(|writing| {
-            if writing.contains(&store) {
-                return Err(TxnError::NestedTransaction);
-            }
-            writing.push(store);
-            Ok(Nesting { store, _not_send: std::marker::PhantomData })
-        })
+        WRITING.with_borrow_mut(|writing| writing.push(store));
+        Ok(Nesting { store, _not_send: std::marker::PhantomData })
+    }
+
+    /// Refuses a thread that has one open.
+    fn check(shared: &Shared) -> Result<()> {
+        let store = std::ptr::from_ref(shared).addr();
+        match WRITING.with_borrow(|writing| writing.contains(&store)) {
+            true => Err(TxnError::NestedTransaction),
+            false => Ok(()),
+        }
     }
 }
 

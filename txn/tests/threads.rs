@@ -5,12 +5,15 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::*;
 use dynamite_pager::disk::sim::DiskSim;
-use dynamite_txn::{Durability, Range, Result, Retention, Snapshot, Store, TableId, TxnError, TxnId};
+use dynamite_txn::{
+    Durability, Range, ReadTxn, Result, Retention, Snapshot, Store, TableId, TxnError, TxnId, WriteTxn,
+};
 
 type Change = (Vec<u8>, Option<Vec<u8>>);
 
@@ -31,28 +34,44 @@ impl Log {
     }
 }
 
-fn write_some(store: &Store, table: TableId, log: &Log, random: &mut Random) -> Result<(), TxnError> {
-    let mut txn = store.begin()?;
-    let mut changes: Vec<Change> = Vec::new();
-    for _ in 0..=random.below(4) {
-        let key = format!("{:02}", random.below(30)).into_bytes();
-        if random.one_in(4) {
-            txn.delete(table, &key)?;
-            changes.push((key, None));
-        } else {
-            let len = if random.one_in(20) { 6_000 } else { random.below(60) as usize };
-            let payload = vec![random.next() as u8; len];
-            txn.put(table, &key, &payload)?;
-            changes.push((key, Some(payload)));
-        }
-    }
-    if random.one_in(8) {
-        return txn.roll_back();
-    }
-    // Noted while the transaction has the turn: whoever can see it finds it in the log.
-    log.0.lock().unwrap().insert(txn.id(), changes);
+/// Runs a transaction on this thread or, as often, wherever it is run in company.
+fn write<R: Send>(
+    store: &Store,
+    durability: Durability,
+    in_company: bool,
+    body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R> + Send,
+) -> Result<R> {
+    if in_company { store.write_in_company(durability, body) } else { store.write_with(durability, body) }
+}
+
+fn write_some(store: &Store, table: TableId, log: &Log, random: &mut Random) -> Result<()> {
     let durability = if random.one_in(2) { Durability::Eventual } else { Durability::Immediate };
-    txn.commit(durability).map(drop)
+    let in_company = random.one_in(2);
+    let done = write(store, durability, in_company, |txn| {
+        let mut changes: Vec<Change> = Vec::new();
+        for _ in 0..=random.below(4) {
+            let key = format!("{:02}", random.below(30)).into_bytes();
+            if random.one_in(4) {
+                txn.delete(table, &key)?;
+                changes.push((key, None));
+            } else {
+                let len = if random.one_in(20) { 6_000 } else { random.below(60) as usize };
+                let payload = vec![random.next() as u8; len];
+                txn.put(table, &key, &payload)?;
+                changes.push((key, Some(payload)));
+            }
+        }
+        if random.one_in(8) {
+            return Err(TxnError::Aborted);
+        }
+        // Noted while the transaction has the turn: whoever can see it finds it in the log.
+        log.0.lock().unwrap().insert(txn.id(), changes);
+        Ok(())
+    });
+    match done {
+        Err(TxnError::Aborted) => Ok(()),
+        done => done,
+    }
 }
 
 #[track_caller]
@@ -132,23 +151,19 @@ fn power_loss_under_threads_leaves_one_prefix_with_every_acknowledged_transactio
                 scope.spawn(move || {
                     let mut random = Random(writer + 10 * crash_after);
                     loop {
-                        let Ok(mut txn) = store.begin() else { return };
-                        let mut changes: Vec<Change> = Vec::new();
-                        let mut failed = false;
-                        for _ in 0..=random.below(3) {
-                            let key = format!("{:02}", random.below(20)).into_bytes();
-                            let payload = vec![random.next() as u8; random.below(2_000) as usize];
-                            failed |= txn.put(table, &key, &payload).is_err();
-                            changes.push((key, Some(payload)));
-                        }
-                        if failed {
-                            return;
-                        }
-                        let id = txn.id();
-                        log.0.lock().unwrap().insert(id, changes);
-                        if txn.commit(Durability::Immediate).is_err() {
-                            return;
-                        }
+                        let in_company = random.one_in(2);
+                        let done = write(store, Durability::Immediate, in_company, |txn| {
+                            let mut changes: Vec<Change> = Vec::new();
+                            for _ in 0..=random.below(3) {
+                                let key = format!("{:02}", random.below(20)).into_bytes();
+                                let payload = vec![random.next() as u8; random.below(2_000) as usize];
+                                txn.put(table, &key, &payload)?;
+                                changes.push((key, Some(payload)));
+                            }
+                            log.0.lock().unwrap().insert(txn.id(), changes);
+                            Ok(txn.id())
+                        });
+                        let Ok(id) = done else { return };
                         let mut newest = acknowledged.lock().unwrap();
                         *newest = id.max(*newest);
                     }
@@ -207,4 +222,99 @@ fn a_long_scan_sees_one_state_while_writers_go_on() {
     drop(snapshot);
     store.maintain().unwrap();
     check_sound(&store, "after the scans");
+}
+
+#[test]
+fn transactions_in_company_are_those_of_their_own_threads() {
+    let store = options().background(true).in_memory(DATABASE_ID).unwrap();
+    let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None)).unwrap();
+    let (threads, each) = (8, 150);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let store = &store;
+            scope.spawn(move || {
+                let mine = format!("mine {thread}");
+                for round in 1..=each {
+                    // Each counts on a row that all have and on one of its own, and says what it found.
+                    let counted = store.write_in_company(Durability::Immediate, |txn| {
+                        count(txn, table, b"all")?;
+                        count(txn, table, mine.as_bytes())
+                    });
+                    assert_eq!(counted.unwrap(), round);
+                    let refused: Result<()> = store.write_in_company(Durability::Immediate, |txn| {
+                        count(txn, table, b"all")?;
+                        Err(TxnError::Aborted)
+                    });
+                    assert!(matches!(refused, Err(TxnError::Aborted)));
+                    if round % 50 == 0 {
+                        let panic = catch_unwind(AssertUnwindSafe(|| {
+                            store.write_in_company(Durability::Immediate, |txn| -> Result<()> {
+                                count(txn, table, b"all")?;
+                                std::panic::panic_any(thread);
+                            })
+                        }));
+                        assert_eq!(
+                            panic.unwrap_err().downcast_ref(),
+                            Some(&thread),
+                            "a panic of another one"
+                        );
+                    }
+                }
+            });
+        }
+    });
+    let mut read = store.read().unwrap();
+    let counted = |key: &[u8], read: &mut ReadTxn<'_>| {
+        read.get(table, key, |_, count| u64::from_le_bytes(count.try_into().unwrap())).unwrap()
+    };
+    assert_eq!(
+        counted(b"all", &mut read),
+        Some(threads * each),
+        "what was rolled back counts, or something was lost"
+    );
+    assert_eq!(counted(b"mine 0", &mut read), Some(each));
+    drop(read);
+    check_sound(&store, "after the threads");
+}
+
+fn count(txn: &mut WriteTxn<'_>, table: TableId, key: &[u8]) -> Result<u64> {
+    let before = txn.get(table, key, |_, count| u64::from_le_bytes(count.try_into().unwrap()))?;
+    let count = before.unwrap_or(0) + 1;
+    txn.put(table, key, &count.to_le_bytes())?;
+    Ok(count)
+}
+
+#[test]
+fn a_transaction_in_company_inside_another_one_is_refused() {
+    let store = options().in_memory(DATABASE_ID).unwrap();
+    let nested = || store.write_in_company(Durability::Immediate, |_| -> Result<()> { Ok(()) });
+    let txn = store.begin().unwrap();
+    assert!(matches!(nested(), Err(TxnError::NestedTransaction)));
+    drop(txn);
+    store
+        .write_in_company(Durability::Immediate, |_| -> Result<()> {
+            assert!(matches!(nested(), Err(TxnError::NestedTransaction)));
+            assert!(matches!(store.begin(), Err(TxnError::NestedTransaction)));
+            Ok(())
+        })
+        .unwrap();
+    nested().unwrap();
+}
+
+/// Who has the turn for others has it for no longer than an open transaction lets it.
+#[test]
+fn transactions_in_company_wait_for_one_that_is_open() {
+    let store = options().in_memory(DATABASE_ID).unwrap();
+    let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None)).unwrap();
+    std::thread::scope(|scope| {
+        let mut open = store.begin().unwrap();
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let found = store.write_in_company(Durability::Immediate, |txn| count(txn, table, b"n"));
+                assert!(found.unwrap() > 10, "the open transaction came first");
+            });
+        }
+        open.put(table, b"n", &10u64.to_le_bytes()).unwrap();
+        open.commit(Durability::Immediate).unwrap();
+    });
 }

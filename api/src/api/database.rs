@@ -79,9 +79,33 @@ impl Engine {
 
     /// Runs a write of items and commits it.
     pub(crate) fn change<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
+        self.changed(self.store.write_with(self.durability, |txn| self.run(txn, body)))
+    }
+
+    /// As [`change`](Self::change), for few items: if others write at the same time, it may be run on the thread of one of them.
+    pub(crate) fn change_in_company<R: Send>(
+        &self,
+        body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R> + Send,
+    ) -> Result<R> {
+        self.changed(self.store.write_in_company(self.durability, |txn| self.run(txn, body)))
+    }
+
+    /// Runs a write of items. Says when there will be something to do in the background, too.
+    fn run<R>(
+        &self,
+        txn: &mut WriteTxn<'_>,
+        body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>,
+    ) -> Result<(R, u64)> {
         let course = self.course();
-        let result = self.write(|txn| body(&mut Writing::new(&self.tables, txn, &course)))?;
-        self.bell.expect(course.due_ms());
+        let result = body(&mut Writing::new(&self.tables, txn, &course))?;
+        Ok((result, course.due_ms()))
+    }
+
+    /// Tells of a write of items that was committed.
+    fn changed<R>(&self, result: Result<(R, u64)>) -> Result<R> {
+        let (result, due_ms) = result?;
+        self.news.announce();
+        self.bell.expect(due_ms);
         Ok(result)
     }
 

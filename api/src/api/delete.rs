@@ -112,18 +112,22 @@ impl<'a, T: Target> DeleteItem<'a, T> {
         self.take(AS_ENCODED)
     }
 
-    fn take<R>(self, decode: Decode<R>) -> Result<Option<R>> {
+    fn take<R: Send>(self, decode: Decode<R>) -> Result<Option<R>> {
         self.run(true, |table, _, changed| {
             changed.old.map(|old| Projection::All.decode(table, &old, decode)).transpose()
         })
     }
 
     /// Deletes the item, and makes of whether there was one and of what was changed what is asked for before it is committed.
-    fn run<R>(self, old: bool, with: impl FnOnce(&Table, bool, Changed) -> Result<R>) -> Result<R> {
+    fn run<R: Send>(
+        self,
+        old: bool,
+        with: impl FnOnce(&Table, bool, Changed) -> Result<R> + Send,
+    ) -> Result<R> {
         let DeleteItem { target, table, key, expected, terms, consumed } = self;
         let expressions = terms.compile()?;
         let wants = Wants { old, bytes: consumed.is_some() };
-        let (written, result) = target.write(|writing| {
+        let (written, result) = target.write_few(|writing| {
             let table = writing.table(table)?;
             let key = key.encode(&table)?;
             let change =

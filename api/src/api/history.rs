@@ -190,7 +190,7 @@ impl<'a, T: Target> RestoreVersion<'a, T> {
     /// version, or no longer; [`Error::Validation`] for a key that does not fit the table.
     pub fn execute(self) -> Result<u64> {
         let RestoreVersion { target, table, key, version } = self;
-        target.write(|writing| {
+        target.write_few(|writing| {
             let table = writing.table(table)?;
             let key = key.encode(&table)?;
             let txn = writing.txn();

@@ -239,7 +239,7 @@ impl<'a, T: Target> PutItem<'a, T> {
         self.replace(AS_ENCODED)
     }
 
-    fn replace<R>(self, decode: Decode<R>) -> Result<Replaced<R>> {
+    fn replace<R: Send>(self, decode: Decode<R>) -> Result<Replaced<R>> {
         let (version, old) = self.run(true, |table, changed| {
             changed.old.map(|old| Projection::All.decode(table, &old, decode)).transpose()
         })?;
@@ -247,12 +247,16 @@ impl<'a, T: Target> PutItem<'a, T> {
     }
 
     /// Puts the item, and makes of what was changed what is asked for before it is committed. Returns the version, too.
-    fn run<R>(self, old: bool, with: impl FnOnce(&Table, Changed) -> Result<R>) -> Result<(u64, R)> {
+    fn run<R: Send>(
+        self,
+        old: bool,
+        with: impl FnOnce(&Table, Changed) -> Result<R> + Send,
+    ) -> Result<(u64, R)> {
         let PutItem { target, table, item, expected, terms, consumed } = self;
         let expressions = terms.compile()?;
         let item = item.ok_or(Invalid::NoItem)??;
         let wants = Wants { old, bytes: consumed.is_some() };
-        let (version, written, result) = target.write(|writing| {
+        let (version, written, result) = target.write_few(|writing| {
             let table = writing.table(table)?;
             let key = key::of_item(&table, &item)?;
             let change =
@@ -282,7 +286,7 @@ pub(crate) fn put_from(target: &impl Target, table: &str, item: &(impl Serialize
 }
 
 fn put_encoded(target: &impl Target, table: &str, item: &[u8], expected: Option<u64>) -> Result<u64> {
-    target.write(|writing| {
+    target.write_few(|writing| {
         let table = writing.table(table)?;
         let key = key::of_item(&table, item)?;
         let wants = Wants::default();

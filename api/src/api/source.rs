@@ -235,4 +235,9 @@ pub trait Target: WriteTo {}
 pub(crate) trait WriteTo {
     /// Runs a write.
     fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R>;
+
+    /// Runs a write of few items, perhaps on the thread of somebody who writes at the same time.
+    fn write_few<R: Send>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R> + Send) -> Result<R> {
+        self.write(body)
+    }
 }

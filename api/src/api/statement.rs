@@ -149,7 +149,7 @@ impl<'a, T: Target> ExecuteStatement<'a, T> {
     }
 
     /// Executes the statement. What it gives are values of a type of one's own; see [`execute`](ExecuteStatement::execute).
-    pub fn execute_as<U: DeserializeOwned>(self) -> Result<StatementPage<U>> {
+    pub fn execute_as<U: DeserializeOwned + Send>(self) -> Result<StatementPage<U>> {
         self.run(as_type())
     }
 
@@ -158,7 +158,7 @@ impl<'a, T: Target> ExecuteStatement<'a, T> {
         self.run(AS_ENCODED)
     }
 
-    fn run<U>(self, decode: Decode<U>) -> Result<StatementPage<U>> {
+    fn run<U: Send>(self, decode: Decode<U>) -> Result<StatementPage<U>> {
         if self.limit == Some(0) {
             return Err(Invalid::Limit.into());
         }
@@ -239,14 +239,14 @@ impl<'a, T: Target> ExecuteStatement<'a, T> {
 }
 
 /// Does what a statement says that writes. Returns what it returns.
-pub(crate) fn write<T>(
+pub(crate) fn write<T: Send>(
     target: &impl Target,
     statement: &Statement,
     parameters: &[AttributeValue],
     consumed: Option<&Consumed>,
     decode: Decode<T>,
 ) -> Result<Option<T>> {
-    let (written, item) = target.write(|writing| {
+    let (written, item) = target.write_few(|writing| {
         let table = writing.table(&statement.source.table)?;
         let WritePlan { what, item, key, expressions, returns } = plan::write(statement, parameters, &table)?;
         let key = match &item {

@@ -94,7 +94,7 @@ impl<'a, T: Together> StatementBatch<'a, T> {
         self.run(AS_ENCODED)
     }
 
-    fn run<U>(self, decode: Decode<U>) -> Result<Vec<StatementOutcome<U>>> {
+    fn run<U: Send>(self, decode: Decode<U>) -> Result<Vec<StatementOutcome<U>>> {
         let StatementBatch { db, target, statements, consumed } = self;
         let parsed = statements.iter().map(|(text, _)| Statement::parse(text)).collect::<Vec<_>>();
         let all = || parsed.iter().flatten();

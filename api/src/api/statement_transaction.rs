@@ -186,7 +186,7 @@ fn write(
     consumed: Option<&Consumed>,
 ) -> Result<()> {
     let token = token.map(|token| Token::of_request(token, &describe(statements)));
-    let (actions, sizes, repeats) = target.write(|writing| {
+    let (actions, sizes, repeats) = target.write_few(|writing| {
         let mut actions = Vec::with_capacity(parsed.len());
         let mut missing = Missing::default();
         for (nth, (statement, asked)) in parsed.iter().zip(statements).enumerate() {

@@ -177,6 +177,10 @@ impl WriteTo for DynaMite {
     fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
         self.shared.change(body)
     }
+
+    fn write_few<R: Send>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R> + Send) -> Result<R> {
+        self.shared.change_in_company(body)
+    }
 }
 
 impl<'s> Source for Transaction<'s> {

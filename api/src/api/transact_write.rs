@@ -131,7 +131,7 @@ impl<'a, T: Target> TransactWrite<'a, T> {
             compiled.map(|(nth, action)| action.compile().map_err(|error| error.of_operation(nth)));
         let mut actions = compiled.collect::<Result<Vec<Ready<'_>>>>()?;
         let token = token.map(|token| Token::new(token, &actions)).transpose()?;
-        let (version, sizes, repeats) = target.write(|writing| {
+        let (version, sizes, repeats) = target.write_few(|writing| {
             let located = locate(writing, &mut actions)?;
             if let Some(token) = &token
                 && let Some(version) = token.find(writing)?

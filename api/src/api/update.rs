@@ -162,11 +162,11 @@ impl<'a, T: Target> UpdateItem<'a, T> {
         self.run(AS_ENCODED)
     }
 
-    fn run<R>(self, decode: Decode<R>) -> Result<Updated<R>> {
+    fn run<R: Send>(self, decode: Decode<R>) -> Result<Updated<R>> {
         let UpdateItem { target, table, key, expected, terms, return_values, consumed } = self;
         let expressions = terms.compile()?;
         let wants = Wants { old: false, bytes: consumed.is_some() };
-        let (written, updated) = target.write(|writing| {
+        let (written, updated) = target.write_few(|writing| {
             let table = writing.table(table)?;
             let key = key.encode(&table)?;
             let change =

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use dynamite_txn::{Access, Clock, Options, Range, Retention, Store, TableId, TxnError, WriteTxn};
+use dynamite_txn::{
+    Access, Clock, Durability, Options, Range, Retention, Store, TableId, TxnError, WriteTxn,
+};
 
 use super::{Config, Database, Engine, Outcome, Row, Session, Snapshot, Tally};
 use crate::dataset::Key;
@@ -56,6 +58,13 @@ struct Dynamite {
 impl Dynamite {
     fn write(&self, change: impl FnOnce(&mut WriteTxn<'_>) -> Result<(), TxnError>) -> Outcome<()> {
         Ok(self.store.write(change)?)
+    }
+
+    fn write_one(
+        &self,
+        change: impl FnOnce(&mut WriteTxn<'_>) -> Result<(), TxnError> + Send,
+    ) -> Outcome<()> {
+        Ok(self.store.write_in_company(Durability::Immediate, change)?)
     }
 
     #[inline]
@@ -122,7 +131,7 @@ impl Session for DynamiteSession<'_> {
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
-        self.0.write(|txn| txn.put(self.0.table, key, value))
+        self.0.write_one(|txn| txn.put(self.0.table, key, value))
     }
 
     fn put_many(&mut self, rows: &[Row<'_>]) -> Outcome<()> {

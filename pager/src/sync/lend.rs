@@ -1,0 +1,194 @@
+//! Work that a thread has another one do while it waits: a closure that borrows from the stack of the thread that lends it.
+//!
+//! Threads that would otherwise wake one another only to take a lock, in whose data none of them has anything in the cache, leave
+//! their work with the one that holds it. The technique is flat combining (Hendler, Incze, Shavit, Tzafrir: Flat combining and the
+//! synchronization-parallelism tradeoff, SPAA 2010).
+//!
+//! # Invariants
+//!
+//! 1. [`lend`] ends, be it by a panic, only after the [`Lent`] that it made is gone: whoever holds one finds what it points to.
+//! 2. A `Lent` does not touch the work any more once it has said that it is gone.
+
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::sync::{Condvar, Mutex};
+
+/// Lends `work` to whoever gets the [`Lent`] that is handed to `with`, and waits until it was done, or dropped. The work returns something
+/// for the one who does it, and a result. Returns that, `None` if nobody did it, and what `with` returned.
+///
+/// # Panics
+///
+/// If `work` does, wherever it was done, or `with`.
+///
+/// ```
+/// use std::sync::mpsc::channel;
+/// use dynamite_pager::sync::{Lent, lend};
+///
+/// let (ask, asked) = channel::<Lent<usize>>();
+/// let helper = std::thread::spawn(move || asked.into_iter().filter_map(Lent::run).sum());
+/// let words = ["lent", "not", "given"];
+/// let (longest, ()) = lend(|| (words.len(), words.iter().max_by_key(|word| word.len())), |work| ask.send(work).unwrap());
+/// assert_eq!(longest, Some(Some(&"given")));
+/// drop(ask);
+/// assert_eq!(helper.join().unwrap(), 3);
+/// ```
+pub fn lend<M, R: Send, T>(
+    work: impl FnOnce() -> (M, R) + Send,
+    with: impl FnOnce(Lent<M>) -> T,
+) -> (Option<R>, T) {
+    let mut errand = Errand { work: Some(work), result: None };
+    let end = Arc::new(End::default());
+    let there: NonNull<dyn Work<M> + '_> = NonNull::from(&mut errand);
+    // SAFETY: only the lifetime is another. `Lent` uses the pointer until it says that it is gone (invariant 2), and this function, whose
+    // stack has the errand, does not end before (invariant 1).
+    let work = unsafe { mem::transmute::<NonNull<dyn Work<M> + '_>, NonNull<dyn Work<M> + 'static>>(there) };
+    let waits = WaitsFor(&end);
+    let outcome = with(Lent { work, end: end.clone() });
+    drop(waits);
+    let result = errand.result.map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)));
+    (result, outcome)
+}
+
+/// Work of another thread, which waits until this is gone. `M` is what it tells the one who does it.
+pub struct Lent<M> {
+    work: NonNull<dyn Work<M>>,
+    end: Arc<End>,
+}
+
+impl<M> Lent<M> {
+    /// Does the work. A panic in it is for the thread whose work it is, and `None` here.
+    pub fn run(mut self) -> Option<M> {
+        // SAFETY: the errand is there as long as `self` is (invariant 1), and nobody else looks at it meanwhile: its owner waits, and
+        // this is the only `Lent` that leads to it.
+        unsafe { self.work.as_mut() }.run()
+    }
+}
+
+// SAFETY: `lend` asks of the work that it may be done by another thread, and of the result that it may come back from there. What it tells
+// the one who does it is made there and stays there.
+unsafe impl<M> Send for Lent<M> {}
+
+impl<M> Drop for Lent<M> {
+    fn drop(&mut self) {
+        // From here on the work may be gone; `end` is this thread's own.
+        *self.end.gone.lock() = true;
+        self.end.changed.notify_one();
+    }
+}
+
+impl<M> fmt::Debug for Lent<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lent").finish_non_exhaustive()
+    }
+}
+
+trait Work<M> {
+    fn run(&mut self) -> Option<M>;
+}
+
+struct Errand<F, R> {
+    work: Option<F>,
+    result: Option<Result<R, Box<dyn Any + Send>>>,
+}
+
+impl<M, R, F: FnOnce() -> (M, R)> Work<M> for Errand<F, R> {
+    fn run(&mut self) -> Option<M> {
+        let work = self.work.take()?;
+        // What a panic leaves behind is seen by nobody but those to whom the panic goes on.
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok((told, result)) => {
+                self.result = Some(Ok(result));
+                Some(told)
+            }
+            Err(panic) => {
+                self.result = Some(Err(panic));
+                None
+            }
+        }
+    }
+}
+
+/// Whether a [`Lent`] is gone.
+#[derive(Default)]
+struct End {
+    gone: Mutex<bool>,
+    changed: Condvar,
+}
+
+/// Waits when it is dropped.
+struct WaitsFor<'a>(&'a End);
+
+impl Drop for WaitsFor<'_> {
+    fn drop(&mut self) {
+        let mut gone = self.0.gone.lock();
+        while !*gone {
+            gone = self.0.changed.wait(gone);
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::panic::panic_any;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn who_lends_waits_for_work_that_is_done_late() {
+        let (ask, asked) = channel::<Lent<()>>();
+        let (begin, begun) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let lent = asked.recv().unwrap();
+                begun.recv().unwrap();
+                lent.run();
+            });
+            let text = String::from("borrowed");
+            let (len, ()) = lend(
+                || ((), text.len()),
+                |lent| {
+                    ask.send(lent).unwrap();
+                    begin.send(()).unwrap();
+                },
+            );
+            assert_eq!(len, Some(8));
+        });
+    }
+
+    #[test]
+    fn a_panic_while_the_work_is_out_waits_for_it_too() {
+        let (ask, asked) = channel::<Lent<()>>();
+        let mut done = false;
+        std::thread::scope(|scope| {
+            scope.spawn(move || asked.recv().unwrap().run());
+            let panic = catch_unwind(AssertUnwindSafe(|| {
+                lend(
+                    || ((), done = true),
+                    |lent| -> () {
+                        ask.send(lent).unwrap();
+                        panic_any("on purpose");
+                    },
+                )
+            }));
+            assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"on purpose"));
+            assert!(done);
+        });
+    }
+
+    #[test]
+    fn work_that_nobody_does_has_no_result_and_its_panic_goes_home() {
+        assert_eq!(lend(|| ((), 1), drop), (None, ()));
+        let mut there = None;
+        let home = catch_unwind(AssertUnwindSafe(|| {
+            lend(|| -> ((), ()) { panic_any(7) }, |lent| there = Some(lent.run()))
+        }));
+        assert_eq!(there, Some(None));
+        assert_eq!(home.unwrap_err().downcast_ref(), Some(&7));
+    }
+}
