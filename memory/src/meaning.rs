@@ -1,22 +1,15 @@
 //! Searching by meaning: a text becomes a vector, and texts that mean alike have vectors that point alike.
 //!
-//! What makes the vectors is an [`Encoder`], and that is all that the [store](crate::store) knows of it. The one that there is, `model` (feature
-//! `semantic`), runs a sentence encoder from a directory beside the file; nothing is fetched from anywhere. Without an encoder the search is by words alone.
+//! What makes the vectors is an [`Encoder`], and that is all that the [store](crate::store) knows of it. The one that there is, `pocket` (feature
+//! `semantic`), is a small sentence encoder within the program. Without one the search is by words alone.
 //!
 //! Vectors are kept with a byte for each coordinate, scaled so that the largest is 127. Only where they point counts, so the scale is not kept.
 
 #[cfg(feature = "semantic")]
-mod bert;
-#[cfg(feature = "semantic")]
-pub mod model;
-#[cfg(feature = "semantic")]
-mod word_piece;
+mod pocket;
 
 use std::fmt::Debug;
-use std::path::Path;
 use std::sync::Arc;
-
-use crate::error::Result;
 
 /// Turns texts into vectors.
 pub trait Encoder: Debug + Send + Sync {
@@ -27,17 +20,12 @@ pub trait Encoder: Debug + Send + Sync {
     fn encode(&self, text: &str) -> Option<Vec<f32>>;
 }
 
-/// The encoder in the directory beside a file (`memory.model` beside `memory.db`), if there is one, and this build can run it.
-///
-/// # Errors
-///
-/// [`MemoryError::Invalid`](crate::MemoryError::Invalid) for a directory that holds no model that can be run.
-pub fn beside(db: &Path) -> Result<Option<Arc<dyn Encoder>>> {
-    match db.with_extension("model") {
-        #[cfg(feature = "semantic")]
-        directory if directory.is_dir() => Ok(Some(Arc::new(model::Model::load(&directory)?))),
-        _ => Ok(None),
-    }
+/// The encoder that this build has, if it has one.
+pub fn encoder() -> Option<Arc<dyn Encoder>> {
+    #[cfg(feature = "semantic")]
+    return Some(Arc::new(pocket::Pocket::new()));
+    #[cfg(not(feature = "semantic"))]
+    None
 }
 
 /// A vector as it is kept. `None` for one that points nowhere.

@@ -48,11 +48,9 @@ pub fn serve(db: &Path, socket: &Path, idle_exit: Duration) -> Result<(), Server
     let arguments = ["--cache-size", CACHE, "--readers", READERS, "--log", "off", "--idle-exit", &idle_exit];
     let mut config = Config::parse_from(["dynamite-memory"].into_iter().chain(arguments));
     (config.db, config.socket) = (Some(db.to_owned()), Some(socket.to_owned()));
-    // With a model that cannot be used, the memory is searched by words; the doctor says why.
-    let encoder = meaning::beside(db).unwrap_or_default();
     run_extended(&config, |db| {
         let store = Store::open(db, Arc::new(SystemClock::default()))?;
-        Ok(Arc::new(match encoder {
+        Ok(Arc::new(match meaning::encoder() {
             Some(encoder) => store.with_encoder(db, encoder)?,
             None => store,
         }))

@@ -64,7 +64,7 @@ pub(super) async fn run(cli: &Cli) -> ExitCode {
             find("file", private(&place.db));
             find("token", private(&place.db.with_extension("token")));
             let memory = Memory::new(place.clone(), &verbs::directory(cli, None), Source::User);
-            find("model", model(&place.db));
+            find("model", Ok(model()));
             find("owner", owner(&place, &memory).await);
             find("index", index(&memory).await);
             find("project", Ok(format!("{} for {}", memory.project, verbs::directory(cli, None).display())));
@@ -122,19 +122,10 @@ fn private(path: &Path) -> Result<String, (String, String)> {
     }
 }
 
-/// Whether the model beside the file can be used, if there is one.
-fn model(db: &Path) -> Result<String, (String, String)> {
-    let directory = db.with_extension("model");
-    match meaning::beside(db) {
-        Ok(Some(encoder)) => Ok(format!("{} in {}", encoder.name(), directory.display())),
-        Ok(None) if directory.exists() => {
-            let seen = format!("this build makes nothing of {}", directory.display());
-            let install = "cargo install --git https://github.com/dynamite-db/dynamite dynamite-memory --features semantic";
-            Err((seen, format!("{install}, or take it away")))
-        }
-        Ok(None) => Ok("none, the search is by words".to_owned()),
-        Err(error) => Err((error.to_string(), "the search is by words until then".to_owned())),
-    }
+/// What the search goes by besides words.
+fn model() -> String {
+    meaning::encoder()
+        .map_or_else(|| "none, the search is by words".to_owned(), |model| model.name().to_owned())
 }
 
 /// Whether the owner can be reached, or started, and is of this build.
