@@ -30,7 +30,7 @@ use crate::sync::{Condvar, Mutex};
 /// use dynamite_pager::sync::{Lent, lend};
 ///
 /// let (ask, asked) = channel::<Lent<usize>>();
-/// let helper = std::thread::spawn(move || asked.into_iter().filter_map(Lent::run).sum());
+/// let helper = std::thread::spawn(move || asked.into_iter().filter_map(Lent::run).sum::<usize>());
 /// let words = ["lent", "not", "given"];
 /// let (longest, ()) = lend(|| (words.len(), words.iter().max_by_key(|word| word.len())), |work| ask.send(work).unwrap());
 /// assert_eq!(longest, Some(Some(&"given")));
