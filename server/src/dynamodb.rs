@@ -9,7 +9,7 @@
 //! `http` reads requests and writes answers, `sigv4` checks signatures, `target` finds the operation. `json` is what bodies are
 //! made of. `model` checks a body against the shapes of its operation: first the types, then the constraints. `errors` are the
 //! refusals, by the texts that clients know. `attributes` makes values of JSON, `expressions` and `legacy` hand conditions and
-//! updates to the database's own language, `capacity` counts units, `reply` writes answers; `writer` is the thread that writes. `table_settings` is what only this protocol knows of a table,
+//! updates to the database's own language, `capacity` counts units, `reply` writes answers. `table_settings` is what only this protocol knows of a table,
 //! and is stored with it; `creating` are tables that pretend not to be ready; `arn` are the names of resources. `operations` are the rest, one a file.
 
 mod arn;
@@ -28,7 +28,6 @@ mod reply;
 mod sigv4;
 mod table_settings;
 mod target;
-mod writer;
 
 use std::future::Future;
 use std::io;
@@ -41,7 +40,7 @@ use tokio::net::TcpListener;
 use crate::dynamodb::creating::Creating;
 pub use crate::dynamodb::http::Limits;
 pub use crate::dynamodb::sigv4::AccessKeys;
-use crate::dynamodb::writer::Writer;
+use crate::writes::Writes;
 
 /// How the endpoint answers.
 #[derive(Clone, Debug)]
@@ -79,7 +78,7 @@ struct Endpoint {
     /// Tables are created, changed and dropped one at a time: what is decided about one must still hold when it is done.
     control: Mutex<()>,
     creating: Creating,
-    writer: Writer,
+    writes: Arc<Writes>,
 }
 
 impl Endpoint {
@@ -100,12 +99,20 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let endpoint = Arc::new(Endpoint {
-        db,
-        config,
-        control: Mutex::default(),
-        creating: Creating::default(),
-        writer: Writer::default(),
-    });
-    http::serve(listener, endpoint, shutdown).await
+    let writes = Arc::new(Writes::start(&db)?);
+    let served = serve_beside(listener, db, writes.clone(), config, shutdown).await;
+    tokio::task::spawn_blocking(move || writes.stop()).await.map_err(io::Error::other)?;
+    served
+}
+
+/// The same for a database whose writes are done for others as well.
+pub(crate) async fn serve_beside(
+    listener: TcpListener,
+    db: DynaMite,
+    writes: Arc<Writes>,
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let (control, creating) = (Mutex::default(), Creating::default());
+    http::serve(listener, Arc::new(Endpoint { db, config, control, creating, writes }), shutdown).await
 }

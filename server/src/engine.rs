@@ -3,19 +3,18 @@
 //! | threads | work | why |
 //! |---|---|---|
 //! | some readers | reads | one that misses the cache waits for the disk, and nobody else for it |
-//! | one writer | writes, one after the other | the engine has one write transaction at a time anyway |
-//! | one settler | waits until writes are durable, and answers | while it waits, the writer goes on: all that it does meanwhile shares the next flush |
+//! | one writer and one settler | writes, and waiting until they are durable | see [`writes`](crate::writes) |
 //! | a few for what is slow | tables, backups, waiting for an index | they may take as long as they like |
 //!
 //! A get whose pages are in the cache takes less time than handing it to another thread, so it is done where its request arrives. Whether
 //! they are is not known before; so as soon as one takes long, those after it go to the readers for a while.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use dynamite_core::api::{DynaMite, Pending};
+use dynamite_core::api::{Deferred, DynaMite};
 
 use crate::dispatch;
 use crate::extension::Extension;
@@ -23,9 +22,10 @@ use crate::frame::Identity;
 use crate::link::{self, Link, weight};
 use crate::news::News;
 use crate::protocol::Asked;
-use crate::protocol::fault::{Failure, Refusal};
+use crate::protocol::fault::Refusal;
 use crate::queue::FairQueue;
 use crate::stats::ServerStats;
+use crate::writes::Writes;
 
 /// A get that takes longer has waited for the disk.
 const LONG: Duration = Duration::from_micros(100);
@@ -49,8 +49,7 @@ pub(crate) struct Engine {
     pub(crate) reads: FairQueue<Task>,
     pub(crate) slow: FairQueue<Task>,
     pub(crate) news: News,
-    writes: FairQueue<Write>,
-    done: Done,
+    pub(crate) writes: Arc<Writes>,
     cold_gets: AtomicU32,
     begun: Instant,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -65,63 +64,45 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
 }
 
-/// A request for a write.
-struct Write {
-    link: Arc<Link>,
-    asked: Asked,
-    id: u64,
-    body: Vec<u8>,
-}
-
-/// A write that is done, but perhaps not durable.
-struct Finished {
-    link: Arc<Link>,
-    asked: Asked,
-    id: u64,
-    frames: Vec<u8>,
-    pending: Pending,
-}
-
-/// Writes that are done, in their order.
-#[derive(Default)]
-struct Done {
-    state: Mutex<(Vec<Finished>, bool)>,
-    more: Condvar,
-}
-
 impl Engine {
     pub(crate) fn start(
         db: DynaMite,
         readers: usize,
         extension: Option<Arc<dyn Extension>>,
     ) -> std::io::Result<Arc<Engine>> {
-        let mut drawn = [0; 8];
-        getrandom::fill(&mut drawn).map_err(std::io::Error::other)?;
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let identity = Identity { database: db.database_id(), server: u64::from_le_bytes(drawn), version };
-        let engine = Arc::new(Engine {
-            db,
-            extension,
-            identity,
-            counters: Counters::default(),
-            reads: FairQueue::new(),
-            slow: FairQueue::new(),
-            news: News::default(),
-            writes: FairQueue::new(),
-            done: Done::default(),
-            cold_gets: AtomicU32::new(0),
-            begun: Instant::now(),
-            threads: Mutex::default(),
-        });
+        let writes = Arc::new(Writes::start(&db)?);
+        let engine = Arc::new(Engine::new(db, writes, extension)?);
         for _ in 0..readers {
             engine.spawn("dynamite-read", |engine| run(&engine.reads))?;
         }
         for _ in 0..SLOW_THREADS {
             engine.spawn("dynamite-slow", |engine| run(&engine.slow))?;
         }
-        engine.spawn("dynamite-write", write)?;
-        engine.spawn("dynamite-settle", settle)?;
         Ok(engine)
+    }
+
+    fn new(
+        db: DynaMite,
+        writes: Arc<Writes>,
+        extension: Option<Arc<dyn Extension>>,
+    ) -> std::io::Result<Engine> {
+        let mut drawn = [0; 8];
+        getrandom::fill(&mut drawn).map_err(std::io::Error::other)?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let identity = Identity { database: db.database_id(), server: u64::from_le_bytes(drawn), version };
+        Ok(Engine {
+            db,
+            extension,
+            identity,
+            counters: Counters::default(),
+            reads: FairQueue::default(),
+            slow: FairQueue::default(),
+            news: News::default(),
+            writes,
+            cold_gets: AtomicU32::new(0),
+            begun: Instant::now(),
+            threads: Mutex::default(),
+        })
     }
 
     fn spawn(self: &Arc<Engine>, name: &str, work: fn(&Arc<Engine>)) -> std::io::Result<()> {
@@ -161,9 +142,25 @@ impl Engine {
     }
 
     /// Takes a request for a write.
-    pub(crate) fn write(&self, link: &Arc<Link>, asked: Asked, id: u64, body: &[u8]) {
-        let write = Write { link: link.clone(), asked, id, body: body.to_vec() };
-        self.writes.push(link.number, write);
+    pub(crate) fn write(self: &Arc<Engine>, link: &Arc<Link>, asked: Asked, id: u64, body: &[u8]) {
+        let (engine, body) = (self.clone(), body.to_vec());
+        let write = move |target: &Deferred<'_>| {
+            let mut frames = Vec::new();
+            let written = dispatch::write(&engine, target, asked, id, &body, &mut frames);
+            written.map(|()| frames)
+        };
+        let told = link.clone();
+        self.writes.push(link.number, write, move |written, answers| {
+            match written {
+                Ok(Ok(frames)) => answers.frames.extend_from_slice(&frames),
+                Ok(Err(fault)) => told.refuse(fault),
+                Err(lost) => link::put_failure(&mut answers.frames, id, lost.into()),
+            }
+            if answers.is_last {
+                told.outbox.send(&answers.frames);
+            }
+            told.end(weight(asked.code));
+        });
     }
 
     /// Does what was asked for, and ends the threads.
@@ -171,12 +168,12 @@ impl Engine {
         self.news.stop();
         self.reads.close();
         self.slow.close();
-        self.writes.close();
         let threads = std::mem::take(&mut *self.threads());
         for thread in threads {
             // It ends only by returning: panics in it were caught.
             let _ = thread.join();
         }
+        self.writes.stop();
     }
 
     pub(crate) fn stats(&self) -> ServerStats {
@@ -209,69 +206,122 @@ fn run(queue: &FairQueue<Task>) {
     }
 }
 
-/// The writer.
-fn write(engine: &Arc<Engine>) {
-    let deferred = engine.db.deferred();
-    while let Some(Write { link, asked, id, body }) = engine.writes.pop() {
-        let mut frames = Vec::new();
-        if let Err(fault) = dispatch::write(engine, &deferred, asked, id, &body, &mut frames) {
-            link.refuse(fault);
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use dynamite_core::api::Pending;
+    use dynamite_core::error::{Error, Invalid, Result};
+    use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::frame::{self, Kind};
+    use crate::outbox::Outbox;
+    use crate::protocol::fault::{Failure, Fault};
+    use crate::protocol::{self, Code, operation};
+
+    /// An engine without readers, a connection, and its other end.
+    fn connected(
+        settle: impl Fn(Pending) -> Result<()> + Clone + Send + 'static,
+    ) -> (Arc<Engine>, Arc<Link>, UnixStream) {
+        let db = DynaMite::in_memory().unwrap();
+        let writes = Arc::new(Writes::settled_by(&db, settle).unwrap());
+        let engine = Arc::new(Engine::new(db, writes, None).unwrap());
+        let (near, far) = UnixStream::pair().unwrap();
+        let outbox = Outbox::new(near.into_split().1);
+        let link = Arc::new(Link::new(engine.writes.new_connection(), outbox));
+        (engine, link, far)
+    }
+
+    /// Puts no item, which is refused.
+    fn put(engine: &Arc<Engine>, link: &Arc<Link>, id: u64) {
+        let put = operation::Put {
+            table: "things".into(),
+            item: None,
+            expected: None,
+            terms: None,
+            return_old: false,
+        };
+        let mut body = Vec::new();
+        protocol::encode(&put, &mut body).unwrap();
+        write(engine, link, id, &body);
+    }
+
+    fn write(engine: &Arc<Engine>, link: &Arc<Link>, id: u64, body: &[u8]) {
+        let asked = Asked { code: Code::Put, counted: false };
+        link.begin(weight(asked.code));
+        engine.write(link, asked, id, body);
+    }
+
+    /// All that is told, each an error, once the engine has stopped.
+    async fn told(engine: &Engine, link: Arc<Link>, mut far: UnixStream) -> Vec<(u64, Failure)> {
+        engine.stop();
+        assert!(link.is_idle(), "all is told");
+        drop(link);
+        let mut bytes = Vec::new();
+        far.read_to_end(&mut bytes).await.unwrap();
+        let mut told = Vec::new();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (frame, len) = frame::split(rest).unwrap().unwrap();
+            assert_eq!(frame.kind, Kind::Error);
+            told.push((frame.id, protocol::decode::<Fault<'_>>(frame.body).unwrap().into_failure()));
+            rest = &rest[len..];
         }
-        engine.done.push(Finished { link, asked, id, frames, pending: deferred.pending() });
-    }
-    engine.done.close();
-}
-
-/// The settler.
-fn settle(engine: &Arc<Engine>) {
-    while let Some(mut batch) = engine.done.take() {
-        let last = batch.iter().map(|finished| finished.pending).max();
-        let settled = last.map_or(Ok(()), |pending| engine.db.settle(pending));
-        // One write for all answers of a connection, which stay in their order.
-        batch.sort_by_key(|finished| finished.link.number);
-        let mut frames = Vec::new();
-        for same in batch.chunk_by(|a, b| a.link.number == b.link.number) {
-            frames.clear();
-            for finished in same {
-                match &settled {
-                    Ok(()) => frames.extend_from_slice(&finished.frames),
-                    Err(error) => {
-                        link::put_failure(&mut frames, finished.id, Failure::Database(error.clone()));
-                    }
-                }
-            }
-            same[0].link.outbox.send(&frames);
-            same.iter().for_each(|finished| finished.link.end(weight(finished.asked.code)));
-        }
-    }
-}
-
-impl Done {
-    fn push(&self, finished: Finished) {
-        self.state().0.push(finished);
-        self.more.notify_one();
+        told
     }
 
-    fn close(&self) {
-        self.state().1 = true;
-        self.more.notify_one();
+    #[tokio::test]
+    async fn each_write_of_a_batch_is_answered_once_and_in_order() {
+        let (begin, begun) = channel();
+        let (go_on, wait) = channel();
+        let wait = Arc::new(Mutex::new(wait));
+        let (engine, link, far) = connected(move |_| {
+            let _ = begin.send(());
+            // Without the other end all is settled at once.
+            let _ = wait.lock().unwrap().recv();
+            Ok(())
+        });
+        put(&engine, &link, 1);
+        begun.recv().unwrap();
+        (2..=5).for_each(|id| put(&engine, &link, id));
+        let (done, all_done) = channel();
+        go_on.send(()).unwrap();
+        begun.recv().unwrap();
+        // While one is settled, or a few are, all others are written.
+        engine.writes.push(link.number + 1, move |_| done.send(()).unwrap(), |_, _| ());
+        all_done.recv().unwrap();
+        drop(go_on);
+        let told = told(&engine, link, far).await;
+        let is_known =
+            |failure: &Failure| matches!(failure, Failure::Database(Error::Validation(Invalid::NoItem)));
+        assert!(told.iter().all(|(_, failure)| is_known(failure)), "{told:?}");
+        assert_eq!(told.iter().map(|&(id, _)| id).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     }
 
-    /// All that there is, when there is something. `None` when no more will come.
-    fn take(&self) -> Option<Vec<Finished>> {
-        let nothing = |(finished, closed): &mut (Vec<Finished>, bool)| finished.is_empty() && !*closed;
-        let mut state = self.more.wait_while(self.state(), nothing).unwrap_or_else(PoisonError::into_inner);
-        let batch = std::mem::take(&mut state.0);
-        (!batch.is_empty()).then_some(batch)
+    #[tokio::test]
+    async fn a_write_that_does_not_become_durable_is_answered_with_the_failure() {
+        let (engine, link, far) = connected(|_| Err(Error::Cancelled));
+        put(&engine, &link, 1);
+        let told = told(&engine, link, far).await;
+        assert!(matches!(told[..], [(1, Failure::Database(Error::Cancelled))]), "{told:?}");
+
+        let (engine, link, far) = connected(|_| panic!("a bug, as it should be"));
+        put(&engine, &link, 1);
+        let told = self::told(&engine, link, far).await;
+        let [(1, Failure::Refused(Refusal::Panicked { text }))] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(text, "a bug, as it should be");
     }
 
-    fn state(&self) -> MutexGuard<'_, (Vec<Finished>, bool)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Done").finish_non_exhaustive()
+    #[tokio::test]
+    async fn a_write_that_cannot_be_read_ends_the_connection_behind_the_answers_to_those_before() {
+        let (engine, link, far) = connected(|_| Ok(()));
+        put(&engine, &link, 1);
+        write(&engine, &link, 2, b"nonsense");
+        engine.stop();
+        assert!(matches!(link.fault(), Some(frame::FrameError::Body(_))), "{:?}", link.fault());
+        let told = told(&engine, link, far).await;
+        assert_eq!(told.iter().map(|&(id, _)| id).collect::<Vec<_>>(), [1]);
     }
 }

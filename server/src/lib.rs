@@ -14,6 +14,10 @@ mod outbox;
 
 mod queue;
 
+mod caught;
+
+mod writes;
+
 mod link;
 
 mod bell;

@@ -1,12 +1,12 @@
 //! A connection, as those who work for it see it: where answers go, what is under way, and what is held for it.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dynamite_core::api::{PastTable, Snapshot};
 
+use crate::caught::caught;
 use crate::engine::Engine;
 use crate::flow::Flow;
 use crate::frame::{self, FrameError, Kind};
@@ -186,13 +186,7 @@ pub(crate) fn put_failure(buffer: &mut Vec<u8>, id: u64, failure: Failure) {
     }
 }
 
-/// Runs an operation. A panic, which would be a bug, ends it and nothing else.
+/// Runs an operation, of which a panic is a failure as well.
 pub(crate) fn guarded<R>(run: impl FnOnce() -> Result<R, Failure>) -> Result<R, Failure> {
-    // What the operation worked on is undone where a transaction is dropped, and else not seen again.
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        tracing::error!(%text, "an operation panicked");
-        Err(Refusal::Panicked { text }.into())
-    })
+    caught(run).unwrap_or_else(|panicked| Err(Refusal::from(panicked).into()))
 }

@@ -17,16 +17,21 @@ struct State<J> {
     closed: bool,
 }
 
-impl<J> FairQueue<J> {
-    pub(crate) fn new() -> FairQueue<J> {
+impl<J> Default for FairQueue<J> {
+    fn default() -> FairQueue<J> {
         let state = State { jobs: HashMap::new(), turns: VecDeque::new(), closed: false };
         FairQueue { state: Mutex::new(state), more: Condvar::new() }
     }
+}
 
-    /// Adds a job of a connection.
+impl<J> FairQueue<J> {
+    /// Adds a job of a connection; it is dropped if the queue is closed.
     pub(crate) fn push(&self, connection: u64, job: J) {
         let mut guard = self.state();
         let state = &mut *guard;
+        if state.closed {
+            return;
+        }
         let jobs = state.jobs.entry(connection).or_default();
         if jobs.is_empty() {
             state.turns.push_back(connection);
@@ -48,6 +53,10 @@ impl<J> FairQueue<J> {
             }
             state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().turns.is_empty()
     }
 
     /// Whoever waits for jobs, ends when there are none.
@@ -87,7 +96,7 @@ mod tests {
 
     #[test]
     fn connections_have_turns_and_their_jobs_keep_their_order() {
-        let queue = FairQueue::new();
+        let queue = FairQueue::default();
         for nth in 0..4 {
             queue.push(1, (1, nth));
         }

@@ -204,7 +204,6 @@ async fn accept(
     connections: &mut JoinSet<()>,
     told: impl Future<Output = &'static str>,
 ) {
-    let mut number = 0;
     tokio::pin!(told);
     loop {
         let idle_exit = settings.idle_exit.filter(|_| connections.is_empty());
@@ -220,7 +219,7 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if listener::admits(&stream) => {
-                    number += 1;
+                    let number = engine.writes.new_connection();
                     let counted = Counted::new(engine);
                     let session = session::serve(stream, engine.clone(), number, settings.patience, stop.subscribe());
                     connections.spawn(async move {

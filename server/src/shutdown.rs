@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, Config};
 use crate::dynamodb;
+use crate::engine::Engine;
 use crate::error::ServerError;
 use crate::extension::Extension;
 use crate::listener::Place;
@@ -80,7 +81,7 @@ fn run_with(
         ..dynamodb::Config::default()
     };
     let http = config.http.zip(serve_http);
-    let http = http.map(|(address, serve)| serve(&runtime, address, engine.db.clone(), endpoint, http_ended));
+    let http = http.map(|(address, serve)| serve(&runtime, address, &engine, endpoint, http_ended));
     let http = http.transpose()?;
     let told = async move {
         let reason = told.await;
@@ -105,7 +106,7 @@ fn run_with(
 type ServeHttp = fn(
     &Runtime,
     SocketAddr,
-    DynaMite,
+    &Engine,
     dynamodb::Config,
     oneshot::Receiver<()>,
 ) -> Result<JoinHandle<()>, ServerError>;
@@ -114,7 +115,7 @@ type ServeHttp = fn(
 fn serve_http(
     runtime: &Runtime,
     address: SocketAddr,
-    db: DynaMite,
+    engine: &Engine,
     config: dynamodb::Config,
     told: oneshot::Receiver<()>,
 ) -> Result<JoinHandle<()>, ServerError> {
@@ -126,8 +127,10 @@ fn serve_http(
         tracing::warn!(%address, "whoever reaches this address may read and write everything; see --access-key-file");
     }
     tracing::info!("serving http://{address}");
+    let (db, writes) = (engine.db.clone(), engine.writes.clone());
     Ok(runtime.spawn(async move {
-        if let Err(error) = dynamodb::serve(listener, db, config, async { drop(told.await) }).await {
+        let told = async { drop(told.await) };
+        if let Err(error) = dynamodb::serve_beside(listener, db, writes, config, told).await {
             tracing::error!(%error, "the endpoint for HTTP has ended");
         }
     }))

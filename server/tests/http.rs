@@ -79,6 +79,13 @@ fn both_protocols_serve_one_database_and_end_together() {
     client.wait(client.client().put_item("users", json!({"id": "alice", "age": 30}))).unwrap();
     let got = served.call("GetItem", r#"{"TableName":"users","Key":{"id":{"S":"alice"}}}"#);
     assert!(got.contains(r#""age":{"N":"30"}"#), "{got}");
+    // The writes of both are done on one thread, and settled on another.
+    let tasks = fs::read_dir(format!("/proc/{}/task", served.child.id())).unwrap();
+    let names = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
+    let mut names =
+        names.filter(|name| name.contains("write") || name.contains("settle")).collect::<Vec<_>>();
+    names.sort_unstable();
+    assert_eq!(names, ["dynamite-settle\n", "dynamite-write\n"]);
     drop(client);
 
     // Everything is there after a restart, also for who opens the file.

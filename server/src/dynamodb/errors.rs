@@ -4,6 +4,9 @@ use dynamite_core::Item;
 use dynamite_core::error::{CancellationReason, Error};
 use serde_json::{Map, Value, json};
 
+use crate::caught::Panicked;
+use crate::writes::Lost;
+
 const CORAL: &str = "com.amazon.coral.service#";
 const DYNAMODB: &str = "com.amazonaws.dynamodb.v20120810#";
 
@@ -179,6 +182,22 @@ impl From<Error> for Failure {
             | Error::BeyondHistory { .. }
             | Error::NotYet { .. } => Failure::validation(error.to_string()),
             _ => Failure::internal(error.to_string()),
+        }
+    }
+}
+
+impl From<Panicked> for Failure {
+    fn from(_: Panicked) -> Failure {
+        // What it said is in the log.
+        Failure::internal("the operation panicked")
+    }
+}
+
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Failure {
+        match lost {
+            Lost::Panicked(panicked) => panicked.into(),
+            Lost::Database(error) => error.into(),
         }
     }
 }

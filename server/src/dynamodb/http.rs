@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -14,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use dynamite_core::api::Deferred;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{
@@ -28,15 +28,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
+use crate::caught::caught;
 use crate::dynamodb::Endpoint;
 use crate::dynamodb::compression::{self, Encoding, Undecoded};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
-use crate::dynamodb::target::{Run, Target};
-use crate::dynamodb::writer::{Write, Writer};
+use crate::dynamodb::target::{Run, Target, Write};
 use crate::dynamodb::{model, sigv4};
 
 /// How large and how slow requests may be.
@@ -81,8 +81,6 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let limits = endpoint.config.limits;
-    Writer::start(&endpoint)?;
-    let _closing = Closing(endpoint.clone());
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_time).pipeline_flush(true);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head_time);
@@ -96,8 +94,8 @@ pub(crate) async fn serve(
         let (stream, place) = accepted;
         // Answers are small, and are not to wait for each other.
         let _ = stream.set_nodelay(true);
-        let endpoint = endpoint.clone();
-        let service = service_fn(move |request| answer(endpoint.clone(), request));
+        let (endpoint, number) = (endpoint.clone(), endpoint.writes.new_connection());
+        let service = service_fn(move |request| answer(endpoint.clone(), number, request));
         let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -108,18 +106,7 @@ pub(crate) async fn serve(
     }
     drop(listener);
     let _ = timeout(limits.shutdown_time, graceful.shutdown()).await;
-    let threads = endpoint.writer.close();
-    let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
-    tokio::task::spawn_blocking(join).await.map_err(io::Error::other)
-}
-
-/// Ends the writer's threads, also if nobody waits for the end.
-struct Closing(Arc<Endpoint>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.0.writer.close();
-    }
+    Ok(())
 }
 
 type Accepted = (tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit);
@@ -137,7 +124,11 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<A
     }
 }
 
-async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
+async fn answer(
+    endpoint: Arc<Endpoint>,
+    connection: u64,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Infallible> {
     let (head, body) = request.into_parts();
     let body = match timeout(endpoint.config.limits.body_time, read(body, endpoint.config.limits.body_bytes))
         .await
@@ -149,7 +140,7 @@ async fn answer(endpoint: Arc<Endpoint>, request: Request<Incoming>) -> Result<R
     let has_origin = head.headers.contains_key(ORIGIN);
     let mut response = match early(&head, &body) {
         Some(response) => response,
-        None => match operate(endpoint, head, body).await {
+        None => match operate(endpoint, connection, head, body).await {
             Ok(response) => response,
             Err(TooLarge) => return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, Reply::unsized_empty())),
         },
@@ -235,7 +226,12 @@ fn allow_origin(asked: &HeaderMap) -> Response<Reply> {
 }
 
 /// Does what is asked. What waits for a disk, or takes its time, does not hold up those who wait for the network.
-async fn operate(endpoint: Arc<Endpoint>, head: Parts, body: Bytes) -> Result<Response<Reply>, TooLarge> {
+async fn operate(
+    endpoint: Arc<Endpoint>,
+    connection: u64,
+    head: Parts,
+    body: Bytes,
+) -> Result<Response<Reply>, TooLarge> {
     let content_type = if content_type(&head.headers) == AMZ_JSON { AMZ_JSON } else { JSON };
     let target = Target::of(&head.headers);
     let accepted = Encoding::accepted(&head.headers);
@@ -247,12 +243,12 @@ async fn operate(endpoint: Arc<Endpoint>, head: Parts, body: Bytes) -> Result<Re
         false => {
             let endpoint = endpoint.clone();
             let begun = tokio::task::spawn_blocking(move || begin(&endpoint, target, &head, &body)).await;
-            begun.unwrap_or_else(|_| panicked())
+            begun.unwrap_or_else(|error| Ok(Begun::failed(Failure::internal(error.to_string()))))
         }
     };
     let answer = match answer? {
         Begun::Answered(answer) => answer,
-        Begun::Write(write) => endpoint.writer.write(write).await,
+        Begun::Write(write) => written(endpoint, connection, write).await,
     };
     let (status, body) = match answer {
         Ok(body) => (StatusCode::OK, body),
@@ -278,9 +274,10 @@ enum Begun {
     Write(Write),
 }
 
-/// A panic is an answer like any other, and harms nobody else.
-fn panicked() -> Result<Begun, TooLarge> {
-    Ok(Begun::Answered(Err(Failure::internal("the operation panicked"))))
+impl Begun {
+    fn failed(failure: impl Into<Failure>) -> Begun {
+        Begun::Answered(Err(failure.into()))
+    }
 }
 
 fn begin(
@@ -289,17 +286,18 @@ fn begin(
     head: &Parts,
     sent: &Bytes,
 ) -> Result<Begun, TooLarge> {
-    let begun = catch_unwind(AssertUnwindSafe(|| {
+    let begun = caught(|| {
         match compression::decode(&head.headers, sent.clone(), endpoint.config.limits.body_bytes) {
             Ok(body) => Ok(begin_decoded(endpoint, target, head, sent, &body)),
             Err(Undecoded::TooLarge) => Err(TooLarge),
             // The service says no more.
             Err(Undecoded::Broken) => Ok(Err(Failure::internal("the body is not in its Content-Encoding"))),
         }
-    }));
+    });
     match begun {
-        Ok(begun) => Ok(begun?.unwrap_or_else(|failure| Begun::Answered(Err(failure)))),
-        Err(_) => panicked(),
+        Ok(begun) => Ok(begun?.unwrap_or_else(Begun::failed)),
+        // It is an answer like any other, and harms nobody else.
+        Err(panicked) => Ok(Begun::failed(panicked)),
     }
 }
 
@@ -327,6 +325,18 @@ fn begin_decoded(
         Run::Quick(run) | Run::Slow(run) => Begun::Answered(run(endpoint, &json)),
         Run::Write(write) => Begun::Write(write(endpoint, &json)?),
     })
+}
+
+/// Has something written in the connection's turn, and waits until it is durable.
+async fn written(endpoint: Arc<Endpoint>, connection: u64, write: Write) -> Answer {
+    let (tell, told) = oneshot::channel();
+    let worked = endpoint.clone();
+    let write = move |target: &Deferred<'_>| write(&worked, target);
+    endpoint.writes.push(connection, write, move |written, _| {
+        // Who has gone away is told nothing.
+        let _ = tell.send(written.unwrap_or_else(|lost| Err(lost.into())));
+    });
+    told.await.unwrap_or_else(|_| Err(Failure::internal("the endpoint is ending")))
 }
 
 /// A compressed answer. The CRC is that of the bytes that are sent.
@@ -417,5 +427,50 @@ impl Body for Reply {
             true => SizeHint::with_exact(self.bytes.as_ref().map_or(0, Bytes::len) as u64),
             false => SizeHint::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamite_core::api::DynaMite;
+    use dynamite_core::error::{Error, Result};
+
+    use super::*;
+    use crate::dynamodb::Config;
+    use crate::dynamodb::creating::Creating;
+    use crate::writes::Writes;
+
+    fn endpoint(settle: fn() -> Result<()>) -> Arc<Endpoint> {
+        let db = DynaMite::in_memory().unwrap();
+        let writes = Arc::new(Writes::settled_by(&db, move |_| settle()).unwrap());
+        let (control, creating) = (std::sync::Mutex::default(), Creating::default());
+        Arc::new(Endpoint { db, config: Config::default(), control, creating, writes })
+    }
+
+    #[tokio::test]
+    async fn a_write_is_answered_with_what_came_of_it_and_of_its_durability() {
+        let body = || Ok(b"{}".to_vec());
+        let refused = || Err(Failure::no_table());
+        let (lost, panicked) = (Error::Cancelled.into(), Failure::internal("the operation panicked"));
+        let durable: fn() -> Result<()> = || Ok(());
+        let failed: fn() -> Result<()> = || Err(Error::Cancelled);
+        let check = async |settle, write: fn() -> Answer, expected| {
+            let endpoint = endpoint(settle);
+            assert_eq!(written(endpoint, 1, Box::new(move |_, _| write())).await, expected);
+        };
+        check(durable, body, body()).await;
+        check(durable, refused, refused()).await;
+        check(durable, || panic!("a bug, as it should be"), Err(panicked.clone())).await;
+        check(failed, body, Err(Failure::clone(&lost))).await;
+        check(failed, refused, Err(lost)).await;
+        check(|| panic!("a bug, as it should be"), body, Err(panicked)).await;
+    }
+
+    #[tokio::test]
+    async fn what_comes_too_late_is_not_written() {
+        let endpoint = endpoint(|| Ok(()));
+        endpoint.writes.stop();
+        let answer = written(endpoint, 1, Box::new(|_, _| unreachable!("it is not taken"))).await;
+        assert_eq!(answer, Err(Failure::internal("the endpoint is ending")));
     }
 }

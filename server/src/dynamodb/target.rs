@@ -1,5 +1,6 @@
 //! The operations by their names: what requests for them look like, and who does them.
 
+use dynamite_core::api::Deferred;
 use hyper::HeaderMap;
 
 use crate::dynamodb::Endpoint;
@@ -7,7 +8,6 @@ use crate::dynamodb::errors::Answer;
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::Field;
 use crate::dynamodb::operations;
-use crate::dynamodb::writer::Write;
 
 /// An operation.
 pub(crate) struct Target {
@@ -27,6 +27,9 @@ pub(crate) enum Run {
     /// What is to be written is read of the request at once, and then written in its turn.
     Write(fn(&Endpoint, &Json<'_>) -> Answer<Write>),
 }
+
+/// What is to be written, of a request that was read and checked. What it returns is told when that is durable.
+pub(crate) type Write = Box<dyn FnOnce(&Endpoint, &Deferred<'_>) -> Answer + Send>;
 
 impl Target {
     const fn new(

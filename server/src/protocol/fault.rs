@@ -17,7 +17,9 @@ use dynamite_core::{Error, Item, error};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::caught::Panicked;
 use crate::protocol::text::Bytes;
+use crate::writes::Lost;
 
 /// Why the server itself did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -198,6 +200,21 @@ pub(crate) enum Failure {
     Database(#[from] Error),
     #[error(transparent)]
     Refused(#[from] Refusal),
+}
+
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Failure {
+        match lost {
+            Lost::Panicked(panicked) => Refusal::from(panicked).into(),
+            Lost::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Panicked> for Refusal {
+    fn from(panicked: Panicked) -> Refusal {
+        Refusal::Panicked { text: panicked.text }
+    }
 }
 
 impl Fault<'_> {

@@ -15,7 +15,7 @@ use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::writer::Write;
+use crate::dynamodb::target::Write;
 use crate::dynamodb::{Endpoint, arn, attributes};
 
 pub(crate) const FIELDS: &[Field] = &[

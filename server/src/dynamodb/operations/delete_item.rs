@@ -7,7 +7,7 @@ use crate::dynamodb::errors::Answer;
 use crate::dynamodb::expressions::{Said, check_parameters, with_placeholders};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::writer::Write;
+use crate::dynamodb::target::Write;
 use crate::dynamodb::{Endpoint, attributes};
 
 pub(crate) const FIELDS: &[Field] = &[

@@ -14,7 +14,7 @@ use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::expressions::{Said, check_parameters, with_placeholders};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::writer::Write;
+use crate::dynamodb::target::Write;
 use crate::dynamodb::{Endpoint, arn, attributes};
 
 /// An update of a transaction must say what it updates, and a check what it checks.

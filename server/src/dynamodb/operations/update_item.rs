@@ -9,7 +9,7 @@ use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::expressions::{Said, check_parameters, with_placeholders};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::writer::Write;
+use crate::dynamodb::target::Write;
 use crate::dynamodb::{Endpoint, attributes, legacy};
 
 pub(crate) const FIELDS: &[Field] = &[
