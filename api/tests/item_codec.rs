@@ -6,6 +6,8 @@
 mod items;
 mod numbers;
 
+use dynamite_core::api::EncodedItem;
+use dynamite_core::dynamodb_json::to_dynamodb_json;
 use dynamite_core::item_codec::{
     ItemError, ItemView, ItemWriter, check, decode, decode_json, encode, encode_into, encode_json,
     encode_json_into, from_bytes, to_bytes, to_bytes_into,
@@ -15,6 +17,7 @@ use dynamite_core::limits::{MAX_ITEM_SIZE, ValueError, item_size};
 use dynamite_core::{AttributeValue, Item};
 use items::{any_item, item_of, nested};
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 proptest! {
@@ -125,7 +128,7 @@ fn bodies_of_all_lengths_around_the_limits_of_a_header_come_back() {
     }
 }
 
-/// The four ways in by which a whole item comes.
+/// The five ways in by which a whole item comes.
 #[track_caller]
 fn encode_on_every_way(item: &Item) -> Result<Vec<u8>, ValueError> {
     let results = [
@@ -140,6 +143,12 @@ fn encode_on_every_way(item: &Item) -> Result<Vec<u8>, ValueError> {
     for result in &results {
         assert_eq!(result, &results[0]);
     }
+    // The error of this one is a text.
+    let straight = EncodedItem::deserialize(&to_dynamodb_json(item)).map(EncodedItem::into_bytes);
+    assert_eq!(
+        straight.map_err(|error| error.to_string()),
+        results[0].clone().map_err(|error| error.to_string())
+    );
     results.into_iter().next().unwrap()
 }
 
@@ -189,6 +198,9 @@ fn level_32_is_accepted_and_level_33_refused_on_every_way_in() {
         let bytes = encode_on_every_way(&deepest).unwrap();
         assert_eq!(decode(&bytes).unwrap(), deepest);
         assert_eq!(decode_json(&bytes).unwrap(), item_to_json(deepest.clone()));
+        let mut text = Vec::new();
+        EncodedItem::new(&bytes).unwrap().write_dynamodb_json(&mut text).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), to_dynamodb_json(&deepest));
         assert_eq!(from_bytes::<Item>(&bytes).unwrap(), deepest);
         assert_eq!(from_bytes::<Value>(&to_bytes(&json!({"v": 1})).unwrap()).unwrap(), json!({"v": 1}));
         assert_eq!(check(&bytes), Ok(item_size(&deepest)));

@@ -375,3 +375,32 @@ fn write_escaped(json: &mut Vec<u8>, byte: u8) {
     };
     json.extend_from_slice(&[b'\\', short]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::{VERSION, put_header};
+    use super::*;
+
+    /// An item's bytes with as many levels, which may be more than an item can have.
+    fn nested(levels: u32, tag: u8) -> Vec<u8> {
+        let value = (1..levels).fold(vec![tag::NULL], |inner, _| {
+            let name: &[u8] = if tag == tag::M { b"\x01m" } else { b"" };
+            let mut value = Vec::new();
+            put_header(&mut value, tag, name.len() + inner.len());
+            [&value[..], name, &inner].concat()
+        });
+        [&[VERSION], &b"\x01v"[..], &value].concat()
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_damage_also_when_it_is_written() {
+        for tag in [tag::M, tag::L] {
+            let write = |levels| {
+                let bytes = nested(levels, tag);
+                write_dynamodb_json(ItemView::new(&bytes).unwrap(), &mut Vec::new())
+            };
+            assert_eq!(write(32), Ok(()));
+            assert!(matches!(write(33), Err(ItemDamage::TooDeep { .. })), "{:?}", write(33));
+        }
+    }
+}
