@@ -207,7 +207,7 @@ fn run(queue: &FairQueue<Task>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::mpsc::channel;
 
     use dynamite_core::api::Pending;
@@ -222,7 +222,7 @@ mod tests {
     use crate::protocol::{self, Code, operation};
 
     /// An engine without readers, a connection, and its other end.
-    fn connected(
+    pub(crate) fn connected(
         settle: impl Fn(Pending) -> Result<()> + Clone + Send + 'static,
     ) -> (Arc<Engine>, Arc<Link>, UnixStream) {
         let db = DynaMite::in_memory().unwrap();

@@ -182,3 +182,180 @@ impl fmt::Debug for Flow {
         f.debug_struct("Flow").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::engine::tests::connected;
+    use crate::frame::MAX_BODY;
+
+    const ID: u64 = 7;
+
+    type Body<'b> = &'b mut Vec<u8>;
+
+    /// A source that does as it is told.
+    struct Told<F> {
+        link: Arc<Link>,
+        next: F,
+        _held: Arc<()>,
+    }
+
+    impl<F: FnMut(&Link, Body<'_>) -> Result<Next, Failure> + Send> Source for Told<F> {
+        fn next(&mut self, _: &Engine, body: Body<'_>) -> Result<Next, Failure> {
+            (self.next)(&self.link, body)
+        }
+    }
+
+    /// A stream of a connection, whose work is done when the test says so.
+    struct Stream {
+        engine: Arc<Engine>,
+        link: Arc<Link>,
+        far: UnixStream,
+        flow: Arc<Flow>,
+        held: Weak<()>,
+    }
+
+    fn stream(next: impl FnMut(&Link, Body<'_>) -> Result<Next, Failure> + Send + 'static) -> Stream {
+        let (engine, link, far) = connected(|_| Ok(()));
+        let held = Arc::new(());
+        let source = Told { link: link.clone(), next, _held: held.clone() };
+        let flow = Flow::new(ID, link.clone(), Box::new(source));
+        link.add_flow(flow.clone()).unwrap();
+        Stream { engine, link, far, flow, held: Arc::downgrade(&held) }
+    }
+
+    impl Stream {
+        fn grant(&self, pages: u32) {
+            Flow::grant(&self.flow, &self.engine, pages);
+        }
+
+        /// Does what is queued, and returns how often there was something.
+        fn work(&self) -> usize {
+            let mut count = 0;
+            while !self.engine.reads.is_empty() && count < 100 {
+                self.engine.reads.pop().unwrap()();
+                count += 1;
+            }
+            count
+        }
+
+        fn is_open(&self) -> bool {
+            self.link.flow(ID).is_some()
+        }
+
+        fn is_held(&self) -> bool {
+            self.held.strong_count() > 0
+        }
+
+        /// What was sent until the stream was given up.
+        async fn sent(self) -> Vec<Kind> {
+            let Stream { engine, link, mut far, flow, .. } = self;
+            link.close();
+            drop((engine, link, flow));
+            let mut bytes = Vec::new();
+            far.read_to_end(&mut bytes).await.unwrap();
+            let (mut kinds, mut rest) = (Vec::new(), &bytes[..]);
+            while let Some((frame, len)) = frame::split(rest).unwrap() {
+                assert_eq!(frame.id, ID);
+                kinds.push(frame.kind);
+                rest = &rest[len..];
+            }
+            kinds
+        }
+    }
+
+    fn page(_: &Link, body: Body<'_>) -> Result<Next, Failure> {
+        body.push(1);
+        Ok(Next::Page)
+    }
+
+    #[tokio::test]
+    async fn as_many_pages_are_sent_as_were_granted() {
+        let stream = stream(page);
+        stream.grant(3);
+        assert_eq!(stream.work(), 3);
+        Flow::resume(&stream.flow, &stream.engine);
+        assert_eq!(stream.work(), 0);
+        assert_eq!(stream.sent().await, [Kind::Page; 3]);
+    }
+
+    #[tokio::test]
+    async fn what_may_be_granted_is_bounded() {
+        let stream = stream(page);
+        stream.grant(u32::MAX);
+        stream.grant(u32::MAX);
+        assert_eq!(stream.flow.state().credit, MOST_CREDIT);
+        stream.flow.cancel();
+        assert_eq!(stream.work(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_that_the_client_does_not_read() {
+        let stream = stream(page);
+        stream.link.outbox.send(&vec![0; 4 * MOST_UNSENT]);
+        stream.grant(3);
+        assert_eq!(stream.work(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_cancelled_while_it_runs_sends_nothing_more_and_holds_nothing() {
+        let stream = stream(|link, body| {
+            link.remove_flow(ID).unwrap().cancel();
+            page(link, body)
+        });
+        stream.grant(3);
+        assert_eq!(stream.work(), 1);
+        assert!(!stream.is_held());
+        assert_eq!(stream.sent().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_has_ended_is_not_open_and_holds_nothing() {
+        let check = async |next: fn(Body<'_>) -> Result<Next, Failure>, kind| {
+            let stream = stream(move |_, body| next(body));
+            stream.grant(3);
+            assert_eq!(stream.work(), 1);
+            assert!(!stream.is_open() && !stream.is_held());
+            assert_eq!(stream.sent().await, [kind]);
+        };
+        check(|_| Ok(Next::End), Kind::Answer).await;
+        check(|_| Ok(Next::Last), Kind::Answer).await;
+        check(|_| Err(Refusal::NoSuchHandle.into()), Kind::Error).await;
+        check(|_| panic!("a bug, as it should be"), Kind::Error).await;
+        let too_large = |body: Body<'_>| {
+            body.resize(body.len() + MAX_BODY + 1, 0);
+            Ok(Next::Page)
+        };
+        check(too_large, Kind::Error).await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_listens_goes_on_when_the_bell_has_rung_and_not_before() {
+        let bell = Arc::new(Bell::default());
+        let listened = bell.clone();
+        let stream = stream(move |_, _| Ok(Next::WhenRung(listened.clone())));
+        stream.grant(3);
+        assert_eq!(stream.work(), 1);
+        stream.grant(3);
+        assert_eq!(stream.work(), 0);
+        bell.ring();
+        assert_eq!(stream.work(), 1);
+        // What it listens to does not keep it.
+        drop(stream.link.remove_flow(ID));
+        assert_eq!(Arc::strong_count(&stream.flow), 1);
+        assert_eq!(stream.sent().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_holds_nothing_for_its_streams() {
+        let stream = stream(page);
+        assert!(stream.is_held());
+        stream.link.close();
+        assert!(!stream.is_open() && !stream.is_held());
+    }
+}

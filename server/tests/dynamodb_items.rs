@@ -576,6 +576,30 @@ fn writes_of_many_connections_are_there_when_they_are_answered() {
     assert_eq!(endpoint.done("Scan", json!({"TableName": "ttt", "Select": "COUNT"}))["Count"], 161);
 }
 
+#[test]
+fn a_body_is_read_to_its_end_and_of_several_fields_with_one_name_the_last_counts() {
+    let endpoint = Endpoint::start();
+    endpoint.create_table();
+    for sort in ["a", "b"] {
+        endpoint.done("PutItem", json!({"TableName": "ttt", "Item": key("x", sort)}));
+    }
+    // What stands behind the point is dropped.
+    let body = r#"{"TableName": "nothing", "Select": "COUNT", "Limit": 1.9, "TableName": "ttt"}"#;
+    let scan = |body: &str| endpoint.ask("DynamoDB_20120810.Scan", body.as_bytes());
+    let answer = scan(body);
+    assert_eq!(answer.status, 200);
+    assert_eq!(serde_json::from_slice::<Value>(&answer.body).unwrap()["Count"], 1);
+    for rest in ["x", "{}", "]"] {
+        let answer = scan(&format!("{body} {rest}"));
+        let expected = json!({"__type": SERIALIZATION});
+        assert_eq!(
+            (answer.status, serde_json::from_slice(&answer.body).ok()),
+            (400, Some(expected)),
+            "{rest}"
+        );
+    }
+}
+
 /// Items about which nothing is out of the ordinary are encoded while they are read; all others in another way.
 #[test]
 fn an_item_is_the_same_however_its_values_are_written() {

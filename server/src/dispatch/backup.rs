@@ -194,3 +194,54 @@ pub(super) fn restore_table(db: &DynaMite, restore: &RestoreTable<'_>) -> Result
     }
     Ok(builder.execute()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::engine::tests::connected;
+
+    const ID: u64 = 7;
+
+    /// What is sent of a backup that nobody watches any more.
+    async fn said(end: impl FnOnce(&Arc<Copying>)) -> Vec<Kind> {
+        let (engine, link, mut far) = connected(|_| Ok(()));
+        let copying = Copying { link: link.clone(), id: ID, state: Mutex::default(), bell: Arc::default() };
+        end(&Arc::new(copying));
+        drop((engine, link));
+        let mut bytes = Vec::new();
+        far.read_to_end(&mut bytes).await.unwrap();
+        let (mut kinds, mut rest) = (Vec::new(), &bytes[..]);
+        while let Some((frame, len)) = frame::split(rest).unwrap() {
+            assert_eq!(frame.id, ID);
+            kinds.push(frame.kind);
+            rest = &rest[len..];
+        }
+        kinds
+    }
+
+    /// Whoever calls a backup off waits to hear whether that was in time.
+    #[tokio::test]
+    async fn how_a_backup_has_ended_is_said_once_however_late_it_is_called_off() {
+        let whole = BackupProgress { items: 1, bytes: 2, of_items: 1, of_bytes: 2 };
+        let call_off = |copying: &Arc<Copying>| drop(Watched { copying: copying.clone(), begin: None });
+        let check = async |ended: Result<BackupProgress, Failure>, kind| {
+            let told = said(|copying| {
+                copying.state().ended = Some(ended);
+                call_off(copying);
+                call_off(copying);
+            });
+            assert_eq!(told.await, [kind]);
+        };
+        check(Ok(whole), Kind::Answer).await;
+        check(Err(Error::Cancelled.into()), Kind::Error).await;
+        let before_it_began = said(|copying| {
+            call_off(copying);
+            copying.link.begin(weight(Code::WatchedBackup));
+            copying.run(&Original::Database(DynaMite::in_memory().unwrap()), "/nowhere");
+        });
+        assert_eq!(before_it_began.await, [Kind::Error]);
+        assert_eq!(said(call_off).await, [], "it is under way, and says it itself");
+    }
+}

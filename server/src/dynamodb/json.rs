@@ -278,3 +278,45 @@ impl fmt::Display for Json<'_> {
 fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamodb::operations::{batch_write_item, put_item, transact_write_items};
+
+    /// Counts the items that were encoded while a body was read.
+    fn encoded(json: &Json<'_>) -> usize {
+        match json {
+            Json::Item(_) => 1,
+            Json::Array(elements) => elements.iter().map(encoded).sum(),
+            Json::Object(entries) => entries.iter().map(|(_, value)| encoded(value)).sum(),
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn items_are_encoded_while_a_body_is_read_wherever_it_has_some() {
+        let item = r#"{"a": {"S": "x"}, "m": {"M": {"Item": {"N": "1"}}}}"#;
+        let odd = item.replace(r#""x""#, r#""x", "N": null"#);
+        let bodies = [
+            (put_item::FIELDS, r#"{"Item": I, "Key": I}"#, 1),
+            (
+                batch_write_item::FIELDS,
+                r#"{"RequestItems": {"a": [{"PutRequest": {"Item": I}}], "b": [{"PutRequest": {"Item": I}}]}}"#,
+                2,
+            ),
+            (
+                transact_write_items::FIELDS,
+                r#"{"TransactItems": [{"Put": {"Item": I}}, {"Put": {"Item": I}}]}"#,
+                2,
+            ),
+        ];
+        for (fields, body, count) in bodies {
+            let body = body.replace(": I", &format!(": {item}"));
+            assert_eq!(encoded(&Json::parse(body.as_bytes(), fields).unwrap()), count, "{body}");
+            // Something in one of them that the service overlooks.
+            let body = body.replacen(item, &odd, 1);
+            assert_eq!(encoded(&Json::parse(body.as_bytes(), fields).unwrap()), 0, "{body}");
+        }
+    }
+}
