@@ -482,12 +482,13 @@ impl Space {
     /// The lowest of the extents that are long enough. Where the lowest ones are too short and many others are not, one of
     /// the shortest of those.
     fn lowest_run(&self, count: u32) -> Option<Extent> {
+        let cold = self.available.cold();
         // Most often there is none, and the longest extent tells so at once.
-        self.available.cold().longest().filter(|longest| longest.count >= count)?;
-        let lowest = self.available.cold().iter().take(RUNS_COMPARED).find(|extent| extent.count >= count);
-        lowest.or_else(|| {
-            self.available.cold().by_length(count).take(RUNS_COMPARED).min_by_key(|extent| extent.first)
-        })
+        if cold.longest_count() < count {
+            return None;
+        }
+        let lowest = cold.iter().take(RUNS_COMPARED).find(|extent| extent.count >= count);
+        lowest.or_else(|| cold.lowest_of_shortest(count, RUNS_COMPARED))
     }
 
     /// Takes `count` pages in a row behind the end of the file.

@@ -1,66 +1,101 @@
 //! Extents that may be allocated, found by place and by length.
+//!
+//! A commit lists all of them, takes a handful and gives back a handful, and mostly there are some hundreds. So they stand in
+//! *blocks*, arrays in the order of their places: a search halves one array and then another, a change moves a part of a
+//! KiB, and to go through all of them costs next to nothing. A block knows its longest extent, so that a search by
+//! length passes over the blocks that have none; and blocks are split and joined, so that a set that has grown to
+//! hundreds of thousands of extents is no slower than a tree.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
 use crate::format::page_id::{Extent, PageId};
+
+/// Extents in a block, at the most.
+#[cfg(not(test))]
+const BLOCK_MAX: usize = 128;
+/// The tests have few extents, and shall have many blocks.
+#[cfg(test)]
+const BLOCK_MAX: usize = 6;
 
 /// A set of pages, kept as maximal extents. Extents of different ranges never touch, since reserved places lie
 /// between them, so no extent crosses the end of a range.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExtentSet {
-    by_place: BTreeMap<u32, u32>,
-    by_length: BTreeSet<(u32, u32)>,
+    /// None is empty.
+    blocks: Vec<Block>,
+    len: usize,
     pages: u64,
+}
+
+/// Extents that follow one another.
+#[derive(Clone, Debug)]
+struct Block {
+    /// Ascending.
+    extents: Vec<Extent>,
+    /// Pages in the longest of them.
+    longest: u32,
+}
+
+/// Where an extent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    block: usize,
+    at: usize,
 }
 
 impl ExtentSet {
     /// Adds pages; those that are in the set already stay.
     pub(crate) fn insert(&mut self, extent: Extent) {
-        let mut first = u64::from(extent.first.0);
-        let mut end = extent.end();
-        // Whatever overlaps or touches becomes one extent. It cannot begin behind the end of the new one.
-        while let Some((&low, &count)) = self.by_place.range(..=clamp(end)).next_back() {
-            let high = u64::from(low) + u64::from(count);
-            if high < first {
-                break;
-            }
-            self.drop_extent(low, count);
-            first = first.min(u64::from(low));
-            end = end.max(high);
+        let (mut first, mut end) = (extent.first, extent.end());
+        let mut place = match self.last_until(clamp(end)) {
+            Some(place) if self.at(place).end() >= u64::from(first.0) => place,
+            before => return self.add_behind(before, extent),
+        };
+        // Whatever overlaps or touches becomes one extent, where the first of them stands.
+        end = end.max(self.at(place).end());
+        first = first.min(self.at(place).first);
+        while let Some(before) = self.before(place).filter(|before| before.end() >= u64::from(first.0)) {
+            self.drop_until(place, self.at(place).first);
+            first = first.min(before.first);
+            place = self.last_until(before.first.0).expect("it stands before the one that is gone");
         }
-        self.add_extent(first as u32, (end - first) as u32);
+        self.replace_at(place, between(first.0.into(), end));
     }
 
     /// Removes pages; those that are not in the set are passed over.
     pub(crate) fn remove(&mut self, extent: Extent) {
         let (first, end) = (u64::from(extent.first.0), extent.end());
-        while let Some((&low, &count)) = self.by_place.range(..=clamp(end - 1)).next_back() {
-            let high = u64::from(low) + u64::from(count);
+        while let Some(place) = self.last_until(clamp(end - 1)) {
+            let found = self.at(place);
+            let (low, high) = (u64::from(found.first.0), found.end());
             if high <= first {
-                break;
+                return;
             }
-            self.drop_extent(low, count);
-            if high > end {
-                self.add_extent(end as u32, (high - end) as u32);
+            match (low < first, high > end) {
+                (false, false) => self.drop_until(place, extent.first),
+                (false, true) => self.replace_at(place, between(end, high)),
+                (true, false) => self.replace_at(place, between(low, first)),
+                (true, true) => {
+                    self.replace_at(place, between(low, first));
+                    self.add_behind(Some(place), between(end, high));
+                }
             }
-            if u64::from(low) < first {
-                self.add_extent(low, (first - u64::from(low)) as u32);
+            if low <= first {
+                return;
             }
         }
     }
 
     /// Whether any page of the extent is in the set.
     pub(crate) fn overlaps(&self, extent: Extent) -> bool {
-        self.by_place
-            .range(..=clamp(extent.end() - 1))
-            .next_back()
-            .is_some_and(|(&low, &count)| u64::from(low) + u64::from(count) > u64::from(extent.first.0))
+        self.last_until(clamp(extent.end() - 1))
+            .is_some_and(|place| self.at(place).end() > u64::from(extent.first.0))
     }
 
     /// How many extents there are.
     pub(crate) fn len(&self) -> usize {
-        self.by_place.len()
+        self.len
     }
 
     /// How many pages are in the set.
@@ -70,58 +105,184 @@ impl ExtentSet {
 
     /// The extents, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Extent> {
-        self.by_place.iter().map(|(&first, &count)| Extent { first: PageId(first), count })
+        self.blocks.iter().flat_map(|block| block.extents.iter().copied())
     }
 
     /// The pages within an extent, as extents, ascending.
     pub(crate) fn extents_within(&self, extent: Extent) -> impl Iterator<Item = Extent> {
         let (first, end) = (u64::from(extent.first.0), extent.end());
-        let before = self.by_place.range(..extent.first.0).next_back();
-        let inside = self.by_place.range(extent.first.0..=clamp(end - 1));
-        before.into_iter().chain(inside).filter_map(move |(&low, &count)| {
-            let low_end = (u64::from(low) + u64::from(count)).min(end);
-            let low = u64::from(low).max(first);
-            (low < low_end).then(|| Extent { first: PageId(low as u32), count: (low_end - low) as u32 })
+        let Place { block, at } = self.last_until(extent.first.0).unwrap_or(Place { block: 0, at: 0 });
+        let (begun, rest) = match &self.blocks[block..] {
+            [begun, rest @ ..] => (&begun.extents[at..], rest),
+            [] => (&[][..], &[][..]),
+        };
+        let all = begun.iter().chain(rest.iter().flat_map(|block| &block.extents)).copied();
+        all.take_while(move |found| u64::from(found.first.0) < end).filter_map(move |found| {
+            let (low, high) = (first.max(found.first.0.into()), found.end().min(end));
+            (low < high).then(|| between(low, high))
         })
     }
 
     /// The extent that begins with this page.
     pub(crate) fn starting_at(&self, first: PageId) -> Option<Extent> {
-        self.by_place.get(&first.0).map(|&count| Extent { first, count })
+        self.last_until(first.0).map(|place| self.at(place)).filter(|extent| extent.first == first)
     }
 
     /// The extent that ends in front of this page id.
     pub(crate) fn ending_at(&self, end: u64) -> Option<Extent> {
-        let (&first, &count) = self.by_place.range(..=clamp(end.checked_sub(1)?)).next_back()?;
-        let extent = Extent { first: PageId(first), count };
-        (extent.end() == end).then_some(extent)
+        let place = self.last_until(clamp(end.checked_sub(1)?))?;
+        Some(self.at(place)).filter(|extent| extent.end() == end)
     }
 
     /// The shortest extent of at least `count` pages, the lowest of those.
     pub(crate) fn shortest(&self, count: u32) -> Option<Extent> {
-        self.by_length(count).next()
+        self.at_least(count).min_by_key(|extent| (extent.count, extent.first))
     }
 
-    /// The extents of at least `count` pages, the shortest first, and of the same length the lowest.
-    pub(crate) fn by_length(&self, count: u32) -> impl Iterator<Item = Extent> {
-        self.by_length.range((count, 0)..).map(by_length)
+    /// The lowest one of those `among` extents of at least `count` pages that are the shortest, and of the same length the lowest.
+    pub(crate) fn lowest_of_shortest(&self, count: u32, among: usize) -> Option<Extent> {
+        let mut shortest: Vec<(u32, PageId)> =
+            self.at_least(count).map(|extent| (extent.count, extent.first)).collect();
+        if shortest.len() > among {
+            shortest.select_nth_unstable(among);
+            shortest.truncate(among);
+        }
+        let lowest = shortest.into_iter().min_by_key(|(_, first)| *first);
+        lowest.map(|(count, first)| Extent { first, count })
     }
 
-    /// The longest extent.
+    /// Pages in the longest extent; 0 if there is none.
+    pub(crate) fn longest_count(&self) -> u32 {
+        self.blocks.iter().map(|block| block.longest).max().unwrap_or(0)
+    }
+
+    /// The longest extent, the highest of those.
     pub(crate) fn longest(&self) -> Option<Extent> {
-        self.by_length.last().map(by_length)
+        let longest = self.longest_count();
+        let block = self.blocks.iter().rev().find(|block| block.longest == longest)?;
+        block.extents.iter().rev().find(|extent| extent.count == longest).copied()
     }
 
-    fn add_extent(&mut self, first: u32, count: u32) {
-        self.by_place.insert(first, count);
-        self.by_length.insert((count, first));
-        self.pages += u64::from(count);
+    /// The extents of at least `count` pages, ascending.
+    fn at_least(&self, count: u32) -> impl Iterator<Item = Extent> {
+        let blocks = self.blocks.iter().filter(move |block| block.longest >= count);
+        blocks.flat_map(|block| block.extents.iter().copied()).filter(move |extent| extent.count >= count)
     }
 
-    fn drop_extent(&mut self, first: u32, count: u32) {
-        self.by_place.remove(&first);
-        self.by_length.remove(&(count, first));
-        self.pages -= u64::from(count);
+    fn at(&self, place: Place) -> Extent {
+        self.blocks[place.block].extents[place.at]
+    }
+
+    /// The last extent that begins with this page or before it.
+    fn last_until(&self, first: u32) -> Option<Place> {
+        let begins = |block: &Block| block.extents[0].first.0 <= first;
+        let block = self.blocks.partition_point(begins).checked_sub(1)?;
+        let at = self.blocks[block].extents.partition_point(|extent| extent.first.0 <= first) - 1;
+        Some(Place { block, at })
+    }
+
+    /// The extent before that of a place.
+    fn before(&self, Place { block, at }: Place) -> Option<Extent> {
+        match at.checked_sub(1) {
+            Some(at) => Some(self.at(Place { block, at })),
+            None => self.blocks[..block].last().and_then(|block| block.extents.last()).copied(),
+        }
+    }
+
+    /// Puts an extent behind that of a place, or in front of all.
+    fn add_behind(&mut self, place: Option<Place>, extent: Extent) {
+        self.len += 1;
+        self.pages += u64::from(extent.count);
+        let Place { mut block, mut at } = match place {
+            Some(Place { block, at }) => Place { block, at: at + 1 },
+            None => Place { block: 0, at: 0 },
+        };
+        match self.blocks.get_mut(block) {
+            None => self.blocks.push(Block::new(Vec::with_capacity(BLOCK_MAX))),
+            Some(full) if full.extents.len() == BLOCK_MAX => {
+                let upper = full.split();
+                let half = full.extents.len();
+                self.blocks.insert(block + 1, upper);
+                if at > half {
+                    (block, at) = (block + 1, at - half);
+                }
+            }
+            Some(_) => {}
+        }
+        let block = &mut self.blocks[block];
+        block.extents.insert(at, extent);
+        block.longest = block.longest.max(extent.count);
+    }
+
+    /// Takes away the extent of a place, and those before it in its block that begin with this page or behind it.
+    fn drop_until(&mut self, Place { block, at }: Place, first: PageId) {
+        let changed = &mut self.blocks[block];
+        let from = changed.extents[..at].partition_point(|extent| extent.first < first);
+        let (mut pages, mut longest) = (0, 0);
+        for dropped in changed.extents.drain(from..=at) {
+            pages += u64::from(dropped.count);
+            longest = longest.max(dropped.count);
+        }
+        changed.shortened(longest);
+        self.len -= at + 1 - from;
+        self.pages -= pages;
+        if changed.extents.len() <= BLOCK_MAX / 4 {
+            self.join(block);
+        }
+    }
+
+    fn replace_at(&mut self, Place { block, at }: Place, extent: Extent) {
+        let block = &mut self.blocks[block];
+        let replaced = std::mem::replace(&mut block.extents[at], extent);
+        self.pages = self.pages - u64::from(replaced.count) + u64::from(extent.count);
+        if extent.count >= block.longest {
+            block.longest = extent.count;
+        } else {
+            block.shortened(replaced.count);
+        }
+    }
+
+    /// Joins a block of few extents, or of none, with its neighbour if that has few as well.
+    fn join(&mut self, block: usize) {
+        if self.blocks[block].extents.is_empty() {
+            self.blocks.remove(block);
+            return;
+        }
+        let left = block.saturating_sub(1);
+        if let Some([low, high]) = self.blocks.get_mut(left..left + 2)
+            && low.extents.len() + high.extents.len() <= BLOCK_MAX / 2
+        {
+            low.extents.append(&mut high.extents);
+            low.longest = low.longest.max(high.longest);
+            self.blocks.remove(left + 1);
+        }
+    }
+}
+
+impl Block {
+    fn new(extents: Vec<Extent>) -> Block {
+        let mut block = Block { extents, longest: 0 };
+        block.measure();
+        block
+    }
+
+    /// Takes the upper half away.
+    fn split(&mut self) -> Block {
+        let mut upper = Vec::with_capacity(BLOCK_MAX);
+        upper.extend(self.extents.drain(BLOCK_MAX / 2..));
+        self.measure();
+        Block::new(upper)
+    }
+
+    /// An extent of so many pages is gone, or shorter than it was.
+    fn shortened(&mut self, count: u32) {
+        if count == self.longest {
+            self.measure();
+        }
+    }
+
+    fn measure(&mut self) {
+        self.longest = self.extents.iter().map(|extent| extent.count).max().unwrap_or(0);
     }
 }
 
@@ -169,8 +330,8 @@ pub(crate) fn merged<'a>(
     })
 }
 
-fn by_length(&(count, first): &(u32, u32)) -> Extent {
-    Extent { first: PageId(first), count }
+fn between(first: u64, end: u64) -> Extent {
+    Extent { first: PageId(first as u32), count: (end - first) as u32 }
 }
 
 fn clamp(id: u64) -> u32 {
@@ -204,10 +365,20 @@ mod tests {
             let all: Vec<_> = naive.extents().collect();
             assert_eq!(extents.iter().collect::<Vec<_>>(), all, "step {step}");
             assert_eq!(extents.pages(), naive.len(), "step {step}");
-            let longest = all.iter().map(|extent| extent.count).max();
-            assert_eq!(extents.longest().map(|extent| extent.count), longest, "step {step}");
-            let fitting = all.iter().filter(|extent| extent.count >= 3).min_by_key(|extent| extent.count);
-            assert_eq!(extents.shortest(3).as_ref(), fitting, "step {step}");
+            assert_eq!(extents.len(), all.len(), "step {step}");
+            assert_eq!(
+                extents.longest(),
+                all.iter().copied().max_by_key(|e| (e.count, e.first)),
+                "step {step}"
+            );
+            let mut fitting: Vec<_> = all.iter().copied().filter(|extent| extent.count >= 3).collect();
+            fitting.sort_by_key(|extent| extent.count);
+            assert_eq!(extents.shortest(3), fitting.first().copied(), "step {step}");
+            for among in [1, 4, 1000] {
+                let lowest = fitting.iter().take(among).min().copied();
+                assert_eq!(extents.lowest_of_shortest(3, among), lowest, "step {step}");
+            }
+            assert_eq!(extents.starting_at(some.first).is_some(), all.iter().any(|e| e.first == some.first));
             assert_eq!(extents.ending_at(some.end()).is_some(), all.iter().any(|e| e.end() == some.end()));
             let within: Vec<_> = naive.extents_within(some).collect();
             assert_eq!(extents.extents_within(some).collect::<Vec<_>>(), within, "step {step}");

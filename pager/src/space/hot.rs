@@ -104,8 +104,7 @@ impl Space {
         if closed.is_multiple_of(LOOK_AGAIN) {
             self.lower_hot_area(store)?;
         }
-        let longest = self.available.hot().longest().map_or(0, |longest| longest.count);
-        if longest >= self.hot.need() {
+        if self.available.hot().longest_count() >= self.hot.need() {
             return Ok(());
         }
         if self.hot.pause_until.wrapping_sub(closed) <= LOOK_AGAIN && self.hot.pause_until != closed {
@@ -164,7 +163,7 @@ impl Space {
 
     /// Whether the hot area has room for more than the pages that need it most.
     pub(crate) fn has_hot_run(&self) -> bool {
-        self.available.hot().longest().is_some_and(|longest| longest.count >= RUN_PAGES)
+        self.available.hot().longest_count() >= RUN_PAGES
     }
 
     /// Pages that the gathering group placed and nobody will see are available again.
