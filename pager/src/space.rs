@@ -66,6 +66,8 @@ mod search;
 
 pub(crate) mod close;
 
+mod plan;
+
 pub(crate) mod check;
 
 pub(crate) mod describe;

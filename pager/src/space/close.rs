@@ -29,29 +29,16 @@
 //! A small commit, in the steady state, takes what earlier commits freed from the list, adds what it frees itself, and
 //! writes the root alone.
 
-use std::collections::BTreeSet;
-
 use crate::error::Result;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::space::extent_set::{merged, union};
 use crate::space::map::{Emit, MapStore, SpaceMap};
-use crate::space::page::{LIST_CAPACITY, encode_root, free_twice};
-use crate::space::page_set::PageSet;
+use crate::space::page::{encode_root, free_twice};
+use crate::space::plan::{Plan, in_range};
 use crate::space::range::{
-    extent_in_range, offset_in_range, range_end, range_of, range_start, usable_start, whole_range,
+    extent_in_range, offset_in_range, range_of, range_start, usable_start, whole_range,
 };
 use crate::space::{Placement, Space};
 
-/// How many extents stay listed when the list overflows.
-const LIST_AFTER_SPILL: usize = LIST_CAPACITY / 2;
-/// How many extents the hot area may have if it is to stay listed.
-const HOT_LISTED_MAX: usize = LIST_CAPACITY / 4 * 3;
-/// A range with fewer extents is spilled only if it must be.
-const WORTH_SPILLING: usize = 4;
-/// How many more extents than are available a list is expected to have.
-const LIST_ROOM: usize = 32;
-/// How many extents may stay claimed and unused; beyond, they go back to the map, which writes nothing.
-const KEPT_MAX: usize = 2 * LIST_CAPACITY;
 /// How many leaves a close looks into for the free tail.
 const TAIL_LEAVES: usize = 4;
 /// How many runs it claims from them. They are more than one a leaf where other pages of the tail are in memory already.
@@ -70,34 +57,6 @@ pub(crate) struct Closed {
     pub(crate) root: PagePtr,
     /// The pages of the file as of this commit.
     pub(crate) page_count: u64,
-}
-
-/// The free extents of a range that memory knows of.
-#[derive(Debug)]
-struct RangeLoad {
-    range: u32,
-    /// Extents that the list would have to take.
-    listed: usize,
-    /// Extents that are claimed and keep their mark in the map.
-    kept: usize,
-}
-
-/// What becomes of the ranges that memory knows free extents of.
-#[derive(Debug, Default)]
-struct Plan {
-    listed: Vec<Extent>,
-    /// Ranges with taken pages.
-    dirty: BTreeSet<u32>,
-    /// Ranges whose free extents go into the map.
-    spilled: BTreeSet<u32>,
-    /// Available extents of spilled ranges that are listed all the same, ascending.
-    spared: Vec<Extent>,
-    /// Extents of the hot area in spilled ranges, which are listed too, ascending.
-    spared_hot: Vec<Extent>,
-    /// Whether the hot area is never spilled.
-    spares_hot: bool,
-    /// Ranges whose claimed extents are left to the map, where they are marked already.
-    forgotten: BTreeSet<u32>,
 }
 
 /// What a close has changed before it is certain to succeed.
@@ -175,13 +134,12 @@ impl Space {
                     bits.clear(offset_in_range(claimed.first), claimed.count);
                 }
                 if plan.spilled.contains(&range) {
-                    for free in self.known_free_in(range) {
+                    for free in in_range(&plan.free, range) {
                         if !bits.set(offset_in_range(free.first), free.count) {
-                            return Err(store.corrupt(root.id, free_twice(free)));
+                            return Err(store.corrupt(root.id, free_twice(*free)));
                         }
                     }
-                    let spared = plan.spared.iter().chain(&plan.spared_hot);
-                    for spared in spared.filter(|spared| range_of(spared.first) == range) {
+                    for spared in in_range(&plan.listed, range) {
                         bits.clear(offset_in_range(spared.first), spared.count);
                     }
                 }
@@ -265,140 +223,6 @@ impl Space {
         Ok(true)
     }
 
-    fn plan(&self) -> Plan {
-        // One more than fits tells that the list overflows.
-        let listed = Vec::with_capacity((self.available.len() + LIST_ROOM).min(LIST_CAPACITY + 1));
-        let mut plan = Plan { dirty: ranges(&self.taken), listed, ..Plan::default() };
-        let mut loads: Vec<RangeLoad> = Vec::new();
-        self.survey(&plan.dirty, |extent, is_kept| {
-            RangeLoad::add(&mut loads, extent, is_kept);
-            if !is_kept && plan.listed.len() <= LIST_CAPACITY {
-                plan.listed.push(extent);
-            }
-        });
-        plan.spilled = self.ranges_to_merge(&plan.dirty, &loads);
-        if plan.listed.len() > LIST_CAPACITY || !plan.spilled.is_empty() {
-            self.plan_spill(&mut plan, loads);
-        } else {
-            plan.forget(loads);
-        }
-        plan
-    }
-
-    /// Ranges whose free pages all go into the map, so that neighbours meet: one page of a run may be listed and the next one
-    /// marked. That costs nothing where the leaf is rewritten anyhow. Where groups find no runs at all, other leaves are rewritten
-    /// too, one for so many pages that were freed.
-    fn ranges_to_merge(&self, dirty: &BTreeSet<u32>, loads: &[RangeLoad]) -> BTreeSet<u32> {
-        // What is given out until those pages are released has to be listed by then: another group gathers meanwhile.
-        let is_enough = self.available.cold().pages() >= self.stretches.listed_extents() as u64;
-        if !self.stretches.is_merge_due() || !is_enough {
-            return BTreeSet::new();
-        }
-        let is_open = |range: &u32| !self.quarantine.contains_key(range);
-        let mut merged: BTreeSet<u32> = dirty.iter().copied().filter(is_open).collect();
-        let leaves = self.stretches.leaves_to_merge();
-        if leaves > 0 {
-            let mut loads: Vec<&RangeLoad> = loads
-                .iter()
-                .filter(|load| load.listed >= WORTH_SPILLING && is_open(&load.range))
-                .filter(|load| !dirty.contains(&load.range))
-                .collect();
-            loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.listed, load.range)));
-            merged.extend(loads.into_iter().take(leaves).map(|load| load.range));
-        }
-        merged
-    }
-
-    /// Chooses what goes into the map, since the list would overflow or for the sake of stretches, and what is listed then.
-    fn plan_spill(&self, plan: &mut Plan, loads: Vec<RangeLoad>) {
-        let mut hot = 0;
-        let mut cold_loads: Vec<RangeLoad> = Vec::new();
-        self.survey(&plan.dirty, |extent, is_kept| {
-            for (part, is_hot) in self.available.parts(extent) {
-                if is_hot {
-                    hot += 1;
-                } else {
-                    RangeLoad::add(&mut cold_loads, part, is_kept);
-                }
-            }
-        });
-        plan.spares_hot = hot <= HOT_LISTED_MAX;
-        if plan.spares_hot {
-            plan.choose(cold_loads, hot);
-        } else {
-            plan.choose(loads, 0);
-        }
-        plan.listed.clear();
-        let Plan { listed, spilled, spared, spared_hot, spares_hot, dirty, .. } = plan;
-        self.survey(dirty, |extent, is_kept| {
-            if spilled.contains(&range_of(extent.first)) {
-                let hot = self.available.parts(extent).filter(|(_, is_hot)| *is_hot && *spares_hot);
-                spared_hot.extend(hot.map(|(part, _)| part));
-            } else if !is_kept {
-                listed.push(extent);
-            }
-        });
-        let others = listed.len() + spared_hot.len();
-        let room = match self.stretches.is_wanted() {
-            true => self.stretches.listed_extents().min(LIST_CAPACITY.saturating_sub(others)),
-            false => LIST_AFTER_SPILL.saturating_sub(others),
-        };
-        let goes = |extent: &Extent| spilled.contains(&range_of(extent.first));
-        if *spares_hot {
-            spared.extend(self.available.cold().iter().filter(goes).take(room));
-        } else {
-            spared.extend(self.available.iter().filter(goes).take(room));
-        }
-        let spared = union(spared.iter().copied(), spared_hot.iter().copied());
-        *listed = union(listed.iter().copied(), spared).collect();
-    }
-
-    /// Visits the free extents that memory knows of, ascending, and says of each whether it keeps its mark in the map.
-    fn survey(&self, dirty: &BTreeSet<u32>, mut visit: impl FnMut(Extent, bool)) {
-        // Most files are so small that nothing is ever claimed.
-        let none_is_claimed = self.claimed.is_empty();
-        for extent in self.known_free() {
-            if none_is_claimed || dirty.contains(&range_of(extent.first)) || !self.claimed.overlaps(extent) {
-                visit(extent, false);
-                continue;
-            }
-            let mut first = u64::from(extent.first.0);
-            for claimed in self.claimed.extents_within(extent) {
-                if first < u64::from(claimed.first.0) {
-                    visit(between(first, claimed.first.0.into()), false);
-                }
-                visit(claimed, true);
-                first = claimed.end();
-            }
-            if first < extent.end() {
-                visit(between(first, extent.end()), false);
-            }
-        }
-    }
-
-    /// The free extents that memory knows of, ascending and as long as possible.
-    fn known_free(&self) -> impl Iterator<Item = Extent> {
-        let others = self.free_but_not_available();
-        let others = others.map(|set| -> Box<dyn Iterator<Item = Extent>> { Box::new(set.extents()) });
-        // By far the most are available, so these do not go through the merge of the others.
-        union(self.available.iter(), merged(others.collect()))
-    }
-
-    /// Those of the free extents that memory knows of, or parts of them, that lie in one range.
-    fn known_free_in(&self, range: u32) -> impl Iterator<Item = Extent> {
-        let range = whole_range(range);
-        let others = self.free_but_not_available();
-        let others =
-            others.map(|set| -> Box<dyn Iterator<Item = Extent>> { Box::new(set.extents_within(range)) });
-        union(self.available.extents_within(range), merged(others.collect()))
-    }
-
-    /// Pages that are free in the state that is being written, and are not to be given out yet.
-    fn free_but_not_available(&self) -> impl Iterator<Item = &PageSet> {
-        let freed = self.limbo.values();
-        freed.chain(self.open.iter().map(|batch| &batch.allocated)).filter(|set| !set.is_empty())
-    }
-
     /// Brings memory into line with what was written.
     fn settle(&mut self, map: SpaceMap, plan: &Plan) {
         self.map = map;
@@ -409,12 +233,13 @@ impl Space {
         for &range in &plan.forgotten {
             let claimed: Vec<Extent> = self.claimed.extents_within(whole_range(range)).collect();
             for extent in claimed {
-                self.leave_to_map(extent, true);
+                self.leave_to_map(extent, None, true);
             }
             self.search.improved(range);
         }
         for &range in &plan.spilled {
-            self.leave_to_map(whole_range(range), plan.spares_hot);
+            let spared = in_range(&plan.spared, range).last();
+            self.leave_to_map(whole_range(range), spared.copied(), plan.spares_hot);
             if plan.spares_hot {
                 // What is listed there, or in use, has lost its mark.
                 for (hot, _) in self.available.parts(whole_range(range)).filter(|(_, is_hot)| *is_hot) {
@@ -422,9 +247,6 @@ impl Space {
                 }
             }
             self.search.improved(range);
-        }
-        for spared in &plan.spared {
-            self.available.insert(*spared);
         }
         for &range in &plan.dirty {
             if !plan.spilled.contains(&range) {
@@ -435,9 +257,11 @@ impl Space {
         self.taken.clear();
     }
 
-    /// Forgets the free pages within an extent, which lies in one range, but for the hot ones if these are spared: the map
-    /// marks them. What the open batch has allocated there is claimed; what was in limbo puts the range into quarantine.
-    fn leave_to_map(&mut self, extent: Extent, spares_hot: bool) {
+    /// Forgets the free pages within an extent, which lies in one range, but for the available ones up to the last that is
+    /// spared, and the hot ones if these are: the map marks them. What the open batch has allocated there is claimed; what was
+    /// in limbo puts the range into quarantine.
+    fn leave_to_map(&mut self, extent: Extent, last_spared: Option<Extent>, spares_hot: bool) {
+        let spared_until = last_spared.map_or(0, Extent::end);
         let parts: Vec<Extent> = match spares_hot {
             true => {
                 self.available.parts(extent).filter(|(_, is_hot)| !is_hot).map(|(part, _)| part).collect()
@@ -445,9 +269,10 @@ impl Space {
             false => vec![extent],
         };
         for part in parts {
-            let available: Vec<Extent> = self.available.extents_within(part).collect();
-            for free in available {
-                self.available.remove(free);
+            let first = spared_until.max(part.first.0.into());
+            if first < part.end() {
+                let count = (part.end() - first) as u32;
+                self.available.remove(Extent { first: PageId(first as u32), count });
             }
             for (birth, freed) in &mut self.limbo {
                 if freed.overlaps(part) {
@@ -482,71 +307,4 @@ impl Space {
         }
         self.limbo.retain(|_, freed| !freed.is_empty());
     }
-}
-
-impl Plan {
-    /// Chooses the ranges to spill besides those that are already chosen, and to forget. `always` extents are listed besides those of the loads.
-    fn choose(&mut self, mut loads: Vec<RangeLoad>, always: usize) {
-        loads.retain(|load| !self.spilled.contains(&load.range));
-        let mut listed: usize = always + loads.iter().map(|load| load.listed).sum::<usize>();
-        if listed > LIST_CAPACITY {
-            loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.listed, load.range)));
-            for load in &loads {
-                let must = listed > LIST_CAPACITY;
-                let should = listed > LIST_AFTER_SPILL && load.listed >= WORTH_SPILLING;
-                if !must && !should {
-                    break;
-                }
-                listed -= load.listed;
-                self.spilled.insert(load.range);
-            }
-        }
-        loads.retain(|load| !self.spilled.contains(&load.range));
-        self.forget(loads);
-    }
-
-    /// Chooses the ranges to forget.
-    fn forget(&mut self, mut loads: Vec<RangeLoad>) {
-        let mut kept: usize = loads.iter().map(|load| load.kept).sum();
-        loads.sort_unstable_by_key(|load| std::cmp::Reverse((load.kept, load.range)));
-        for load in loads {
-            if kept <= KEPT_MAX {
-                break;
-            }
-            kept -= load.kept;
-            self.forgotten.insert(load.range);
-        }
-    }
-}
-
-impl RangeLoad {
-    /// Counts an extent; extents come in ascending order.
-    fn add(loads: &mut Vec<RangeLoad>, extent: Extent, is_kept: bool) {
-        let range = range_of(extent.first);
-        if loads.last().is_none_or(|load| load.range != range) {
-            loads.push(RangeLoad { range, listed: 0, kept: 0 });
-        }
-        let load = loads.last_mut().expect("one was pushed");
-        if is_kept {
-            load.kept += 1;
-        } else {
-            load.listed += 1;
-        }
-    }
-}
-
-/// The ranges that pages of the set belong to.
-fn ranges(pages: &PageSet) -> BTreeSet<u32> {
-    let mut ranges = BTreeSet::new();
-    let mut next = pages.next(PageId(0));
-    while let Some(page) = next {
-        let range = range_of(page);
-        ranges.insert(range);
-        next = u32::try_from(range_end(range)).ok().and_then(|end| pages.next(PageId(end)));
-    }
-    ranges
-}
-
-fn between(first: u64, end: u64) -> Extent {
-    Extent { first: PageId(first as u32), count: (end - first) as u32 }
 }

@@ -6,8 +6,7 @@
 //! length passes over the blocks that have none; and blocks are split and joined, so that a set that has grown to
 //! hundreds of thousands of extents is no slower than a tree.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::slice;
 
 use crate::format::page_id::{Extent, PageId};
 
@@ -24,7 +23,6 @@ const BLOCK_MAX: usize = 6;
 pub(crate) struct ExtentSet {
     /// None is empty.
     blocks: Vec<Block>,
-    len: usize,
     pages: u64,
 }
 
@@ -93,11 +91,6 @@ impl ExtentSet {
             .is_some_and(|place| self.at(place).end() > u64::from(extent.first.0))
     }
 
-    /// How many extents there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// How many pages are in the set.
     pub(crate) fn pages(&self) -> u64 {
         self.pages
@@ -106,6 +99,12 @@ impl ExtentSet {
     /// The extents, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Extent> {
         self.blocks.iter().flat_map(|block| block.extents.iter().copied())
+    }
+
+    /// The extents, and others that are given in the order of their places, as long as possible, ascending.
+    pub(crate) fn united_with(&self, others: &[Extent]) -> Vec<Extent> {
+        let parts: Vec<&[Extent]> = self.blocks.iter().map(|block| &block.extents[..]).collect();
+        united(&parts, others)
     }
 
     /// The pages within an extent, as extents, ascending.
@@ -191,7 +190,6 @@ impl ExtentSet {
 
     /// Puts an extent behind that of a place, or in front of all.
     fn add_behind(&mut self, place: Option<Place>, extent: Extent) {
-        self.len += 1;
         self.pages += u64::from(extent.count);
         let Place { mut block, mut at } = match place {
             Some(Place { block, at }) => Place { block, at: at + 1 },
@@ -224,7 +222,6 @@ impl ExtentSet {
             longest = longest.max(dropped.count);
         }
         changed.shortened(longest);
-        self.len -= at + 1 - from;
         self.pages -= pages;
         if changed.extents.len() <= BLOCK_MAX / 4 {
             self.join(block);
@@ -286,48 +283,36 @@ impl Block {
     }
 }
 
-/// Merges two ascending sequences of extents into one, ascending, that has what touches or overlaps as one extent.
-pub(crate) fn union(
-    mut left: impl Iterator<Item = Extent>,
-    mut right: impl Iterator<Item = Extent>,
-) -> impl Iterator<Item = Extent> {
-    // Where the next extent begins and ends. Behind the last one comes one that begins behind all pages.
-    const NONE: (u64, u64) = (u64::MAX, u64::MAX);
-    let bounds = |extent: Option<Extent>| extent.map_or(NONE, |extent| (extent.first.0.into(), extent.end()));
-    let (mut low, mut high) = (bounds(left.next()), bounds(right.next()));
-    std::iter::from_fn(move || {
-        let first = low.0.min(high.0);
-        if first == NONE.0 {
-            return None;
+/// Parts of an ascending sequence of extents that are apart, and others, ascending too, as one sequence that has what touches or
+/// overlaps as one extent. Quick where the others are few.
+pub(crate) fn united(parts: &[&[Extent]], others: &[Extent]) -> Vec<Extent> {
+    let len = others.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+    let (mut all, mut others) = (Vec::with_capacity(len), others);
+    for mut part in parts.iter().copied() {
+        while let ([other, later @ ..], [.., last]) = (others, part)
+            && other.first < last.first
+        {
+            let (before, behind) = part.split_at(part.partition_point(|extent| extent.first < other.first));
+            append(&mut all, before);
+            append(&mut all, slice::from_ref(other));
+            (part, others) = (behind, later);
         }
-        let mut end = first;
-        loop {
-            if low.0 <= end {
-                end = end.max(low.1);
-                low = bounds(left.next());
-            } else if high.0 <= end {
-                end = end.max(high.1);
-                high = bounds(right.next());
-            } else {
-                return Some(Extent { first: PageId(first as u32), count: (end - first) as u32 });
-            }
-        }
-    })
+        append(&mut all, part);
+    }
+    others.iter().for_each(|other| append(&mut all, slice::from_ref(other)));
+    all
 }
 
-/// Merges any number of ascending sequences of extents into one, ascending. What touches or overlaps stays apart.
-pub(crate) fn merged<'a>(
-    mut sources: Vec<Box<dyn Iterator<Item = Extent> + 'a>>,
-) -> impl Iterator<Item = Extent> + 'a {
-    let mut heads = BinaryHeap::new();
-    for (source, extents) in sources.iter_mut().enumerate() {
-        heads.extend(extents.next().map(|extent| Reverse((extent, source))));
+/// Adds extents that begin behind all the others, of which the first may touch or overlap what is there.
+fn append(all: &mut Vec<Extent>, mut extents: &[Extent]) {
+    while let [first, rest @ ..] = extents
+        && let Some(last) = all.last_mut()
+        && last.end() >= u64::from(first.first.0)
+    {
+        *last = between(last.first.0.into(), last.end().max(first.end()));
+        extents = rest;
     }
-    std::iter::from_fn(move || {
-        let Reverse((extent, source)) = heads.pop()?;
-        heads.extend(sources[source].next().map(|extent| Reverse((extent, source))));
-        Some(extent)
-    })
+    all.extend_from_slice(extents);
 }
 
 fn between(first: u64, end: u64) -> Extent {
@@ -365,7 +350,6 @@ mod tests {
             let all: Vec<_> = naive.extents().collect();
             assert_eq!(extents.iter().collect::<Vec<_>>(), all, "step {step}");
             assert_eq!(extents.pages(), naive.len(), "step {step}");
-            assert_eq!(extents.len(), all.len(), "step {step}");
             assert_eq!(
                 extents.longest(),
                 all.iter().copied().max_by_key(|e| (e.count, e.first)),
@@ -387,30 +371,28 @@ mod tests {
 
     #[test]
     fn united_extents_are_those_of_the_union() {
-        let lists = [
-            vec![extent(1, 2), extent(10, 5), extent(u32::MAX - 3, 4)],
-            vec![],
-            vec![extent(3, 1), extent(12, 9), extent(30, 1)],
-            vec![extent(10, 1), extent(11, 1), extent(40, 2)],
-        ];
-        for split in 0..=lists.len() {
-            let sources = |lists: &[Vec<Extent>]| {
-                merged(
-                    lists
-                        .iter()
-                        .map(|list| -> Box<dyn Iterator<Item = Extent>> {
-                            Box::new(list.clone().into_iter())
-                        })
-                        .collect(),
-                )
+        let mut state = 11_u64;
+        for step in 0..2000 {
+            let mut draw = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                extent((state >> 40) as u32 % 300, 1 + (state >> 33) as u32 % 6)
             };
-            let (left, right) = lists.split_at(split);
-            assert_eq!(
-                union(sources(left), sources(right)).collect::<Vec<_>>(),
-                [extent(1, 3), extent(10, 11), extent(30, 1), extent(40, 2), extent(u32::MAX - 3, 4)],
-                "{split} lists on the left"
-            );
+            let mut extents = ExtentSet::default();
+            let (mut others, mut both) = (PageSet::default(), PageSet::default());
+            for some in (0..step % 40).map(|_| draw()) {
+                extents.insert(some);
+                both.insert(some);
+            }
+            for some in (0..step % 7).map(|_| draw()) {
+                others.insert(some);
+                both.insert(some);
+            }
+            // Some of them touch.
+            let others: Vec<_> = others.extents().flat_map(Extent::pages).map(Extent::single).collect();
+            assert_eq!(extents.united_with(&others), both.extents().collect::<Vec<_>>(), "step {step}");
         }
+        let last = [extent(10, 5), extent(u32::MAX - 3, 4)];
+        assert_eq!(united(&[&last, &[]], &[extent(15, 1)]), [extent(10, 6), last[1]]);
     }
 
     #[test]

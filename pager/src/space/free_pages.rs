@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::format::page_id::{Extent, PageId};
-use crate::space::extent_set::{ExtentSet, union};
+use crate::space::extent_set::ExtentSet;
 
 /// Pages that are hot or not as a whole. Ranges are a multiple of it, so none crosses the end of a range.
 pub(crate) const GRANULE: u32 = 16;
@@ -80,24 +80,15 @@ impl FreePages {
         self.cold.overlaps(extent) || self.hot.overlaps(extent)
     }
 
-    /// How many extents there are, or a few more where the hot area begins or ends within one.
-    pub(crate) fn len(&self) -> usize {
-        self.cold.len() + self.hot.len()
-    }
-
     /// How many pages are in the set.
     pub(crate) fn pages(&self) -> u64 {
         self.cold.pages() + self.hot.pages()
     }
 
     /// The extents, ascending, hot and other pages as one where they touch.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Extent> {
-        union(self.cold.iter(), self.hot.iter())
-    }
-
-    /// The pages within an extent, as extents, ascending.
-    pub(crate) fn extents_within(&self, extent: Extent) -> impl Iterator<Item = Extent> {
-        union(self.cold.extents_within(extent), self.hot.extents_within(extent))
+    pub(crate) fn extents(&self) -> Vec<Extent> {
+        let hot: Vec<Extent> = self.hot.iter().collect();
+        self.cold.united_with(&hot)
     }
 
     /// The extent that ends in front of this page id.
@@ -172,13 +163,12 @@ mod tests {
         [2, 3, 5].into_iter().for_each(|granule| free.heat(granule));
         assert_eq!(free.hot().iter().collect::<Vec<_>>(), [extent(32, 32), extent(80, 16)]);
         assert_eq!(free.cold().iter().collect::<Vec<_>>(), [extent(10, 22), extent(64, 16), extent(96, 14)]);
-        assert_eq!(free.iter().collect::<Vec<_>>(), [extent(10, 100)]);
+        assert_eq!(free.extents(), [extent(10, 100)]);
         assert_eq!((free.pages(), free.ending_at(110)), (100, Some(extent(10, 100))));
         free.remove(extent(40, 50));
         assert_eq!(free.hot().iter().collect::<Vec<_>>(), [extent(32, 8), extent(90, 6)]);
         free.insert(extent(35, 60));
-        assert_eq!(free.iter().collect::<Vec<_>>(), [extent(10, 100)]);
-        assert_eq!(free.extents_within(extent(30, 20)).collect::<Vec<_>>(), [extent(30, 20)]);
+        assert_eq!(free.extents(), [extent(10, 100)]);
         let parts: Vec<_> = free.parts(extent(30, 60)).collect();
         let expected =
             [(extent(30, 2), false), (extent(32, 32), true), (extent(64, 16), false), (extent(80, 10), true)];

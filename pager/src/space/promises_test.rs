@@ -200,7 +200,7 @@ fn memory_holds_no_more_than_the_list_and_a_rest_whatever_is_free() {
     while twins.allocate(1, Placement::Hole).is_some() {}
     twins.abort();
     twins.close();
-    let extents = twins.space.available.iter().count();
+    let extents = twins.space.available.extents().len();
     assert!(
         extents <= 3 * LIST_CAPACITY && twins.space.claimed.len() <= 3 * LIST_CAPACITY as u64,
         "{extents}"
@@ -693,7 +693,7 @@ fn a_close_beside_a_large_open_batch_keeps_both_ways_open() {
 fn an_error_of_the_store_leaves_allocation_as_it_was() {
     let mut twins = scattered_file(5000);
     twins.begin();
-    while twins.space.available.iter().next().is_some_and(|lowest| lowest.count <= 1) {
+    while twins.space.available.extents().first().is_some_and(|lowest| lowest.count <= 1) {
         twins.allocate(1, Placement::Hole);
     }
     twins.store.reads_left = Some(0);
@@ -713,7 +713,7 @@ fn state_of_every_kind() -> Twins {
     release_all(&mut twins);
     twins.close();
     assert_eq!(twins.space.map.height(), 2);
-    assert!(twins.space.available.iter().count() > 10);
+    assert!(twins.space.available.extents().len() > 10);
     twins
 }
 
