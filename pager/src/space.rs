@@ -87,7 +87,7 @@ mod hot_test;
 #[cfg(test)]
 mod stretch_test;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use crate::error::{Corruption, Result};
 use crate::format::page::Page;
@@ -142,7 +142,7 @@ pub(crate) struct Space {
     /// Pages that finished batches freed, by the birth of the batch.
     pub(crate) limbo: BTreeMap<Birth, PageSet>,
     /// Ranges whose leaf marks pages that are still in limbo, and the newest birth of those.
-    pub(crate) quarantine: HashMap<u32, Birth>,
+    pub(crate) quarantine: BTreeMap<u32, Birth>,
     pub(crate) open: Option<Batch>,
     /// The newest birth that was used.
     pub(crate) newest: Birth,
@@ -185,7 +185,7 @@ impl Space {
             claimed: PageSet::default(),
             taken: PageSet::default(),
             limbo: BTreeMap::new(),
-            quarantine: HashMap::new(),
+            quarantine: BTreeMap::new(),
             open: None,
             newest: Birth(0),
             map: SpaceMap::empty(),
@@ -535,6 +535,9 @@ impl Space {
     pub(crate) fn claim_some(&mut self, store: &mut dyn MapStore, count: u32) -> Result<bool> {
         let count = count as u16;
         let mut from = self.search.start(count);
+        if from == u32::MAX {
+            return Ok(false);
+        }
         for leaves in 0.. {
             if count > 1 && leaves == LEAVES_PER_SEARCH {
                 break;
@@ -568,19 +571,23 @@ impl Space {
             Some((known, bits)) if known == range => bits,
             _ => Box::new(self.unclaimed_bits(store, range, entry)?),
         };
-        let mut fitting = bits.runs().filter(|run| run.1 >= u32::from(count));
-        let mut extents = Vec::new();
-        for (first, count) in fitting.by_ref().take(CLAIM_EXTENTS) {
-            extents.push(extent_in_range(range, first, count));
+        let (mut extents, mut longest_left, mut is_exhausted) = (Vec::new(), 0, true);
+        for (first, pages) in bits.runs() {
+            if pages < u32::from(count) {
+                longest_left = longest_left.max(pages);
+            } else if extents.len() < CLAIM_EXTENTS {
+                extents.push(extent_in_range(range, first, pages));
+            } else {
+                is_exhausted = false;
+                break;
+            }
         }
-        let is_exhausted = fitting.next().is_none();
-        drop(fitting);
         for extent in &extents {
             self.claim(*extent).map_err(|source| store.corrupt(entry.ptr(0, range).id, source))?;
             bits.clear(offset_in_range(extent.first), extent.count);
         }
         if is_exhausted {
-            self.search.learned(range, entry, bits.longest_run() as u16);
+            self.search.learned(range, entry, longest_left as u16);
         }
         self.unclaimed = Some((range, bits));
         Ok(!extents.is_empty())

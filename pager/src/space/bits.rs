@@ -111,11 +111,25 @@ impl RangeBits {
 
     /// The runs of free pages as (first, count), ascending.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (u32, u32)> {
-        let mut at = 0;
+        // The bits of a word that are behind the last run.
+        let (mut word, mut bits) = (0, self.0[0]);
         std::iter::from_fn(move || {
-            let first = self.next(at, 0)?;
-            at = self.next(first, u64::MAX).unwrap_or(RANGE_PAGES);
-            Some((first, at - first))
+            while bits == 0 {
+                word += 1;
+                bits = *self.0.get(word)?;
+            }
+            let low = bits.trailing_zeros();
+            let (first, mut count) = (word as u32 * 64 + low, (bits >> low).trailing_ones());
+            let mut end = low + count;
+            // A run that reaches the end of its word goes on in the next one, if with no page at all.
+            while end == 64 {
+                word += 1;
+                bits = self.0.get(word).copied().unwrap_or(0);
+                end = bits.trailing_ones();
+                count += end;
+            }
+            bits &= u64::MAX << end;
+            Some((first, count))
         })
     }
 
@@ -126,17 +140,6 @@ impl RangeBits {
             first -= 1;
         }
         first
-    }
-
-    /// The first bit from `from` on that is set after an exclusive or with `flip`.
-    fn next(&self, from: u32, flip: u64) -> Option<u32> {
-        let mut word = from as usize / 64;
-        let mut bits = (self.0.get(word)? ^ flip) & (u64::MAX << (from % 64));
-        while bits == 0 {
-            word += 1;
-            bits = self.0.get(word)? ^ flip;
-        }
-        Some(word as u32 * 64 + bits.trailing_zeros())
     }
 }
 

@@ -3,11 +3,14 @@
 //!
 //! Leaves mark pages, directories sum up 254 children each, the space root up to 16. So the way to a range
 //! is known from its number, and no file is large enough for more than two directories on it. The map
-//! is read page by page, through the pool, and never held in memory: that is the root's 16 entries.
+//! is read page by page, through the pool, and never held in memory: that is the root's 16 entries, and the few leaves that were
+//! written last.
 //!
 //! The map knows nothing of batches. [`crate::space`] asks it where marked pages are, and a close
 //! ([`crate::space::close`]) has all leaves that changed rewritten in one walk, each map page on the way
 //! read once and written once, to its other place (INV-2; [`crate::space::range`] argues why that suffices).
+
+use std::sync::Arc;
 
 use crate::error::{Corruption, Result};
 use crate::format::page::Page;
@@ -39,17 +42,31 @@ pub(crate) struct SpaceMap {
     entries: [Entry; ROOT_FAN_OUT],
     /// Pages in the file that the map was written for, against which its pages are checked.
     page_count: u64,
+    /// The leaves that were written last, the newest first: a close most often rewrites those of the closes before, and the
+    /// next groups look there for room. What was written need be neither read nor checked.
+    written: Vec<Arc<Written>>,
 }
+
+/// A leaf as it was written.
+#[derive(Debug)]
+struct Written {
+    range: u32,
+    entry: Entry,
+    bits: RangeBits,
+}
+
+/// How many leaves that were written are kept.
+const WRITTEN_MAX: usize = 4;
 
 impl SpaceMap {
     /// A map that marks nothing.
     pub(crate) fn empty() -> SpaceMap {
-        SpaceMap { height: 0, entries: [Entry::EMPTY; ROOT_FAN_OUT], page_count: 0 }
+        SpaceMap { height: 0, entries: [Entry::EMPTY; ROOT_FAN_OUT], page_count: 0, written: Vec::new() }
     }
 
     /// The map below a decoded root.
     pub(crate) fn new(root: &SpaceRoot, page_count: u64) -> SpaceMap {
-        SpaceMap { height: root.height, entries: root.entries, page_count }
+        SpaceMap { height: root.height, entries: root.entries, page_count, written: Vec::new() }
     }
 
     pub(crate) fn height(&self) -> u8 {
@@ -123,6 +140,9 @@ impl SpaceMap {
         if entry.is_empty() {
             return Ok(RangeBits::new());
         }
+        if let Some(leaf) = self.written.iter().find(|leaf| (leaf.range, leaf.entry) == (range, *entry)) {
+            return Ok(leaf.bits.clone());
+        }
         let page = read(store, entry.ptr(0, range))?;
         decode_leaf(&page, range, entry, self.page_count).map_err(|source| store.corrupt(page.id(), source))
     }
@@ -173,8 +193,11 @@ impl SpaceMap {
                 targets.insert(0, 0);
             }
         }
-        let mut walk = Update { map: self, store, birth, edit, emit, pushed_down, ranges };
+        let mut written = std::mem::take(&mut new.written);
+        let mut walk =
+            Update { map: self, store, birth, edit, emit, pushed_down, ranges, written: &mut written };
         walk.children(new.height - 1, 0, &mut new.entries, &targets)?;
+        new.written = written;
         if summary(&new.entries).0 == 0 {
             new.height = 0;
         }
@@ -193,6 +216,8 @@ struct Update<'a, 'b> {
     pushed_down: Option<(u8, &'a [Entry; ROOT_FAN_OUT])>,
     /// The ranges to edit. (A walk may visit range 0 besides.)
     ranges: &'a [u32],
+    /// See [`SpaceMap`].
+    written: &'a mut Vec<Arc<Written>>,
 }
 
 impl Update<'_, '_> {
@@ -223,7 +248,13 @@ impl Update<'_, '_> {
         let mut bits = self.map.leaf(self.store, range, old)?;
         (self.edit)(&*self.store, range, &mut bits)?;
         let sum = (u64::from(bits.count()), bits.longest_run() as u16);
-        self.write(0, range, old, sum, &mut |ptr, page| encode_leaf(&bits, ptr, page))
+        let entry = self.write(0, range, old, sum, &mut |ptr, page| encode_leaf(&bits, ptr, page))?;
+        self.written.retain(|leaf| leaf.range != range);
+        if !entry.is_empty() {
+            self.written.insert(0, Arc::new(Written { range, entry, bits }));
+            self.written.truncate(WRITTEN_MAX);
+        }
+        Ok(entry)
     }
 
     fn directory(&mut self, level: u8, index: u32, old: &Entry, targets: &[u32]) -> Result<Entry> {

@@ -332,15 +332,15 @@ fn a_run_that_exists_nowhere_is_searched_once() {
 
 /// A batch that has taken all runs of a file, whose map still promises them.
 fn file_with_taken_runs() -> Twins {
-    let mut twins = full_file(14 * RANGE_PAGES);
-    let runs = (0..14 * 101).map(|nth| {
+    let mut twins = full_file(16 * RANGE_PAGES);
+    let runs = (0..16 * 101).map(|nth| {
         let first = nth / 101 * RANGE_PAGES + 100 + nth % 101 * 200;
         extent(first, if nth % 101 == 100 { 1 } else { 100 })
     });
     free_and_close(&mut twins, runs);
     release_all(&mut twins);
     twins.begin();
-    for _ in 0..14 * 100 {
+    for _ in 0..16 * 100 {
         assert!(twins.allocate(100, Placement::Hole).is_some());
     }
     twins.finish(&[]);
@@ -372,7 +372,7 @@ fn a_search_gives_up_after_a_few_leaves_and_goes_on_from_there() {
     for count in [100, 120, 90, 2, 100] {
         assert_eq!(twins.allocate(count, Placement::Hole), None);
     }
-    assert!((9..=14).contains(&twins.store.reads), "each leaf once: {}", twins.store.reads);
+    assert!((9..=16).contains(&twins.store.reads), "each leaf once at most: {}", twins.store.reads);
 }
 
 #[test]
@@ -689,13 +689,29 @@ fn a_close_beside_a_large_open_batch_keeps_both_ways_open() {
     }
 }
 
-#[test]
-fn an_error_of_the_store_leaves_allocation_as_it_was() {
-    let mut twins = scattered_file(5000);
+/// Opens a batch, and takes all that is listed.
+fn take_what_is_listed(twins: &mut Twins) {
     twins.begin();
     while twins.space.available.extents().first().is_some_and(|lowest| lowest.count <= 1) {
         twins.allocate(1, Placement::Hole);
     }
+}
+
+#[test]
+fn a_leaf_that_was_just_written_is_not_read_again() {
+    let mut twins = scattered_file(5000);
+    take_what_is_listed(&mut twins);
+    twins.store.reads = 0;
+    assert!(twins.allocate(1, Placement::Hole).is_some());
+    assert_eq!(twins.store.reads, 0);
+}
+
+#[test]
+fn an_error_of_the_store_leaves_allocation_as_it_was() {
+    let mut twins = scattered_file(5000);
+    // It knows the leaf, having written it.
+    twins.reopen();
+    take_what_is_listed(&mut twins);
     twins.store.reads_left = Some(0);
     let failed = twins.space.allocate(&mut twins.store, 1, Placement::Hole);
     assert!(matches!(failed, Err(PagerError::Io { .. })), "{failed:?}");

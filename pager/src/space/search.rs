@@ -4,7 +4,7 @@
 //! search may look into a leaf in vain, and must remember that: a batch that takes millions of pages would look into
 //! every leaf that it has emptied, for every page.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::space::page::Entry;
 
@@ -15,7 +15,7 @@ const FRONTIER_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Search {
     /// An upper bound of the longest run that can be claimed from a range, where it is below that of its entry.
-    bounds: HashMap<u32, u16>,
+    bounds: BTreeMap<u32, u16>,
     /// Pairs (count, range): no range below has a run of `count` pages or more. Both ascend.
     frontier: Vec<(u16, u32)>,
 }
