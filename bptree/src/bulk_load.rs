@@ -76,7 +76,7 @@ impl BulkLoad {
             return Err(TreeError::NotAscending { position: self.entries });
         }
         let stored = StoredKey::store(batch, key)?;
-        self.value.replace(batch, key.len(), &value)?;
+        self.value.store(batch, key.len(), &value)?;
         let mut written = stored.run.is_some() || self.value.payload().spilled;
         if self.levels.is_empty() {
             self.levels.push(Level::begin(true, None));

@@ -33,7 +33,7 @@ pub(crate) struct Step {
 
 impl<'a, 'w> Edit<'a, 'w> {
     pub(crate) fn new(tree: Tree, batch: &'a mut WriteBatch<'w>) -> Edit<'a, 'w> {
-        Edit { tree, batch, path: Vec::new() }
+        Edit { tree, batch, path: Vec::with_capacity(usize::from(tree.level.min(LEVEL_MAX)) + 1) }
     }
 
     /// Goes from the root, which there must be, to the leaf that a key belongs to.

@@ -41,24 +41,13 @@ pub(crate) struct StoredValue {
 }
 
 impl StoredValue {
-    /// Stores the value of a key of `key_len` bytes.
-    pub(crate) fn store(
-        batch: &mut WriteBatch<'_>,
-        key_len: usize,
-        value: &NewValue<'_>,
-    ) -> Result<StoredValue> {
-        let mut stored = StoredValue::empty();
-        stored.replace(batch, key_len, value)?;
-        Ok(stored)
-    }
-
     /// No value yet.
     pub(crate) fn empty() -> StoredValue {
         StoredValue { bytes: [0; CELL_MAX], len: 0, spilled: false }
     }
 
-    /// Stores the value of another key in the place of this one: for whoever has many, and need not move a KiB for each.
-    pub(crate) fn replace(
+    /// Stores the value of a key of `key_len` bytes, in the place of the one before: a KiB is not to be moved for each.
+    pub(crate) fn store(
         &mut self,
         batch: &mut WriteBatch<'_>,
         key_len: usize,
@@ -146,10 +135,11 @@ impl Edit<'_, '_> {
 
     /// Makes the first leaf of an empty tree.
     fn plant(&mut self, key: &[u8], value: &NewValue<'_>) -> Result<()> {
-        let stored = StoredKey::store(self.batch, key)?;
-        let value = StoredValue::store(self.batch, key.len(), value)?;
+        let stored_key = StoredKey::store(self.batch, key)?;
+        let mut stored_value = StoredValue::empty();
+        stored_value.store(self.batch, key.len(), value)?;
         let mut items = Items::new(true);
-        items.push(stored, value.payload());
+        items.push(stored_key, stored_value.payload());
         let root = self.batch.allocate(LEAF, 0, self.tree.placement(0))?;
         items.lay_out(&items.whole(), self.batch.page_mut(root));
         self.tree = Tree { root: Some(root), level: 0, entries: 1, ..self.tree };
@@ -157,16 +147,17 @@ impl Edit<'_, '_> {
     }
 
     fn insert_at(&mut self, slot: usize, key: &[u8], value: &NewValue<'_>) -> Result<()> {
-        let stored = StoredKey::store(self.batch, key)?;
-        let value = StoredValue::store(self.batch, key.len(), value)?;
+        let stored_key = StoredKey::store(self.batch, key)?;
+        let mut stored_value = StoredValue::empty();
+        stored_value.store(self.batch, key.len(), value)?;
         self.tree.entries = self.tree.entries.saturating_add(1);
         let depth = self.leaf_depth();
         let ptr = self.writable(depth)?;
-        if NodeMut(self.batch.page_mut(ptr)).insert(slot, stored, value.payload()) {
+        if NodeMut(self.batch.page_mut(ptr)).insert(slot, stored_key, stored_value.payload()) {
             return Ok(());
         }
         let mut items = Items::of(Node::of(self.batch.page_mut(ptr)));
-        items.insert(slot, stored, value.payload());
+        items.insert(slot, stored_key, stored_value.payload());
         let change = if slot + 1 == items.len() && self.is_rightmost(depth) {
             Change::GrewAtRightEdge
         } else if slot == 0 && self.is_leftmost(depth) {
@@ -178,20 +169,21 @@ impl Edit<'_, '_> {
     }
 
     fn replace(&mut self, slot: usize, key_len: usize, value: &NewValue<'_>) -> Result<Displaced> {
-        let value = StoredValue::store(self.batch, key_len, value)?;
+        let mut stored_value = StoredValue::empty();
+        stored_value.store(self.batch, key_len, value)?;
         let depth = self.leaf_depth();
         let ptr = self.writable(depth)?;
         let mut node = NodeMut(self.batch.page_mut(ptr));
         let old: Value<'_> = node.node().value(slot);
-        let (displaced, shrinks) = (old.displaced(), old.len() > value.len);
-        if node.replace_value(slot, value.payload()) {
+        let (displaced, shrinks) = (old.displaced(), old.len() > stored_value.len);
+        if node.replace_value(slot, stored_value.payload()) {
             if shrinks {
                 self.refill(depth)?;
             }
             return Ok(displaced);
         }
         let mut items = Items::of(node.node());
-        items.set_payload(slot, value.payload());
+        items.set_payload(slot, stored_value.payload());
         self.store(depth, items, Change::Grew)?;
         Ok(displaced)
     }
