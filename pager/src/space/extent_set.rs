@@ -140,14 +140,14 @@ impl ExtentSet {
 
     /// The lowest one of those `among` extents of at least `count` pages that are the shortest, and of the same length the lowest.
     pub(crate) fn lowest_of_shortest(&self, count: u32, among: usize) -> Option<Extent> {
-        let mut shortest: Vec<(u32, PageId)> =
-            self.at_least(count).map(|extent| (extent.count, extent.first)).collect();
-        if shortest.len() > among {
-            shortest.select_nth_unstable(among);
-            shortest.truncate(among);
-        }
-        let lowest = shortest.into_iter().min_by_key(|(_, first)| *first);
-        lowest.map(|(count, first)| Extent { first, count })
+        let mut counts: Vec<u32> = Vec::with_capacity(2 * BLOCK_MAX);
+        counts.extend(self.at_least(count).map(|extent| extent.count));
+        let longest = match counts.len() <= among {
+            true => u32::MAX,
+            false => *counts.select_nth_unstable(among - 1).1,
+        };
+        // Of those that are as long as the last one that counts, the first counts too.
+        self.at_least(count).find(|extent| extent.count <= longest)
     }
 
     /// Pages in the longest extent; 0 if there is none.
@@ -292,7 +292,12 @@ pub(crate) fn united(parts: &[&[Extent]], others: &[Extent]) -> Vec<Extent> {
         while let ([other, later @ ..], [.., last]) = (others, part)
             && other.first < last.first
         {
-            let (before, behind) = part.split_at(part.partition_point(|extent| extent.first < other.first));
+            // Mostly they stand together.
+            let before = match part[0].first < other.first {
+                true => part.partition_point(|extent| extent.first < other.first),
+                false => 0,
+            };
+            let (before, behind) = part.split_at(before);
             append(&mut all, before);
             append(&mut all, slice::from_ref(other));
             (part, others) = (behind, later);

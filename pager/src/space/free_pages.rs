@@ -71,13 +71,26 @@ impl FreePages {
 
     /// Removes pages; those that are not in the set are passed over.
     pub(crate) fn remove(&mut self, extent: Extent) {
-        self.cold.remove(extent);
-        self.hot.remove(extent);
+        let [cold, hot] = self.may_have(extent);
+        if cold {
+            self.cold.remove(extent);
+        }
+        if hot {
+            self.hot.remove(extent);
+        }
     }
 
     /// Whether any page of the extent is in the set.
     pub(crate) fn overlaps(&self, extent: Extent) -> bool {
-        self.cold.overlaps(extent) || self.hot.overlaps(extent)
+        let [cold, hot] = self.may_have(extent);
+        (cold && self.cold.overlaps(extent)) || (hot && self.hot.overlaps(extent))
+    }
+
+    /// Which of the two parts may have pages of an extent.
+    fn may_have(&self, extent: Extent) -> [bool; 2] {
+        let is_hot = self.is_hot(extent.first);
+        let is_single = extent.count == 1;
+        [!is_single || !is_hot, !is_single || is_hot]
     }
 
     /// How many pages are in the set.
@@ -175,6 +188,25 @@ mod tests {
         assert_eq!(parts, expected);
         [2, 3, 5].into_iter().for_each(|granule| free.cool(granule));
         assert_eq!((free.hot().pages(), free.cold().iter().collect::<Vec<_>>()), (0, vec![extent(10, 100)]));
+    }
+
+    #[test]
+    fn an_extent_that_begins_in_one_part_is_looked_for_in_the_other_too() {
+        let mut free = FreePages::default();
+        free.heat(1);
+        for (hot, cold) in [(extent(20, 4), extent(10, 2)), (extent(24, 4), extent(34, 2))] {
+            let both = extent(hot.first.0.min(cold.first.0), 16);
+            for one in [hot, cold] {
+                free.insert(one);
+                assert!(free.overlaps(both) && free.overlaps(one), "{one:?}");
+                assert!(free.overlaps(Extent::single(one.first)), "{one:?}");
+                free.remove(both);
+                assert_eq!(free.pages(), 0, "{one:?}");
+                free.insert(Extent::single(one.first));
+                free.remove(Extent::single(one.first));
+                assert!(!free.overlaps(both), "{one:?}");
+            }
+        }
     }
 
     #[test]

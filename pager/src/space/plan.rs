@@ -24,6 +24,8 @@ const HOT_LISTED_MAX: usize = LIST_CAPACITY / 4 * 3;
 const WORTH_SPILLING: usize = 4;
 /// How many extents may stay claimed and unused; beyond, they go back to the map, which writes nothing.
 const KEPT_MAX: usize = 2 * LIST_CAPACITY;
+/// How many extents are not available, though free, after most batches.
+const USUAL_OTHERS: usize = 64;
 
 /// What becomes of the ranges that memory knows free extents of.
 #[derive(Debug, Default)]
@@ -70,6 +72,7 @@ impl Space {
             return plan;
         }
         let mut loads: Vec<RangeLoad> = Vec::new();
+        plan.listed.reserve(free.len());
         self.survey(&free, &plan.dirty, |range, extents, is_kept| {
             RangeLoad::add(&mut loads, range, extents.len(), is_kept);
             if !is_kept {
@@ -181,9 +184,10 @@ impl Space {
     fn known_free(&self) -> KnownFree {
         let freed = self.limbo.values();
         let not_available = freed.chain(self.open.iter().map(|batch| &batch.allocated));
-        let mut others: Vec<Extent> = not_available.flat_map(PageSet::extents).collect();
+        let mut others: Vec<Extent> = Vec::with_capacity(USUAL_OTHERS);
+        others.extend(not_available.flat_map(PageSet::extents));
         others.sort_unstable();
-        let (mut cold, mut hot) = (Vec::new(), Vec::new());
+        let (mut cold, mut hot) = (Vec::with_capacity(others.len()), Vec::with_capacity(others.len()));
         for (part, is_hot) in others.into_iter().flat_map(|extent| self.available.parts(extent)) {
             if is_hot { hot.push(part) } else { cold.push(part) }
         }
