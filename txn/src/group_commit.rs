@@ -102,7 +102,7 @@ impl GroupCommit {
     ) -> Result<R> {
         let (result, told) = lend(work, |work| {
             let mut queue = self.queue.lock();
-            let place = queue.sit(None);
+            let place = queue.sit();
             queue.requests.push_back((place, work));
             self.wait(queue, place, &flush)
         });
@@ -114,10 +114,8 @@ impl GroupCommit {
     /// the newest transaction of it; whoever leads calls it.
     pub fn wait_durable(&self, txn: TxnId, flush: impl Fn() -> Result<TxnId>) -> Result<()> {
         let mut queue = self.queue.lock();
-        if queue.durable >= txn {
-            return Ok(());
-        }
-        let place = queue.sit(Some(txn));
+        let place = queue.sit();
+        queue.done(place, txn);
         self.wait(queue, place, &flush)
     }
 
@@ -197,15 +195,12 @@ impl GroupCommit {
 }
 
 impl Queue {
-    /// Takes a seat, to wait for `needs`, or until that is known.
-    fn sit(&mut self, needs: Option<TxnId>) -> Place {
-        let place = self.vacant.pop().unwrap_or_else(|| {
+    /// Takes a seat.
+    fn sit(&mut self) -> Place {
+        self.vacant.pop().unwrap_or_else(|| {
             self.seats.push(Seat::default());
             self.seats.len() - 1
-        });
-        self.seats[place].needs = needs;
-        self.waiting += usize::from(needs.is_some());
-        place
+        })
     }
 
     /// Gives the lock away and waits on a seat.
@@ -232,14 +227,12 @@ impl Queue {
         }
         seat.needs = Some(needs);
         self.waiting += 1;
-        match self.gathering {
-            Some(leader) if self.waiting >= self.expected => self.seats[leader].wake.notify_one(),
-            Some(_) => {}
-            None => {
-                if let Some(wake) = self.call() {
-                    wake.notify_one();
-                }
-            }
+        let wake = match self.gathering {
+            Some(leader) if self.waiting >= self.expected => Some(self.seats[leader].wake.clone()),
+            _ => self.call(),
+        };
+        if let Some(wake) = wake {
+            wake.notify_one();
         }
     }
 
@@ -449,6 +442,38 @@ mod tests {
             });
             wait_until(&|| finished.load(Ordering::SeqCst) == 1);
             group.wait_durable(TxnId(1), flush).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_leader_that_waits_for_company_is_woken_when_it_is_there() {
+        let clock = Arc::new(ManualClock::default());
+        let group = GroupCommit::new(TxnId(0), clock.clone());
+        let no_flush = || unreachable!("the other one leads");
+        let wait_until = |condition: &dyn Fn() -> bool| {
+            while !condition() {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            let (group, wait_until) = (&group, &wait_until);
+            scope.spawn(move || {
+                // Two wait for each group, and a flush takes so long that patience outlasts every test.
+                for txn in [1, 3, 5] {
+                    let flush = || {
+                        wait_until(&|| group.queue.lock().waiting == 2);
+                        clock.advance(1 << 30);
+                        Ok(TxnId(txn + 1))
+                    };
+                    group.wait_durable(TxnId(txn), flush).unwrap();
+                }
+            });
+            wait_until(&|| group.queue.lock().leading);
+            group.wait_durable(TxnId(2), no_flush).unwrap();
+            wait_until(&|| group.queue.lock().gathering.is_some());
+            group.wait_durable(TxnId(4), no_flush).unwrap();
+            wait_until(&|| group.queue.lock().gathering.is_some());
+            group.perform(|| (TxnId(6), ()), no_flush).unwrap();
         });
     }
 
