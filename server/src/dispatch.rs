@@ -90,7 +90,6 @@ pub(crate) fn read(
         Code::WaitForIndex => {
             call.answer(|wait: op::WaitForIndex<'_>| Ok(db.wait_for_index(&wait.table, &wait.index)?))
         }
-        Code::Backup => call.answer(|backup| backup::backup(db, &backup)),
         Code::WatchedBackup => call.stream(context, |backup| backup::watched(context, id, &backup)),
         Code::CreateTableBackup => call.answer(|create: bk::CreateTableBackup<'_>| {
             Ok(db.create_table_backup(&create.table, &create.name)?)

@@ -1,4 +1,4 @@
-//! Backups of the whole database, with or without word of their progress; and tables restored from backups of their own.
+//! Backups of the whole database, with word of their progress; and tables restored from backups of their own.
 //!
 //! A backup takes as long as it takes, on a thread for what is slow. Who watches it is told through a stream: how far it is when he has
 //! credit for another page, not how far it was at every step on the way.
@@ -18,14 +18,9 @@ use crate::engine::Engine;
 use crate::flow::{Next, Source};
 use crate::frame::{self, FrameError, Kind};
 use crate::link::{self, Link, weight};
-use crate::protocol::backup::{Backup, Copied, RestoreFrom, RestoreTable, WatchedBackup};
+use crate::protocol::backup::{Copied, RestoreFrom, RestoreTable, WatchedBackup};
 use crate::protocol::fault::{Failure, Refusal};
 use crate::protocol::{self, Code};
-
-pub(super) fn backup(db: &DynaMite, backup: &Backup<'_>) -> Result<(u64, u64), Failure> {
-    let done = db.backup(&*backup.path).execute()?;
-    Ok((done.items, done.bytes))
-}
 
 pub(super) fn watched(
     context: Context<'_>,

@@ -54,14 +54,6 @@ pub(crate) struct RestoreTable<'a> {
     pub(crate) metadata: Option<EncodedItem<'a>>,
 }
 
-/// A copy of the database of which nothing is heard before it is whole: as clients of earlier builds ask for one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Backup<'a> {
-    /// Absolute, since the server has a directory of its own.
-    #[serde(borrow)]
-    pub(crate) path: Text<'a>,
-}
-
 /// A copy of the database whose progress is streamed, each page a [`Copied`]. A CANCEL calls it off; if that comes behind a page, the
 /// last frame says also then what became of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -109,7 +101,6 @@ mod tests {
     /// What is sent is a promise.
     #[test]
     fn what_is_told_of_backups_has_the_documented_bytes() {
-        check(&Backup { path: "/b".into() }, b"\x02/b");
         check(&WatchedBackup { at: At::Held(3), path: "/b".into() }, b"\x01\x03\x02/b");
         check(&Copied { items: 1, bytes: 300, of_items: 2, of_bytes: 4 }, b"\x01\xac\x02\x02\x04");
         check(&CreateTableBackup { table: "t".into(), name: "n".into() }, b"\x01t\x01n");

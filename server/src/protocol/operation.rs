@@ -19,8 +19,8 @@ use dynamite_core::types::KeyType;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::protocol::backup::{
-    Backup, Copied, CreateTableBackup, DeleteTableBackup, DescribeTableBackup, ListTableBackups,
-    RestoreTable, WatchedBackup,
+    Copied, CreateTableBackup, DeleteTableBackup, DescribeTableBackup, ListTableBackups, RestoreTable,
+    WatchedBackup,
 };
 use crate::protocol::statement::{
     Outcome, ReadStatement, ReadStatementBatch, ReadStatementTransaction, StatementPage, WriteStatement,
@@ -176,7 +176,6 @@ operations! {
     31 Write  RestoreVersion<'a> => u64;
     32 Read   Poll<'a> => StreamPage<EncodedItem<'b>>;
     33 Stream Follow<'a> => ();
-    34 Slow   Backup<'a> => (u64, u64);
     35 Slow   Maintain => ();
     36 Read   ExtendedRead<'a> => Bytes<'b>;
     37 Write  ExtendedWrite<'a> => Bytes<'b>;
