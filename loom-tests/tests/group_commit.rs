@@ -59,34 +59,28 @@ impl Model {
     }
 }
 
-#[test]
-fn three_writers_are_told_in_time_and_none_is_forgotten() {
-    explore(3, || {
+fn three_writers(commit: fn(&Model)) {
+    explore(3, move || {
         let model = Model::new();
         let others: Vec<_> = (0..2)
             .map(|_| {
                 let model = model.clone();
-                thread::spawn(move || model.commit())
+                thread::spawn(move || commit(&model))
             })
             .collect();
-        model.commit();
+        commit(&model);
         others.into_iter().for_each(|other| other.join().expect("nobody waits for ever"));
     });
 }
 
 #[test]
+fn three_writers_are_told_in_time_and_none_is_forgotten() {
+    three_writers(Model::commit);
+}
+
+#[test]
 fn three_writers_in_company_have_the_turn_one_by_one_and_none_is_forgotten() {
-    explore(3, || {
-        let model = Model::new();
-        let others: Vec<_> = (0..2)
-            .map(|_| {
-                let model = model.clone();
-                thread::spawn(move || model.commit_in_company())
-            })
-            .collect();
-        model.commit_in_company();
-        others.into_iter().for_each(|other| other.join().expect("nobody waits for ever"));
-    });
+    three_writers(Model::commit_in_company);
 }
 
 /// One who has the turn gives it to the next when its own transaction is durable.

@@ -328,11 +328,45 @@ mod tests {
         let flushes = flushes.load(Ordering::SeqCst);
         assert!(flushes < threads * each, "{flushes} flushes for {} transactions", threads * each);
     }
-    /// Until as many have asked.
-    fn wait_for_requests(group: &GroupCommit, count: usize) {
-        while group.queue.lock().requests.len() < count {
+
+    fn wait_until(condition: impl Fn() -> bool) {
+        while !condition() {
             std::thread::yield_now();
         }
+    }
+
+    fn wait_for_requests(group: &GroupCommit, count: usize) {
+        wait_until(|| group.queue.lock().requests.len() >= count);
+    }
+
+    /// Transactions that are finished by whoever has the turn, and flushed by whoever leads.
+    struct Finishing {
+        group: GroupCommit,
+        finished: AtomicU64,
+    }
+
+    impl Finishing {
+        fn new() -> Finishing {
+            Finishing { group: group(0), finished: AtomicU64::new(0) }
+        }
+
+        fn flush(&self) -> Result<TxnId> {
+            Ok(TxnId(self.finished.load(Ordering::SeqCst)))
+        }
+
+        /// Finishes a transaction after something else, and waits until it is durable.
+        fn perform_after(&self, first: impl FnOnce() + Send) {
+            let work = || {
+                first();
+                (TxnId(self.finished.fetch_add(1, Ordering::SeqCst) + 1), ())
+            };
+            self.group.perform(work, || self.flush()).unwrap();
+        }
+    }
+
+    /// Fails, instead of waiting for ever, if that never comes.
+    fn wait_for_word(told: &std::sync::mpsc::Receiver<()>) {
+        told.recv_timeout(Duration::from_secs(60)).expect("the one before has been told");
     }
 
     #[test]
@@ -351,9 +385,7 @@ mod tests {
         };
         std::thread::scope(|scope| {
             scope.spawn(|| ask(1));
-            while !group.queue.lock().combining {
-                std::thread::yield_now();
-            }
+            wait_until(|| group.queue.lock().combining);
             scope.spawn(|| ask(2));
             wait_for_requests(&group, 1);
             scope.spawn(|| ask(3));
@@ -363,85 +395,35 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_what_was_asked_for_after_him() {
-        let group = group(0);
+        let all = &Finishing::new();
         let (answered, told) = std::sync::mpsc::channel();
-        let finished = AtomicU64::new(0);
-        let flush = || Ok(TxnId(finished.load(Ordering::SeqCst)));
-        let finish = || TxnId(finished.fetch_add(1, Ordering::SeqCst) + 1);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let work = || {
-                    wait_for_requests(&group, 1);
-                    (finish(), ())
-                };
-                group.perform(work, flush).unwrap();
-            });
-            while !group.queue.lock().combining {
-                std::thread::yield_now();
-            }
-            let (group, told) = (&group, std::sync::Mutex::new(told));
+            scope.spawn(|| all.perform_after(|| wait_for_requests(&all.group, 2)));
+            wait_until(|| all.group.queue.lock().combining);
             scope.spawn(move || {
-                let work = || {
-                    wait_for_requests(group, 1);
-                    (finish(), ())
-                };
-                group.perform(work, flush).unwrap();
+                all.perform_after(|| ());
                 answered.send(()).unwrap();
             });
-            wait_for_requests(group, 1);
-            scope.spawn(move || {
-                let work = || {
-                    let patience = Duration::from_secs(60);
-                    told.lock().unwrap().recv_timeout(patience).expect("the one before has been told");
-                    (finish(), ())
-                };
-                group.perform(work, flush).unwrap();
-            });
+            wait_for_requests(&all.group, 1);
+            scope.spawn(move || all.perform_after(move || wait_for_word(&told)));
         });
     }
 
     #[test]
     fn who_works_for_others_stops_when_its_own_is_durable() {
-        let group = group(0);
-        let finished = AtomicU64::new(0);
-        let flush = || Ok(TxnId(finished.load(Ordering::SeqCst)));
-        let finish = || TxnId(finished.fetch_add(1, Ordering::SeqCst) + 1);
-        let wait_until = |condition: &dyn Fn() -> bool| {
-            while !condition() {
-                std::thread::yield_now();
-            }
-        };
+        let all = &Finishing::new();
         let (answered, told) = std::sync::mpsc::channel();
-        let told = std::sync::Mutex::new(told);
         std::thread::scope(|scope| {
-            let (group, told) = (&group, &told);
             scope.spawn(move || {
-                let work = || {
-                    wait_for_requests(group, 2);
-                    (finish(), ())
-                };
-                group.perform(work, flush).unwrap();
+                all.perform_after(|| wait_for_requests(&all.group, 2));
                 answered.send(()).unwrap();
             });
-            wait_until(&|| group.queue.lock().combining);
-            scope.spawn(|| {
-                let work = || {
-                    wait_until(&|| group.durable() == TxnId(1));
-                    (finish(), ())
-                };
-                group.perform(work, flush).unwrap();
-            });
-            wait_for_requests(group, 1);
-            scope.spawn(move || {
-                let work = || {
-                    let patience = Duration::from_secs(60);
-                    told.lock().unwrap().recv_timeout(patience).expect("the first one has been told");
-                    (finish(), ())
-                };
-                group.perform(work, flush).unwrap();
-            });
-            wait_until(&|| finished.load(Ordering::SeqCst) == 1);
-            group.wait_durable(TxnId(1), flush).unwrap();
+            wait_until(|| all.group.queue.lock().combining);
+            scope.spawn(|| all.perform_after(|| wait_until(|| all.group.durable() == TxnId(1))));
+            wait_for_requests(&all.group, 1);
+            scope.spawn(move || all.perform_after(move || wait_for_word(&told)));
+            wait_until(|| all.finished.load(Ordering::SeqCst) == 1);
+            all.group.wait_durable(TxnId(1), || all.flush()).unwrap();
         });
     }
 
@@ -450,29 +432,24 @@ mod tests {
         let clock = Arc::new(ManualClock::default());
         let group = GroupCommit::new(TxnId(0), clock.clone());
         let no_flush = || unreachable!("the other one leads");
-        let wait_until = |condition: &dyn Fn() -> bool| {
-            while !condition() {
-                std::thread::yield_now();
-            }
-        };
         std::thread::scope(|scope| {
-            let (group, wait_until) = (&group, &wait_until);
+            let group = &group;
             scope.spawn(move || {
                 // Two wait for each group, and a flush takes so long that patience outlasts every test.
                 for txn in [1, 3, 5] {
                     let flush = || {
-                        wait_until(&|| group.queue.lock().waiting == 2);
+                        wait_until(|| group.queue.lock().waiting == 2);
                         clock.advance(1 << 30);
                         Ok(TxnId(txn + 1))
                     };
                     group.wait_durable(TxnId(txn), flush).unwrap();
                 }
             });
-            wait_until(&|| group.queue.lock().leading);
+            wait_until(|| group.queue.lock().leading);
             group.wait_durable(TxnId(2), no_flush).unwrap();
-            wait_until(&|| group.queue.lock().gathering.is_some());
+            wait_until(|| group.queue.lock().gathering.is_some());
             group.wait_durable(TxnId(4), no_flush).unwrap();
-            wait_until(&|| group.queue.lock().gathering.is_some());
+            wait_until(|| group.queue.lock().gathering.is_some());
             group.perform(|| (TxnId(6), ()), no_flush).unwrap();
         });
     }

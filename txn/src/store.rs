@@ -47,7 +47,7 @@ use crate::snapshot::Registry;
 use crate::tasks::{Tasks, Worker};
 use crate::times;
 use crate::txn_id::{TableId, TxnId};
-use crate::write_txn::WriteTxn;
+use crate::write_txn::{Nesting, WriteTxn};
 
 /// How to open a database.
 #[derive(Clone, Debug)]
@@ -299,7 +299,8 @@ impl Store {
         body: impl FnOnce(&mut WriteTxn<'_>) -> Result<R, E> + Send,
     ) -> Result<R, E> {
         let shared = &*self.shared;
-        WriteTxn::check_nesting(shared)?;
+        // The thread that will begin it may be another one.
+        Nesting::check(shared)?;
         let work = || match WriteTxn::begin(shared) {
             Ok(txn) => txn.run(durability, body),
             Err(error) => (TxnId(0), Err(error.into())),
@@ -378,8 +379,7 @@ impl Store {
 
     /// Makes every commit so far durable.
     pub fn flush(&self) -> Result<()> {
-        self.shared.pager.commit_group()?;
-        Ok(())
+        self.shared.flush().map(drop)
     }
 
     /// Collects all the garbage that there is and moves pages down if that makes the file notably shorter, both in bounded steps, and

@@ -96,11 +96,6 @@ impl<'s> WriteTxn<'s> {
         })
     }
 
-    /// Refuses a thread that has a transaction open, as [`begin`](Self::begin) does, for those whose transaction is begun by another one.
-    pub(crate) fn check_nesting(shared: &Shared) -> Result<()> {
-        Nesting::check(shared)
-    }
-
     /// The transaction's id: the version of everything that it writes.
     pub fn id(&self) -> TxnId {
         self.batch.birth().into()
@@ -721,7 +716,7 @@ thread_local! {
 
 /// Says that this thread has a write transaction open, so that a second one is refused instead of waiting forever.
 #[derive(Debug)]
-struct Nesting {
+pub(crate) struct Nesting {
     store: usize,
     /// Belongs to the thread.
     _not_send: std::marker::PhantomData<*const ()>,
@@ -736,7 +731,7 @@ impl Nesting {
     }
 
     /// Refuses a thread that has one open.
-    fn check(shared: &Shared) -> Result<()> {
+    pub(crate) fn check(shared: &Shared) -> Result<()> {
         let store = std::ptr::from_ref(shared).addr();
         match WRITING.with_borrow(|writing| writing.contains(&store)) {
             true => Err(TxnError::NestedTransaction),
