@@ -216,7 +216,7 @@ pub(crate) mod tests {
     use tokio::net::UnixStream;
 
     use super::*;
-    use crate::frame::{self, Kind};
+    use crate::frame::{self, Frame, Kind};
     use crate::outbox::Outbox;
     use crate::protocol::fault::{Failure, Fault};
     use crate::protocol::{self, Code, operation};
@@ -232,6 +232,28 @@ pub(crate) mod tests {
         let outbox = Outbox::new(near.into_split().1);
         let link = Arc::new(Link::new(engine.writes.new_connection(), outbox));
         (engine, link, far)
+    }
+
+    /// What is made of each frame that came until the connection was closed.
+    pub(crate) async fn received<T>(mut far: UnixStream, make: impl Fn(Frame<'_>) -> T) -> Vec<T> {
+        let mut bytes = Vec::new();
+        far.read_to_end(&mut bytes).await.unwrap();
+        let (mut made, mut rest) = (Vec::new(), &bytes[..]);
+        while !rest.is_empty() {
+            let (frame, len) = frame::split(rest).unwrap().expect("the last frame is whole");
+            made.push(make(frame));
+            rest = &rest[len..];
+        }
+        made
+    }
+
+    /// The kinds of the frames that came, all of one request.
+    pub(crate) async fn kinds(far: UnixStream, id: u64) -> Vec<Kind> {
+        let kind = |frame: Frame<'_>| {
+            assert_eq!(frame.id, id);
+            frame.kind
+        };
+        received(far, kind).await
     }
 
     /// Puts no item, which is refused.
@@ -255,21 +277,15 @@ pub(crate) mod tests {
     }
 
     /// All that is told, each an error, once the engine has stopped.
-    async fn told(engine: &Engine, link: Arc<Link>, mut far: UnixStream) -> Vec<(u64, Failure)> {
+    async fn told(engine: &Engine, link: Arc<Link>, far: UnixStream) -> Vec<(u64, Failure)> {
         engine.stop();
         assert!(link.is_idle(), "all is told");
         drop(link);
-        let mut bytes = Vec::new();
-        far.read_to_end(&mut bytes).await.unwrap();
-        let mut told = Vec::new();
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let (frame, len) = frame::split(rest).unwrap().unwrap();
+        let told = received(far, |frame| {
             assert_eq!(frame.kind, Kind::Error);
-            told.push((frame.id, protocol::decode::<Fault<'_>>(frame.body).unwrap().into_failure()));
-            rest = &rest[len..];
-        }
-        told
+            (frame.id, protocol::decode::<Fault<'_>>(frame.body).unwrap().into_failure())
+        });
+        told.await
     }
 
     #[tokio::test]

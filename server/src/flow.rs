@@ -187,11 +187,10 @@ impl fmt::Debug for Flow {
 mod tests {
     use std::sync::Weak;
 
-    use tokio::io::AsyncReadExt;
     use tokio::net::UnixStream;
 
     use super::*;
-    use crate::engine::tests::connected;
+    use crate::engine::tests::{connected, kinds};
     use crate::frame::MAX_BODY;
 
     const ID: u64 = 7;
@@ -254,18 +253,10 @@ mod tests {
 
         /// What was sent until the stream was given up.
         async fn sent(self) -> Vec<Kind> {
-            let Stream { engine, link, mut far, flow, .. } = self;
+            let Stream { engine, link, far, flow, .. } = self;
             link.close();
             drop((engine, link, flow));
-            let mut bytes = Vec::new();
-            far.read_to_end(&mut bytes).await.unwrap();
-            let (mut kinds, mut rest) = (Vec::new(), &bytes[..]);
-            while let Some((frame, len)) = frame::split(rest).unwrap() {
-                assert_eq!(frame.id, ID);
-                kinds.push(frame.kind);
-                rest = &rest[len..];
-            }
-            kinds
+            kinds(far, ID).await
         }
     }
 

@@ -320,7 +320,8 @@ fn append(all: &mut Vec<Extent>, mut extents: &[Extent]) {
     all.extend_from_slice(extents);
 }
 
-fn between(first: u64, end: u64) -> Extent {
+/// The pages from one up to, not including, another.
+pub(crate) fn between(first: u64, end: u64) -> Extent {
     Extent { first: PageId(first as u32), count: (end - first) as u32 }
 }
 

@@ -11,7 +11,7 @@ use std::slice;
 
 use crate::format::page_id::{Extent, PageId};
 use crate::space::Space;
-use crate::space::extent_set::united;
+use crate::space::extent_set::{between, united};
 use crate::space::page::LIST_CAPACITY;
 use crate::space::page_set::PageSet;
 use crate::space::range::{range_end, range_of, range_start, whole_range};
@@ -281,8 +281,4 @@ fn ranges(pages: &PageSet) -> BTreeSet<u32> {
         next = u32::try_from(range_end(range)).ok().and_then(|end| pages.next(PageId(end)));
     }
     ranges
-}
-
-fn between(first: u64, end: u64) -> Extent {
-    Extent { first: PageId(first as u32), count: (end - first) as u32 }
 }

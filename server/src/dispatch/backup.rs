@@ -192,28 +192,19 @@ pub(super) fn restore_table(db: &DynaMite, restore: &RestoreTable<'_>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::engine::tests::connected;
+    use crate::engine::tests::{connected, kinds};
 
     const ID: u64 = 7;
 
     /// What is sent of a backup that nobody watches any more.
     async fn said(end: impl FnOnce(&Arc<Copying>)) -> Vec<Kind> {
-        let (engine, link, mut far) = connected(|_| Ok(()));
+        let (engine, link, far) = connected(|_| Ok(()));
         let copying = Copying { link: link.clone(), id: ID, state: Mutex::default(), bell: Arc::default() };
         end(&Arc::new(copying));
         drop((engine, link));
-        let mut bytes = Vec::new();
-        far.read_to_end(&mut bytes).await.unwrap();
-        let (mut kinds, mut rest) = (Vec::new(), &bytes[..]);
-        while let Some((frame, len)) = frame::split(rest).unwrap() {
-            assert_eq!(frame.id, ID);
-            kinds.push(frame.kind);
-            rest = &rest[len..];
-        }
-        kinds
+        kinds(far, ID).await
     }
 
     /// Whoever calls a backup off waits to hear whether that was in time.
