@@ -65,6 +65,11 @@ impl<'s> ReadTxn<'s> {
         self.as_of.unwrap_or(self.newest)
     }
 
+    /// Whether the state that is read was the newest one when the read began: then [`stats`](Self::stats) are those of this very state.
+    pub fn is_newest(&self) -> bool {
+        self.txn() == self.newest
+    }
+
     /// Hands the payload of an item to `with`, where it stands: nothing is copied unless it is large or an older version.
     ///
     /// # Errors

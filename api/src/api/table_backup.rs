@@ -136,16 +136,20 @@ impl DynaMite {
     ///
     /// [`Error::TableNotFound`]. After any error nothing is left.
     pub fn create_table_backup(&self, table: &str, name: &str) -> Result<TableBackup> {
-        let state = self.shared.store.snapshot()?;
-        let (described, source, txn) = {
+        let (state, described, source) = loop {
+            let state = self.shared.store.snapshot()?;
             let mut read = state.read()?;
-            let described = tables::describe(&mut read, table)?;
-            let info = read.table(table.as_bytes())?.ok_or_else(|| tables::not_found(table))?;
-            (described, info.id, read.txn())
+            // What is counted is so of the newest state only; somebody may just have written.
+            if read.is_newest() {
+                let described = tables::describe(&mut read, table)?;
+                let info = read.table(table.as_bytes())?.ok_or_else(|| tables::not_found(table))?;
+                drop(read);
+                break (state, described, info.id);
+            }
         };
         let created_ms = self.shared.clock.now_ms();
         let mut backup = TableBackup {
-            id: self.new_id(created_ms, txn, name),
+            id: self.new_id(created_ms, state.txn(), name),
             name: name.to_owned(),
             created_ms,
             table: described,
