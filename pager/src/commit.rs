@@ -10,7 +10,7 @@
 //! 3. (Opening, see [`crate::recovery`].)
 //! 4. A seal is an empty commit with a fresh number, flushed before any later header is issued.
 //! 5. Births and commit numbers are never used twice. A commit's number is the birth of the last batch in it, a
-//!    seal's is drawn like a birth; none leads the newest flushed header by [`BIRTHS_AHEAD`] or more.
+//!    seal's is drawn like a birth; none leads the newest flushed header by [`BIRTHS_AHEAD`](crate::recovery::BIRTHS_AHEAD) or more.
 //! 6. A write or flush that failed is not tried again: the group fails, the handle is poisoned, and readers go on
 //!    with what was published (INV-4).
 //!
@@ -30,6 +30,8 @@ pub(crate) mod page_map;
 
 pub mod write_batch;
 
+mod savepoint;
+
 pub(crate) mod growth;
 
 pub(crate) mod background;
@@ -47,7 +49,6 @@ use crate::format::manifest::{MANIFEST_PAGES, Manifest};
 use crate::format::page::Page;
 use crate::format::page_id::Birth;
 use crate::pool::dirty_frame::PinnedFrame;
-use crate::recovery::BIRTHS_AHEAD;
 use crate::space::close::Closed as ClosedSpace;
 use crate::sync::MutexGuard;
 
@@ -82,7 +83,7 @@ impl Writer {
         let turn = self.turn.lock();
         let mut write = self.write.lock();
         write.check_poison(&self.core.context)?;
-        while write.next_birth.0 + 1 >= write.durable.commit.0 + BIRTHS_AHEAD {
+        while !write.has_births() {
             drop(write);
             self.commit_group()?;
             self.write_seal()?;
@@ -92,8 +93,7 @@ impl Writer {
         write.release_passed(&self.core.pool);
         let usable_pages = self.growth.usable_pages(&write);
         write.space.tend_hot_area(&mut &*self.core, usable_pages)?;
-        let birth = write.next_birth;
-        write.next_birth = birth.next();
+        let birth = write.draw_birth();
         write.space.begin(birth);
         let durable = State { birth: write.durable.commit, roots: write.durable.roots };
         let base = write.group.last.or(write.in_flight).unwrap_or(durable);
@@ -138,8 +138,7 @@ impl Writer {
         let mut flush_turn = self.flush_turn.lock();
         let mut write = self.write.lock();
         write.check_poison(&self.core.context)?;
-        let commit = write.next_birth;
-        write.next_birth = commit.next();
+        let commit = write.draw_birth();
         let header =
             Header { commit, trust: Trust::Sealed, manifest: Manifest::default(), ..write.durable.clone() };
         drop(write);

@@ -304,6 +304,11 @@ impl Space {
         Ok(())
     }
 
+    /// The open batch does not give up pages after all.
+    pub(crate) fn keep(&mut self, extent: Extent) {
+        self.open_batch().freed.remove(extent);
+    }
+
     /// The open batch returns pages that it allocated itself and that nobody ever wrote or saw.
     pub(crate) fn take_back(&mut self, extent: Extent) {
         let batch = self.open_batch();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 mod lend;
 
-pub use lend::{Lent, lend};
+pub use lend::{Lent, Turn, lend};
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};

@@ -22,6 +22,7 @@ use roaring::RoaringBitmap;
 
 use crate::commit::page_map::PageMap;
 use crate::commit::published::State;
+use crate::commit::savepoint::Savepoint;
 use crate::commit::write_state::{FinishedBatch, WriteState};
 use crate::commit::writer::Writer;
 use crate::error::{Corruption, PagerError, Result};
@@ -46,18 +47,22 @@ pub enum Durability {
 /// An open batch. Dropping it aborts it. See the [module](self).
 #[derive(Debug)]
 pub struct WriteBatch<'p> {
-    writer: &'p Writer,
-    birth: Birth,
+    pub(super) writer: &'p Writer,
+    /// The birth of what it writes now.
+    pub(super) birth: Birth,
+    /// The birth of what it wrote first.
+    first_birth: Birth,
     base: Birth,
-    roots: Roots,
+    pub(super) roots: Roots,
     /// Pages of this batch that only it can see.
-    dirty: PageMap<OwnedFrame>,
+    pub(super) dirty: PageMap<OwnedFrame>,
     /// Pages of this batch that were written early.
-    written_early: RoaringBitmap,
+    pub(super) written_early: RoaringBitmap,
     /// Pages of unwritten earlier batches that this one freed; what becomes of them is decided at the end.
-    superseded: BTreeMap<PageId, Birth>,
+    pub(super) superseded: BTreeMap<PageId, Birth>,
     /// Whether allocations may use the file's last pages.
-    may_use_reserve: bool,
+    pub(super) may_use_reserve: bool,
+    pub(super) savepoint: Option<Savepoint>,
     /// Keeps the frame of the page that is read in place. Gone before the batch waits for anything (see
     /// [`leave_operation`](Self::leave_operation)).
     operation: Option<Operation<'p>>,
@@ -72,19 +77,22 @@ impl<'p> WriteBatch<'p> {
         WriteBatch {
             writer,
             birth,
+            first_birth: birth,
             base: base.birth,
             roots: base.roots,
             dirty: PageMap::default(),
             written_early: RoaringBitmap::new(),
             superseded: BTreeMap::new(),
             may_use_reserve: false,
+            savepoint: None,
             operation: None,
             finished: false,
             _turn: turn,
         }
     }
 
-    /// The birth of every page that this batch writes. Grows from batch to batch, also across crashes.
+    /// The birth of every page that this batch writes from now on, until the next [savepoint](Self::savepoint). Grows from batch to batch,
+    /// also across crashes.
     pub fn birth(&self) -> Birth {
         self.birth
     }
@@ -122,8 +130,9 @@ impl<'p> WriteBatch<'p> {
 
     /// Reads a page of the state that the batch has made so far.
     pub fn read(&mut self, ptr: PagePtr, access: Access) -> Result<&Page> {
-        if ptr.birth == self.birth
+        if ptr.birth >= self.first_birth
             && let Some(page) = self.dirty.get(&ptr.id)
+            && page.birth() == ptr.birth
         {
             return Ok(page);
         }
@@ -142,7 +151,7 @@ impl<'p> WriteBatch<'p> {
             self.operation = self.writer.core.pool.enter().ok();
         }
         if let Some(operation) = &self.operation {
-            let older: Vec<PagePtr> = ptrs.iter().filter(|ptr| ptr.birth != self.birth).copied().collect();
+            let older: Vec<PagePtr> = ptrs.iter().filter(|ptr| ptr.birth < self.first_birth).copied().collect();
             operation.prefetch(&older);
         }
     }
@@ -182,7 +191,8 @@ impl<'p> WriteBatch<'p> {
     /// Makes a page writable in this batch, copying it if it is not, and returns where it is now. The caller points
     /// the parent there.
     pub fn writable(&mut self, ptr: PagePtr, placement: Placement) -> Result<PagePtr> {
-        if ptr.birth == self.birth && self.dirty.contains_key(&ptr.id) {
+        if self.holds(ptr) {
+            self.keep_original(ptr)?;
             return Ok(ptr);
         }
         let mut frame = self.take_frame()?;
@@ -202,8 +212,10 @@ impl<'p> WriteBatch<'p> {
     ///
     /// If it is no such page: that is a mistake of the caller, not of the data.
     pub fn page_mut(&mut self, ptr: PagePtr) -> &mut Page {
-        assert_eq!(ptr.birth, self.birth, "{ptr:?} is not of this batch");
-        self.dirty.get_mut(&ptr.id).unwrap_or_else(|| panic!("{ptr:?} is not writable"))
+        let is_kept = |savepoint: &Savepoint| savepoint.originals.contains_key(&ptr.id);
+        let may_change = ptr.birth == self.birth || self.savepoint.as_ref().is_none_or(is_kept);
+        let page = self.dirty.get_mut(&ptr.id).filter(|page| may_change && page.birth() == ptr.birth);
+        page.unwrap_or_else(|| panic!("{ptr:?} is not writable"))
     }
 
     /// Frees a page that the state made so far no longer reaches.
@@ -213,27 +225,33 @@ impl<'p> WriteBatch<'p> {
     /// [`PagerError::Corrupt`](crate::error::PagerError::Corrupt) if the page cannot have been in use: then whatever led
     /// to it is wrong.
     pub fn free(&mut self, ptr: PagePtr) -> Result<()> {
-        let extent = Extent::single(ptr.id);
-        if ptr.birth == self.birth && self.dirty.remove(&ptr.id).is_some() {
-            self.write_state().space.take_back(extent);
+        if self.holds(ptr) {
+            self.give_up(ptr);
             return Ok(());
         }
-        let is_own = self.dirty.contains_key(&ptr.id) || self.written_early.contains(ptr.id.0);
-        if is_own && ptr.birth != self.birth {
-            // An older page has been given out as free, so the free space of the file lies.
+        let is_written = self.written_early.contains(ptr.id.0);
+        let is_given_up = self.savepoint.as_ref().is_some_and(|savepoint| savepoint.has_given_up(ptr.id));
+        if self.dirty.contains_key(&ptr.id) || is_given_up || (is_written && ptr.birth < self.first_birth) {
+            // It is freed twice, or an older page has been given out as free, so the free space of the file lies.
             let source = Corruption::NotInUse { page: ptr.id };
             return Err(self.writer.core.context.corrupt(ptr.id, source));
         }
         let mut write = self.write_state();
-        let freed = if write.group.pages.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth) {
+        let is_in_group = write.group.pages.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth);
+        let freed = if is_in_group {
             match self.superseded.insert(ptr.id, ptr.birth) {
                 None => Ok(()),
                 Some(_) => Err(Corruption::NotInUse { page: ptr.id }),
             }
         } else {
-            write.space.free(extent)
+            write.space.free(Extent::single(ptr.id))
         };
-        freed.map_err(|source| self.writer.core.context.corrupt(ptr.id, source))
+        freed.map_err(|source| self.writer.core.context.corrupt(ptr.id, source))?;
+        if let Some(savepoint) = &mut self.savepoint {
+            let since = if is_in_group { &mut savepoint.superseded } else { &mut savepoint.freed };
+            since.push(ptr.id);
+        }
+        Ok(())
     }
 
     /// Frees pages that were allocated as one run. For errors see [`free`](Self::free).
@@ -246,7 +264,8 @@ impl<'p> WriteBatch<'p> {
     pub fn end_operation(&mut self) -> Result<()> {
         self.writer.core.check_forked()?;
         self.leave_operation();
-        if self.dirty.len() > self.writer.core.pool.frames() / 4 {
+        let kept = self.savepoint.as_ref().map_or(0, |savepoint| savepoint.originals.len());
+        if self.dirty.len() + kept > self.writer.core.pool.frames() / 4 {
             self.write_early()?;
         }
         Ok(())
@@ -256,11 +275,13 @@ impl<'p> WriteBatch<'p> {
     /// [`Pager::commit_group`](crate::pager::Pager::commit_group), and visible as `durability` says.
     pub fn finish(mut self, durability: Durability) -> Result<Birth> {
         self.writer.core.check_forked()?;
+        self.accept();
         let pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
             .into_iter()
             .map(|(id, mut frame)| {
                 self.writer.core.seed.stamp(&mut frame);
-                (id, frame.publish(PagePtr { id, birth: self.birth }))
+                let birth = frame.birth();
+                (id, frame.publish(PagePtr { id, birth }))
             })
             .collect();
         let mut write = self.write_state();
@@ -329,14 +350,19 @@ impl<'p> WriteBatch<'p> {
         Ok(recycled)
     }
 
+    /// Whether a page is of this batch, and nobody else can see it.
+    fn holds(&self, ptr: PagePtr) -> bool {
+        ptr.birth >= self.first_birth && self.dirty.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth)
+    }
+
     /// Lets go of the frames that were read. To wait for a frame while holding some would be to wait for oneself; and so would be to
     /// wait for a lock, since a commit holds it while it waits for frames.
-    fn leave_operation(&mut self) {
+    pub(super) fn leave_operation(&mut self) {
         self.operation = None;
     }
 
     /// The one way to the lock that a commit may hold while it waits for frames.
-    fn write_state(&mut self) -> MutexGuard<'p, WriteState> {
+    pub(super) fn write_state(&mut self) -> MutexGuard<'p, WriteState> {
         self.leave_operation();
         self.writer.write.lock()
     }
@@ -346,7 +372,7 @@ impl<'p> WriteBatch<'p> {
         self.writer.growth.allocate(count, placement, self.may_use_reserve)
     }
 
-    fn take_frame(&mut self) -> Result<OwnedFrame> {
+    pub(super) fn take_frame(&mut self) -> Result<OwnedFrame> {
         self.leave_operation();
         self.writer.core.pool.take_frame()
     }
@@ -377,7 +403,11 @@ impl<'p> WriteBatch<'p> {
             .map(|(id, mut frame)| {
                 self.writer.core.seed.stamp(&mut frame);
                 self.written_early.insert(id.0);
-                frame.publish(PagePtr { id, birth: self.birth })
+                let ptr = PagePtr { id, birth: frame.birth() };
+                if let Some(savepoint) = &mut self.savepoint {
+                    savepoint.written_early.push(ptr);
+                }
+                frame.publish(ptr)
             })
             .collect();
         pages.sort_by_key(|page| page.ptr().id);

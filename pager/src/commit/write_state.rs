@@ -32,6 +32,7 @@ use crate::pool::buffer_pool::{BufferPool, PageCheck};
 use crate::pool::dirty_frame::PinnedFrame;
 use crate::pool::epoch::Epoch;
 use crate::pool::operation::Access;
+use crate::recovery::BIRTHS_AHEAD;
 use crate::space::Space;
 use crate::space::map::MapStore;
 use crate::stats::Counters;
@@ -125,6 +126,19 @@ impl WriteState {
             None => Ok(()),
             Some(source) => Err(PagerError::Poisoned { path: context.0.clone(), source: source.clone() }),
         }
+    }
+
+    /// Whether a batch may begin, or one of the transactions in it: with one birth more, should it be undone, and a seal's number behind
+    /// that, the next header would not lead the newest durable one too far.
+    pub(crate) fn has_births(&self) -> bool {
+        self.next_birth.0 + 2 < self.durable.commit.0 + BIRTHS_AHEAD
+    }
+
+    /// A birth that was never given before.
+    pub(crate) fn draw_birth(&mut self) -> Birth {
+        let birth = self.next_birth;
+        self.next_birth = birth.next();
+        birth
     }
 
     /// Gives out again what no operation in flight can reach any more.

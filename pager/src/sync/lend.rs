@@ -18,8 +18,24 @@ use std::sync::Arc;
 
 use crate::sync::{Condvar, Mutex};
 
-/// Lends `work` to whoever gets the [`Lent`] that is handed to `with`, and waits until it was done, or dropped. The work returns something
-/// for the one who does it, and a result. Returns that, `None` if nobody did it, and what `with` returned.
+/// What those who do the work of others hand to it, for a time.
+///
+/// ```
+/// # use dynamite_pager::sync::Turn;
+/// /// Work is handed texts.
+/// struct Texts;
+///
+/// impl Turn for Texts {
+///     type With<'t> = Vec<&'t str>;
+/// }
+/// ```
+pub trait Turn: 'static {
+    /// What is handed to it.
+    type With<'t>;
+}
+
+/// Lends `work` to whoever gets the [`Lent`] that is handed to `with`, and waits until it was done, or dropped. Returns what it has
+/// returned, `None` if nobody did it, and what `with` returned.
 ///
 /// # Panics
 ///
@@ -27,26 +43,40 @@ use crate::sync::{Condvar, Mutex};
 ///
 /// ```
 /// use std::sync::mpsc::channel;
-/// use dynamite_pager::sync::{Lent, lend};
+/// use dynamite_pager::sync::{Lent, Turn, lend};
 ///
-/// let (ask, asked) = channel::<Lent<usize>>();
-/// let helper = std::thread::spawn(move || asked.into_iter().filter_map(Lent::run).sum::<usize>());
+/// struct Sum;
+///
+/// impl Turn for Sum {
+///     type With<'t> = usize;
+/// }
+///
+/// let (ask, asked) = channel::<Lent<Sum>>();
+/// let helper = std::thread::spawn(move || {
+///     let mut sum = 0;
+///     asked.into_iter().for_each(|work| work.run(&mut sum));
+///     sum
+/// });
 /// let words = ["lent", "not", "given"];
-/// let (longest, ()) = lend(|| (words.len(), words.iter().max_by_key(|word| word.len())), |work| ask.send(work).unwrap());
+/// let longest = |sum: &mut usize| {
+///     *sum += words.len();
+///     words.iter().max_by_key(|word| word.len())
+/// };
+/// let (longest, ()) = lend(longest, |work| ask.send(work).unwrap());
 /// assert_eq!(longest, Some(Some(&"given")));
 /// drop(ask);
 /// assert_eq!(helper.join().unwrap(), 3);
 /// ```
-pub fn lend<M, R: Send, T>(
-    work: impl FnOnce() -> (M, R) + Send,
-    with: impl FnOnce(Lent<M>) -> T,
-) -> (Option<R>, T) {
+pub fn lend<T: Turn, R: Send, W>(
+    work: impl for<'a, 't> FnOnce(&'a mut T::With<'t>) -> R + Send,
+    with: impl FnOnce(Lent<T>) -> W,
+) -> (Option<R>, W) {
     let mut errand = Errand { work: Some(work), result: None };
     let end = Arc::new(End::default());
-    let there: NonNull<dyn Work<M> + '_> = NonNull::from(&mut errand);
+    let there: NonNull<dyn Work<T> + '_> = NonNull::from(&mut errand);
     // SAFETY: only the lifetime is another. `Lent` uses the pointer until it says that it is gone (invariant 2), and this function, whose
     // stack has the errand, does not end before (invariant 1).
-    let work = unsafe { mem::transmute::<NonNull<dyn Work<M> + '_>, NonNull<dyn Work<M> + 'static>>(there) };
+    let work = unsafe { mem::transmute::<NonNull<dyn Work<T> + '_>, NonNull<dyn Work<T> + 'static>>(there) };
     let waits = WaitsFor(&end);
     let outcome = with(Lent { work, end: end.clone() });
     drop(waits);
@@ -54,26 +84,26 @@ pub fn lend<M, R: Send, T>(
     (result, outcome)
 }
 
-/// Work of another thread, which waits until this is gone. `M` is what it tells the one who does it.
-pub struct Lent<M> {
-    work: NonNull<dyn Work<M>>,
+/// Work of another thread, which waits until this is gone.
+pub struct Lent<T: Turn> {
+    work: NonNull<dyn Work<T>>,
     end: Arc<End>,
 }
 
-impl<M> Lent<M> {
-    /// Does the work. A panic in it is for the thread whose work it is, and `None` here.
-    pub fn run(mut self) -> Option<M> {
+impl<T: Turn> Lent<T> {
+    /// Does the work. A panic in it is for the thread whose work it is.
+    pub fn run(mut self, with: &mut T::With<'_>) {
         // SAFETY: the errand is there as long as `self` is (invariant 1), and nobody else looks at it meanwhile: its owner waits, and
         // this is the only `Lent` that leads to it.
-        unsafe { self.work.as_mut() }.run()
+        unsafe { self.work.as_mut() }.run(with);
     }
 }
 
-// SAFETY: `lend` asks of the work that it may be done by another thread, and of the result that it may come back from there. What it tells
-// the one who does it is made there and stays there.
-unsafe impl<M> Send for Lent<M> {}
+// SAFETY: `lend` asks of the work that it may be done by another thread, and of the result that it may come back from there. What is handed
+// to the work stays where it is: the work may not take it along, whatever its lifetime.
+unsafe impl<T: Turn> Send for Lent<T> {}
 
-impl<M> Drop for Lent<M> {
+impl<T: Turn> Drop for Lent<T> {
     fn drop(&mut self) {
         // From here on the work may be gone; `end` is this thread's own.
         *self.end.gone.lock() = true;
@@ -81,14 +111,14 @@ impl<M> Drop for Lent<M> {
     }
 }
 
-impl<M> fmt::Debug for Lent<M> {
+impl<T: Turn> fmt::Debug for Lent<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lent").finish_non_exhaustive()
     }
 }
 
-trait Work<M> {
-    fn run(&mut self) -> Option<M>;
+trait Work<T: Turn> {
+    fn run(&mut self, with: &mut T::With<'_>);
 }
 
 struct Errand<F, R> {
@@ -96,19 +126,11 @@ struct Errand<F, R> {
     result: Option<Result<R, Box<dyn Any + Send>>>,
 }
 
-impl<M, R, F: FnOnce() -> (M, R)> Work<M> for Errand<F, R> {
-    fn run(&mut self) -> Option<M> {
-        let work = self.work.take()?;
-        // What a panic leaves behind is seen by nobody but those to whom the panic goes on.
-        match catch_unwind(AssertUnwindSafe(work)) {
-            Ok((told, result)) => {
-                self.result = Some(Ok(result));
-                Some(told)
-            }
-            Err(panic) => {
-                self.result = Some(Err(panic));
-                None
-            }
+impl<T: Turn, R, F: for<'a, 't> FnOnce(&'a mut T::With<'t>) -> R> Work<T> for Errand<F, R> {
+    fn run(&mut self, with: &mut T::With<'_>) {
+        if let Some(work) = self.work.take() {
+            // What a panic leaves behind is seen by those to whom the panic goes on, and by who hands something to the work.
+            self.result = Some(catch_unwind(AssertUnwindSafe(|| work(with))));
         }
     }
 }
@@ -139,19 +161,25 @@ mod tests {
 
     use super::*;
 
+    struct Nothing;
+
+    impl Turn for Nothing {
+        type With<'t> = ();
+    }
+
     #[test]
     fn who_lends_waits_for_work_that_is_done_late() {
-        let (ask, asked) = channel::<Lent<()>>();
+        let (ask, asked) = channel::<Lent<Nothing>>();
         let (begin, begun) = channel();
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 let lent = asked.recv().unwrap();
                 begun.recv().unwrap();
-                lent.run();
+                lent.run(&mut ());
             });
             let text = String::from("borrowed");
             let (len, ()) = lend(
-                || ((), text.len()),
+                |()| text.len(),
                 |lent| {
                     ask.send(lent).unwrap();
                     begin.send(()).unwrap();
@@ -163,13 +191,13 @@ mod tests {
 
     #[test]
     fn a_panic_while_the_work_is_out_waits_for_it_too() {
-        let (ask, asked) = channel::<Lent<()>>();
+        let (ask, asked) = channel::<Lent<Nothing>>();
         let mut done = false;
         std::thread::scope(|scope| {
-            scope.spawn(move || asked.recv().unwrap().run());
+            scope.spawn(move || asked.recv().unwrap().run(&mut ()));
             let panic = catch_unwind(AssertUnwindSafe(|| {
                 lend(
-                    || ((), done = true),
+                    |()| done = true,
                     |lent| -> () {
                         ask.send(lent).unwrap();
                         panic_any("on purpose");
@@ -183,12 +211,18 @@ mod tests {
 
     #[test]
     fn work_that_nobody_does_has_no_result_and_its_panic_goes_home() {
-        assert_eq!(lend(|| ((), 1), drop), (None, ()));
-        let mut there = None;
+        assert_eq!(lend::<Nothing, _, _>(|()| 1, drop), (None, ()));
+        let mut is_there = false;
         let home = catch_unwind(AssertUnwindSafe(|| {
-            lend(|| -> ((), ()) { panic_any(7) }, |lent| there = Some(lent.run()))
+            lend::<Nothing, (), _>(
+                |()| panic_any(7),
+                |lent| {
+                    lent.run(&mut ());
+                    is_there = true;
+                },
+            )
         }));
-        assert_eq!(there, Some(None));
+        assert!(is_there);
         assert_eq!(home.unwrap_err().downcast_ref(), Some(&7));
     }
 }
