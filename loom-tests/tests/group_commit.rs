@@ -6,17 +6,49 @@
 use std::sync::Arc;
 
 use dynamite_loom_tests::explore;
-use dynamite_txn::group_commit::GroupCommit;
-use dynamite_txn::{ManualClock, TxnError, TxnId};
+use dynamite_pager::sync::Turn;
+use dynamite_txn::group_commit::{Company, GroupCommit};
+use dynamite_txn::{Durability, ManualClock, TxnError, TxnId};
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::thread;
 
 struct Model {
-    group: GroupCommit,
+    group: GroupCommit<Model>,
     working: AtomicBool,
     finished: AtomicU64,
     durable: AtomicU64,
     flushing: AtomicBool,
+    fails_next: AtomicBool,
+}
+
+/// Its transactions are numbers; the numbers of those in a series.
+impl Turn for Model {
+    type With<'t> = Vec<u64>;
+}
+
+impl Company for Model {
+    fn begin(&self, _: Durability) -> Vec<u64> {
+        assert!(!self.working.swap(true, Ordering::AcqRel), "two have the turn");
+        Vec::new()
+    }
+
+    fn finish(&self, series: Vec<u64>) -> Result<TxnId, TxnError> {
+        assert!(series.is_sorted());
+        let last = self.finished.fetch_add(series.len() as u64, Ordering::AcqRel) + series.len() as u64;
+        self.working.store(false, Ordering::Release);
+        Ok(TxnId(last))
+    }
+
+    fn flush(&self) -> Result<TxnId, TxnError> {
+        assert!(!self.flushing.swap(true, Ordering::AcqRel), "two lead");
+        let covered = self.finished.load(Ordering::Acquire);
+        let fails = self.fails_next.swap(false, Ordering::AcqRel);
+        if !fails {
+            self.durable.store(covered, Ordering::Release);
+        }
+        self.flushing.store(false, Ordering::Release);
+        if fails { Err(TxnError::Aborted) } else { Ok(TxnId(covered)) }
+    }
 }
 
 impl Model {
@@ -27,35 +59,27 @@ impl Model {
             finished: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             flushing: AtomicBool::new(false),
+            fails_next: AtomicBool::new(false),
         })
     }
 
     fn commit(&self) {
         let txn = self.finished.fetch_add(1, Ordering::AcqRel) + 1;
-        self.group.wait_durable(TxnId(txn), || Ok(self.flush())).expect("no flush fails");
+        self.group.wait_durable(self, TxnId(txn)).expect("no flush fails");
         assert!(self.durable.load(Ordering::Acquire) >= txn, "told too early");
     }
 
     /// A commit that may be done on the thread of another one.
     fn commit_in_company(&self) {
         let mut mine = 0;
-        let work = || {
-            assert!(!self.working.swap(true, Ordering::AcqRel), "two have the turn");
-            mine = self.finished.fetch_add(1, Ordering::AcqRel) + 1;
-            self.working.store(false, Ordering::Release);
-            (TxnId(mine), mine)
-        };
-        let told = self.group.perform(work, || Ok(self.flush())).expect("no flush fails");
+        let told = self.group.perform(self, Durability::Immediate, |series| {
+            series.push(self.finished.load(Ordering::Acquire) + series.len() as u64 + 1);
+            mine = *series.last().expect("pushed above");
+            mine
+        });
+        let told = told.expect("no flush fails");
         assert!(self.durable.load(Ordering::Acquire) >= told, "told too early");
         assert_eq!(told, mine);
-    }
-
-    fn flush(&self) -> TxnId {
-        assert!(!self.flushing.swap(true, Ordering::AcqRel), "two lead");
-        let covered = self.finished.load(Ordering::Acquire);
-        self.durable.store(covered, Ordering::Release);
-        self.flushing.store(false, Ordering::Release);
-        TxnId(covered)
     }
 }
 
@@ -116,21 +140,18 @@ fn a_leader_that_waits_for_company_goes_on() {
 fn a_failed_flush_is_told_to_all_who_wait_and_leaves_nobody_waiting() {
     explore(3, || {
         let model = Model::new();
-        let failed = Arc::new(AtomicBool::new(false));
-        let fail_once = |model: &Model, failed: &AtomicBool| {
+        model.fails_next.store(true, Ordering::Release);
+        let commit = |model: &Model| {
             let txn = model.finished.fetch_add(1, Ordering::AcqRel) + 1;
-            let told = model.group.wait_durable(TxnId(txn), || {
-                if failed.swap(true, Ordering::AcqRel) { Ok(model.flush()) } else { Err(TxnError::Aborted) }
-            });
-            if told.is_ok() {
+            if model.group.wait_durable(model, TxnId(txn)).is_ok() {
                 assert!(model.durable.load(Ordering::Acquire) >= txn, "told too early");
             }
         };
         let other = {
-            let (model, failed) = (model.clone(), failed.clone());
-            thread::spawn(move || fail_once(&model, &failed))
+            let model = model.clone();
+            thread::spawn(move || commit(&model))
         };
-        fail_once(&model, &failed);
+        commit(&model);
         other.join().expect("nobody waits for ever");
     });
 }

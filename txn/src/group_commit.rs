@@ -3,9 +3,10 @@
 //! A transaction that has joined the pager's gathering group waits here until it is durable. One of those who wait
 //! leads: it has the group written and flushed. Meanwhile the next group gathers, and one of it leads next.
 //!
-//! Whoever wants to write says here what, and one of those who wait does it for all ([`Lent`]): it has the upper pages in its processor's
-//! cache and wakes nobody in between. To hand the turn from thread to thread takes longer than most transactions do. It stops when its own
-//! transaction is durable, so that nobody's answer waits for more than one transaction of somebody else.
+//! Whoever wants to write says here what, and one of those who wait does it for all ([`Lent`]), in [series](crate::write_txn::series) of what
+//! was asked for when it begins: it has the upper pages in its processor's cache and wakes nobody in between. To hand the turn from thread to
+//! thread takes longer than most transactions do. It stops when its own transaction is durable, so that nobody's answer waits for more than
+//! one series of others.
 //!
 //! # When the next group goes
 //!
@@ -33,7 +34,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dynamite_pager::sync::{Condvar, Lent, Mutex, MutexGuard, lend};
+use dynamite_pager::Durability;
+use dynamite_pager::sync::{Condvar, Lent, Mutex, MutexGuard, Turn, lend};
 
 use crate::clock::Clock;
 use crate::error::Result;
@@ -42,15 +44,27 @@ use crate::txn_id::TxnId;
 /// With more writers than these nobody waits for company.
 const PATIENT_WRITERS: usize = 8;
 
+/// What those do who wait, for themselves and for others. Work is handed a series.
+pub trait Company: Turn {
+    /// Begins a series of transactions that promise this.
+    fn begin(&self, durability: Durability) -> Self::With<'_>;
+
+    /// Ends it. Returns the transaction that is to be durable before anybody is told what became of those in it.
+    fn finish(&self, series: Self::With<'_>) -> Result<TxnId>;
+
+    /// Makes everything durable that was finished when it was called, and returns the newest transaction of it.
+    fn flush(&self) -> Result<TxnId>;
+}
+
 /// Those who wait for durability.
 #[derive(Debug)]
-pub struct GroupCommit {
-    queue: Mutex<Queue>,
+pub struct GroupCommit<C: Company> {
+    queue: Mutex<Queue<C>>,
     clock: Arc<dyn Clock>,
 }
 
-#[derive(Debug, Default)]
-struct Queue {
+#[derive(Debug)]
+struct Queue<C: Company> {
     /// The newest transaction that is known to be durable.
     durable: TxnId,
     combining: bool,
@@ -59,8 +73,8 @@ struct Queue {
     called: bool,
     /// Whether the leader waits for company, and then where it sits.
     gathering: Option<Place>,
-    /// What nobody has done yet, and who asked for it.
-    requests: VecDeque<(Place, Lent<TxnId>)>,
+    /// What nobody has done yet.
+    requests: VecDeque<Request<C>>,
     seats: Vec<Seat>,
     vacant: Vec<Place>,
     /// How many wait for a flush.
@@ -68,6 +82,14 @@ struct Queue {
     /// How many have to wait before the next group goes without waiting.
     expected: usize,
     last_flush: Duration,
+}
+
+#[derive(Debug)]
+struct Request<C: Company> {
+    /// Who asked for it.
+    place: Place,
+    durability: Durability,
+    work: Lent<C>,
 }
 
 /// Which seat.
@@ -83,40 +105,53 @@ struct Seat {
     outcome: Option<Result<()>>,
 }
 
-impl GroupCommit {
+impl<C: Company> GroupCommit<C> {
     /// Nobody waits yet; everything up to `durable` is durable.
-    pub fn new(durable: TxnId, clock: Arc<dyn Clock>) -> GroupCommit {
-        GroupCommit { queue: Mutex::new(Queue { durable, ..Queue::default() }), clock }
+    pub fn new(durable: TxnId, clock: Arc<dyn Clock>) -> GroupCommit<C> {
+        let queue = Queue {
+            durable,
+            combining: false,
+            leading: false,
+            called: false,
+            gathering: None,
+            requests: VecDeque::new(),
+            seats: Vec::new(),
+            vacant: Vec::new(),
+            waiting: 0,
+            expected: 0,
+            last_flush: Duration::ZERO,
+        };
+        GroupCommit { queue: Mutex::new(queue), clock }
     }
 
-    /// Has `work` done, here or on the thread of somebody who waits too, after all that was asked for before. It returns the transaction that
-    /// is to be durable before this returns what it returns besides. For `flush` see [`wait_durable`](Self::wait_durable).
+    /// Has `work` done, here or on the thread of somebody who waits too, after all that was asked for before, and waits for the durability.
     ///
     /// # Panics
     ///
-    /// If `work` does; then nothing is waited for.
+    /// If `work` does.
     pub fn perform<R: Send>(
         &self,
-        work: impl FnOnce() -> (TxnId, R) + Send,
-        flush: impl Fn() -> Result<TxnId>,
+        company: &C,
+        durability: Durability,
+        work: impl for<'a, 's> FnOnce(&'a mut C::With<'s>) -> R + Send,
     ) -> Result<R> {
         let (result, told) = lend(work, |work| {
             let mut queue = self.queue.lock();
             let place = queue.sit();
-            queue.requests.push_back((place, work));
-            self.wait(queue, place, &flush)
+            queue.requests.push_back(Request { place, durability, work });
+            self.wait(queue, place, company)
         });
         told?;
         Ok(result.expect("whoever takes a request does it"))
     }
 
-    /// Waits until `txn` is durable. `flush` makes everything durable that was finished when it was called, and returns
-    /// the newest transaction of it; whoever leads calls it.
-    pub fn wait_durable(&self, txn: TxnId, flush: impl Fn() -> Result<TxnId>) -> Result<()> {
+    /// Waits until `txn` is durable.
+    pub fn wait_durable(&self, company: &C, txn: TxnId) -> Result<()> {
         let mut queue = self.queue.lock();
         let place = queue.sit();
-        queue.done(place, txn);
-        self.wait(queue, place, &flush)
+        queue.done(place, Ok(txn));
+        queue.summon();
+        self.wait(queue, place, company)
     }
 
     /// The newest transaction that is known to be durable.
@@ -125,41 +160,50 @@ impl GroupCommit {
     }
 
     /// Waits on a seat until there is an outcome, and does what is to be done for all meanwhile.
-    fn wait<'a>(
-        &'a self,
-        mut queue: MutexGuard<'a, Queue>,
-        place: Place,
-        flush: &impl Fn() -> Result<TxnId>,
-    ) -> Result<()> {
+    fn wait<'a>(&'a self, mut queue: MutexGuard<'a, Queue<C>>, place: Place, company: &C) -> Result<()> {
         loop {
             if let Some(outcome) = queue.seats[place].outcome.take() {
                 queue.vacant.push(place);
                 return outcome;
             }
             queue = if !queue.leading && queue.seats[place].needs.is_some() {
-                self.lead(queue, place, flush)
+                self.lead(queue, place, company)
             } else if !queue.combining && !queue.requests.is_empty() {
-                self.combine(queue, place)
+                self.combine(queue, place, company)
             } else {
                 Queue::sleep(queue, place, |wake, queue| wake.wait(queue))
             };
         }
     }
 
-    /// Does what was asked for, until nothing is left or the caller, who sits in the queue itself, may go.
-    fn combine<'a>(&'a self, mut queue: MutexGuard<'a, Queue>, place: Place) -> MutexGuard<'a, Queue> {
+    /// Does what was asked for by now, as far as it is to have the same durability. The caller sits in the queue itself.
+    fn combine<'a>(
+        &'a self,
+        mut queue: MutexGuard<'a, Queue<C>>,
+        place: Place,
+        company: &C,
+    ) -> MutexGuard<'a, Queue<C>> {
         queue.combining = true;
-        while queue.seats[place].outcome.is_none()
-            && let Some((asking, work)) = queue.requests.pop_front()
-        {
-            drop(queue);
-            let needs = work.run();
-            queue = self.queue.lock();
-            queue.done(asking, needs.unwrap_or_default());
-        }
+        let durability = queue.requests[0].durability;
+        let alike = queue.requests.iter().take_while(|request| request.durability == durability).count();
+        let requests: Vec<Request<C>> = queue.requests.drain(..alike).collect();
+        drop(queue);
+        let places: Vec<Place> = requests.iter().map(|request| request.place).collect();
+        let mut series = company.begin(durability);
+        requests.into_iter().for_each(|request| request.work.run(&mut series));
+        let needs = company.finish(series);
+        let mut queue = self.queue.lock();
+        places.into_iter().for_each(|place| queue.done(place, needs.clone()));
         queue.combining = false;
-        if let Some((next, _)) = queue.requests.front() {
-            queue.seats[*next].wake.notify_one();
+        let leads_next = !queue.leading && !queue.called && queue.seats[place].needs.is_some();
+        let is_done = queue.seats[place].outcome.is_some();
+        if !leads_next {
+            queue.summon();
+        }
+        if (leads_next || is_done)
+            && let Some(next) = queue.requests.front()
+        {
+            queue.seats[next.place].wake.notify_one();
         }
         queue
     }
@@ -167,10 +211,10 @@ impl GroupCommit {
     /// Writes and flushes one group. The caller sits in the queue itself.
     fn lead<'a>(
         &'a self,
-        mut queue: MutexGuard<'a, Queue>,
+        mut queue: MutexGuard<'a, Queue<C>>,
         place: Place,
-        flush: &impl Fn() -> Result<TxnId>,
-    ) -> MutexGuard<'a, Queue> {
+        company: &C,
+    ) -> MutexGuard<'a, Queue<C>> {
         queue.leading = true;
         queue.called = false;
         if queue.waiting < queue.expected && queue.expected <= PATIENT_WRITERS {
@@ -181,7 +225,7 @@ impl GroupCommit {
         }
         drop(queue);
         let begun = self.clock.elapsed();
-        let flushed = flush();
+        let flushed = company.flush();
         let mut queue = self.queue.lock();
         queue.last_flush = self.clock.elapsed().saturating_sub(begun);
         let told = queue.settle(flushed);
@@ -194,7 +238,7 @@ impl GroupCommit {
     }
 }
 
-impl Queue {
+impl<C: Company> Queue<C> {
     /// Takes a seat.
     fn sit(&mut self) -> Place {
         self.vacant.pop().unwrap_or_else(|| {
@@ -205,10 +249,10 @@ impl Queue {
 
     /// Gives the lock away and waits on a seat.
     fn sleep<'a>(
-        mut queue: MutexGuard<'a, Queue>,
+        mut queue: MutexGuard<'a, Queue<C>>,
         place: Place,
-        wait: impl FnOnce(&Condvar, MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue>,
-    ) -> MutexGuard<'a, Queue> {
+        wait: impl FnOnce(&Condvar, MutexGuard<'a, Queue<C>>) -> MutexGuard<'a, Queue<C>>,
+    ) -> MutexGuard<'a, Queue<C>> {
         let seat = &mut queue.seats[place];
         seat.asleep = true;
         let wake = seat.wake.clone();
@@ -217,16 +261,23 @@ impl Queue {
         queue
     }
 
-    /// What a seat waits for is known now.
-    fn done(&mut self, place: Place, needs: TxnId) {
+    /// What a seat waits for is known now, or that it need not wait.
+    fn done(&mut self, place: Place, needs: Result<TxnId>) {
         let seat = &mut self.seats[place];
-        if needs <= self.durable {
-            seat.outcome = Some(Ok(()));
-            seat.wake.notify_one();
-            return;
+        match needs {
+            Ok(needs) if needs > self.durable => {
+                seat.needs = Some(needs);
+                self.waiting += 1;
+            }
+            outcome => {
+                seat.outcome = Some(outcome.map(drop));
+                seat.wake.notify_one();
+            }
         }
-        seat.needs = Some(needs);
-        self.waiting += 1;
+    }
+
+    /// Wakes the one who is to lead, or who leads and waits for company, if it is time to.
+    fn summon(&mut self) {
         let wake = match self.gathering {
             Some(leader) if self.waiting >= self.expected => Some(self.seats[leader].wake.clone()),
             _ => self.call(),
@@ -276,57 +327,99 @@ impl Queue {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
     use crate::clock::ManualClock;
     use crate::error::TxnError;
 
-    fn group(durable: u64) -> GroupCommit {
-        GroupCommit::new(TxnId(durable), Arc::new(ManualClock::default()))
+    /// Transactions that are numbers.
+    struct Toy {
+        group: GroupCommit<Toy>,
+        clock: Arc<ManualClock>,
+        finished: AtomicU64,
+        flushes: AtomicU64,
+        flush: fn(&Toy) -> Result<TxnId>,
     }
 
-    #[test]
-    fn what_is_durable_already_needs_no_flush() {
-        let group = group(5);
-        assert!(group.wait_durable(TxnId(5), || unreachable!("durable already")).is_ok());
+    /// What was done in a series, and with what durability.
+    #[derive(Debug, PartialEq)]
+    struct Numbers(Vec<u64>, Durability);
+
+    impl Turn for Toy {
+        type With<'t> = Numbers;
     }
 
-    #[test]
-    fn a_failed_flush_fails_those_who_wait_and_not_the_next() {
-        let group = group(0);
-        assert!(group.wait_durable(TxnId(1), || Err(TxnError::Aborted)).is_err());
-        assert!(group.wait_durable(TxnId(2), || Ok(TxnId(2))).is_ok());
-        assert_eq!(group.durable(), TxnId(2));
+    impl Company for Toy {
+        fn begin(&self, durability: Durability) -> Numbers {
+            Numbers(Vec::new(), durability)
+        }
+
+        /// A series with a 0 in it fails.
+        fn finish(&self, series: Numbers) -> Result<TxnId> {
+            if series.0.contains(&0) { Err(TxnError::Aborted) } else { Ok(self.finished()) }
+        }
+
+        fn flush(&self) -> Result<TxnId> {
+            self.flushes.fetch_add(1, Ordering::SeqCst);
+            (self.flush)(self)
+        }
     }
 
-    #[test]
-    fn many_threads_share_flushes_and_none_is_told_too_early() {
-        let group = group(0);
-        let finished = AtomicU64::new(0);
-        let flushed = AtomicU64::new(0);
-        let flushes = AtomicU64::new(0);
-        let (threads, each) = (16, 200);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    for _ in 0..each {
-                        let txn = finished.fetch_add(1, Ordering::SeqCst) + 1;
-                        let flush = || {
-                            let covered = finished.load(Ordering::SeqCst);
-                            std::thread::yield_now();
-                            flushes.fetch_add(1, Ordering::SeqCst);
-                            flushed.fetch_max(covered, Ordering::SeqCst);
-                            Ok(TxnId(covered))
-                        };
-                        group.wait_durable(TxnId(txn), flush).unwrap();
-                        assert!(flushed.load(Ordering::SeqCst) >= txn);
-                    }
-                });
+    impl Toy {
+        fn new(durable: u64, flush: fn(&Toy) -> Result<TxnId>) -> Toy {
+            let clock = Arc::new(ManualClock::default());
+            Toy {
+                group: GroupCommit::new(TxnId(durable), clock.clone()),
+                clock,
+                finished: AtomicU64::new(durable),
+                flushes: AtomicU64::new(0),
+                flush,
             }
-        });
-        let flushes = flushes.load(Ordering::SeqCst);
-        assert!(flushes < threads * each, "{flushes} flushes for {} transactions", threads * each);
+        }
+
+        fn finished(&self) -> TxnId {
+            TxnId(self.finished.load(Ordering::SeqCst))
+        }
+
+        fn finish_one(&self) -> u64 {
+            self.finished.fetch_add(1, Ordering::SeqCst) + 1
+        }
+
+        fn wait_durable(&self, txn: u64) -> Result<()> {
+            self.group.wait_durable(self, TxnId(txn))
+        }
+
+        fn perform<R: Send>(&self, work: impl FnOnce(&mut Numbers) -> R + Send) -> Result<R> {
+            self.group.perform(self, Durability::Immediate, work)
+        }
+
+        /// Finishes a transaction after something else, and waits until it is durable.
+        fn perform_after(&self, first: impl FnOnce() + Send) {
+            let done = self.perform(|_| {
+                first();
+                self.finish_one();
+            });
+            done.unwrap();
+        }
+
+        fn wait_for_requests(&self, count: usize) {
+            wait_until(|| self.group.queue.lock().requests.len() >= count);
+        }
+
+        fn is_combining(&self) -> bool {
+            self.group.queue.lock().combining
+        }
+    }
+
+    fn no_flush(_: &Toy) -> Result<TxnId> {
+        unreachable!("there is nothing to flush")
+    }
+
+    fn flush_all(toy: &Toy) -> Result<TxnId> {
+        Ok(toy.finished())
     }
 
     fn wait_until(condition: impl Fn() -> bool) {
@@ -335,132 +428,170 @@ mod tests {
         }
     }
 
-    fn wait_for_requests(group: &GroupCommit, count: usize) {
-        wait_until(|| group.queue.lock().requests.len() >= count);
-    }
-
-    /// Transactions that are finished by whoever has the turn, and flushed by whoever leads.
-    struct Finishing {
-        group: GroupCommit,
-        finished: AtomicU64,
-    }
-
-    impl Finishing {
-        fn new() -> Finishing {
-            Finishing { group: group(0), finished: AtomicU64::new(0) }
-        }
-
-        fn flush(&self) -> Result<TxnId> {
-            Ok(TxnId(self.finished.load(Ordering::SeqCst)))
-        }
-
-        /// Finishes a transaction after something else, and waits until it is durable.
-        fn perform_after(&self, first: impl FnOnce() + Send) {
-            let work = || {
-                first();
-                (TxnId(self.finished.fetch_add(1, Ordering::SeqCst) + 1), ())
-            };
-            self.group.perform(work, || self.flush()).unwrap();
-        }
-    }
-
     /// Fails, instead of waiting for ever, if that never comes.
-    fn wait_for_word(told: &std::sync::mpsc::Receiver<()>) {
+    fn wait_for_word(told: &Receiver<()>) {
         told.recv_timeout(Duration::from_secs(60)).expect("the one before has been told");
     }
 
     #[test]
-    fn what_was_asked_for_is_done_in_order_and_each_is_told_what_is_his() {
-        let group = group(0);
-        let order = std::sync::Mutex::new(Vec::new());
-        let ask = |number: u64| {
-            let work = || {
-                if number == 1 {
-                    wait_for_requests(&group, 2);
-                }
-                order.lock().unwrap().push(number);
-                (TxnId(number), number * 10)
-            };
-            assert_eq!(group.perform(work, || Ok(TxnId(3))).unwrap(), number * 10);
-        };
-        std::thread::scope(|scope| {
-            scope.spawn(|| ask(1));
-            wait_until(|| group.queue.lock().combining);
-            scope.spawn(|| ask(2));
-            wait_for_requests(&group, 1);
-            scope.spawn(|| ask(3));
-        });
-        assert_eq!(order.into_inner().unwrap(), [1, 2, 3]);
+    fn what_is_durable_already_needs_no_flush() {
+        assert!(Toy::new(5, no_flush).wait_durable(5).is_ok());
     }
 
     #[test]
-    fn nobody_waits_for_what_was_asked_for_after_him() {
-        let all = &Finishing::new();
-        let (answered, told) = std::sync::mpsc::channel();
+    fn a_failed_flush_fails_those_who_wait_and_not_the_next() {
+        let fails_once = |toy: &Toy| match toy.flushes.load(Ordering::SeqCst) {
+            1 => Err(TxnError::Aborted),
+            _ => Ok(TxnId(2)),
+        };
+        let toy = Toy::new(0, fails_once);
+        assert!(toy.wait_durable(1).is_err());
+        assert!(toy.wait_durable(2).is_ok());
+        assert_eq!(toy.group.durable(), TxnId(2));
+    }
+
+    #[test]
+    fn many_threads_share_flushes_and_none_is_told_too_early() {
+        let slowly = |toy: &Toy| {
+            let covered = toy.finished();
+            std::thread::yield_now();
+            Ok(covered)
+        };
+        let toy = Toy::new(0, slowly);
+        let (threads, each) = (16, 200);
         std::thread::scope(|scope| {
-            scope.spawn(|| all.perform_after(|| wait_for_requests(&all.group, 2)));
-            wait_until(|| all.group.queue.lock().combining);
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    for _ in 0..each {
+                        let txn = toy.finish_one();
+                        toy.wait_durable(txn).unwrap();
+                        assert!(toy.group.durable() >= TxnId(txn));
+                    }
+                });
+            }
+        });
+        let flushes = toy.flushes.load(Ordering::SeqCst);
+        assert!(flushes < threads * each, "{flushes} flushes for {} transactions", threads * each);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_done_in_order_and_in_series_of_what_was_there() {
+        let toy = Toy::new(0, flush_all);
+        let seen = std::sync::Mutex::new(Vec::new());
+        let ask = |number: u64| {
+            let told = toy.perform(|series| {
+                if number == 1 {
+                    toy.wait_for_requests(2);
+                }
+                series.0.push(number);
+                seen.lock().unwrap().push(series.0.clone());
+                toy.finish_one();
+                number * 10
+            });
+            assert_eq!(told.unwrap(), number * 10, "each is told what is his");
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| ask(1));
+            wait_until(|| toy.is_combining());
+            scope.spawn(|| ask(2));
+            toy.wait_for_requests(1);
+            scope.spawn(|| ask(3));
+        });
+        assert_eq!(seen.into_inner().unwrap(), [vec![1], vec![2], vec![2, 3]]);
+    }
+
+    #[test]
+    fn a_series_is_of_one_durability_and_its_failure_is_for_all_of_it() {
+        let toy = Toy::new(0, flush_all);
+        let ask = |number: u64, durability: Durability| {
+            toy.group.perform(&toy, durability, |series| {
+                if number == 1 {
+                    toy.wait_for_requests(4);
+                }
+                series.0.push(number);
+                assert_eq!(series.1, durability);
+                toy.finish_one()
+            })
+        };
+        std::thread::scope(|scope| {
+            let ask = &ask;
+            let first = scope.spawn(|| ask(1, Durability::Immediate));
+            wait_until(|| toy.is_combining());
+            let mut others = Vec::new();
+            for (number, durability) in [
+                (2, Durability::Eventual),
+                (3, Durability::Immediate),
+                (0, Durability::Immediate),
+                (4, Durability::Eventual),
+            ] {
+                // In this order; when all four are there, the first one goes on.
+                toy.wait_for_requests(others.len());
+                others.push(scope.spawn(move || ask(number, durability)));
+            }
+            assert_eq!(first.join().unwrap().unwrap(), 1);
+            let told: Vec<_> = others.into_iter().map(|other| other.join().unwrap().ok()).collect();
+            assert_eq!(told, [Some(2), None, None, Some(5)]);
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_what_was_asked_for_after_his_series_had_begun() {
+        let toy = &Toy::new(0, flush_all);
+        let (answered, told) = channel();
+        std::thread::scope(|scope| {
             scope.spawn(move || {
-                all.perform_after(|| ());
+                toy.perform_after(|| toy.wait_for_requests(1));
                 answered.send(()).unwrap();
             });
-            wait_for_requests(&all.group, 1);
-            scope.spawn(move || all.perform_after(move || wait_for_word(&told)));
+            wait_until(|| toy.is_combining());
+            scope.spawn(move || toy.perform_after(move || wait_for_word(&told)));
         });
     }
 
     #[test]
     fn who_works_for_others_stops_when_its_own_is_durable() {
-        let all = &Finishing::new();
-        let (answered, told) = std::sync::mpsc::channel();
+        let toy = &Toy::new(0, flush_all);
+        let (answered, told) = channel();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                all.perform_after(|| wait_for_requests(&all.group, 2));
+                toy.perform_after(|| toy.wait_for_requests(2));
                 answered.send(()).unwrap();
             });
-            wait_until(|| all.group.queue.lock().combining);
-            scope.spawn(|| all.perform_after(|| wait_until(|| all.group.durable() == TxnId(1))));
-            wait_for_requests(&all.group, 1);
-            scope.spawn(move || all.perform_after(move || wait_for_word(&told)));
-            wait_until(|| all.finished.load(Ordering::SeqCst) == 1);
-            all.group.wait_durable(TxnId(1), || all.flush()).unwrap();
+            wait_until(|| toy.is_combining());
+            scope.spawn(|| toy.perform_after(|| wait_until(|| toy.group.durable() == TxnId(1))));
+            toy.wait_for_requests(1);
+            scope.spawn(move || toy.perform_after(move || wait_for_word(&told)));
         });
     }
 
     #[test]
     fn a_leader_that_waits_for_company_is_woken_when_it_is_there() {
-        let clock = Arc::new(ManualClock::default());
-        let group = GroupCommit::new(TxnId(0), clock.clone());
-        let no_flush = || unreachable!("the other one leads");
+        // Two wait for each group, and a flush takes so long that patience outlasts every test.
+        let with_company = |toy: &Toy| {
+            wait_until(|| toy.group.queue.lock().waiting == 2);
+            toy.clock.advance(1 << 30);
+            Ok(TxnId(2 * toy.flushes.load(Ordering::SeqCst)))
+        };
+        let toy = Toy::new(0, with_company);
         std::thread::scope(|scope| {
-            let group = &group;
-            scope.spawn(move || {
-                // Two wait for each group, and a flush takes so long that patience outlasts every test.
-                for txn in [1, 3, 5] {
-                    let flush = || {
-                        wait_until(|| group.queue.lock().waiting == 2);
-                        clock.advance(1 << 30);
-                        Ok(TxnId(txn + 1))
-                    };
-                    group.wait_durable(TxnId(txn), flush).unwrap();
-                }
-            });
-            wait_until(|| group.queue.lock().leading);
-            group.wait_durable(TxnId(2), no_flush).unwrap();
-            wait_until(|| group.queue.lock().gathering.is_some());
-            group.wait_durable(TxnId(4), no_flush).unwrap();
-            wait_until(|| group.queue.lock().gathering.is_some());
-            group.perform(|| (TxnId(6), ()), no_flush).unwrap();
+            let toy = &toy;
+            scope.spawn(move || [1, 3, 5].into_iter().for_each(|txn| toy.wait_durable(txn).unwrap()));
+            wait_until(|| toy.group.queue.lock().leading);
+            toy.wait_durable(2).unwrap();
+            wait_until(|| toy.group.queue.lock().gathering.is_some());
+            toy.wait_durable(4).unwrap();
+            wait_until(|| toy.group.queue.lock().gathering.is_some());
+            toy.finished.store(6, Ordering::SeqCst);
+            toy.perform(|_| ()).unwrap();
         });
+        assert_eq!(toy.flushes.load(Ordering::SeqCst), 3);
     }
 
     #[test]
     fn a_panic_is_for_the_one_who_asked() {
-        let group = group(0);
-        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            group.perform(|| -> (TxnId, ()) { panic!("on purpose") }, || unreachable!("nothing to flush"))
-        }));
+        let toy = Toy::new(0, flush_all);
+        let panic = catch_unwind(AssertUnwindSafe(|| toy.perform(|_| -> () { panic!("on purpose") })));
         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"on purpose"));
-        assert_eq!(group.perform(|| (TxnId(1), 7), || Ok(TxnId(1))).unwrap(), 7);
+        assert_eq!(toy.perform(|_| toy.finish_one()).unwrap(), 1);
     }
 }

@@ -98,4 +98,5 @@ pub use crate::scan::{Range, Row};
 pub use crate::store::{Options, Snapshot, Store};
 pub use crate::txn_id::{TableId, TxnId, VersionKey};
 pub use crate::visibility::ItemVersion;
+pub use crate::write_txn::series::Series;
 pub use crate::write_txn::{MAX_PAYLOAD, WriteTxn};

@@ -111,6 +111,12 @@ impl<'s> NamedSnapshots<'s> {
         self.deleted.push(txn);
     }
 
+    /// Another transaction, which came before, commits with this one, or not at all.
+    pub(crate) fn follow(&mut self, mut before: NamedSnapshots<'s>) {
+        self.created.append(&mut before.created);
+        self.deleted.append(&mut before.deleted);
+    }
+
     /// The transaction has committed.
     pub(crate) fn committed(mut self) {
         self.created.clear();

@@ -176,6 +176,11 @@ impl SupersededHere {
         SupersededHere { by, versions: BTreeMap::new(), bytes: 0, room }
     }
 
+    /// Bytes that may still be added.
+    pub(crate) fn room_left(&self) -> usize {
+        self.room - self.bytes
+    }
+
     /// Whether a version of this size may be added.
     pub(crate) fn has_room(&self, key: &[u8], payload_len: usize) -> bool {
         self.bytes + size(key, payload_len) <= self.room

@@ -20,6 +20,8 @@
 //! A deletion whose version moves to the history leaves a tombstone in the table, and the history entry says so: when the entry
 //! goes, the tombstone goes.
 
+pub(crate) mod series;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -56,8 +58,11 @@ pub struct WriteTxn<'s> {
     /// What was superseded at or before this is needed by nobody.
     pub(crate) horizon: TxnId,
     next_ordinal: u32,
-    /// What this transaction superseded and nobody is known to need.
+    /// What this transaction superseded and nobody is known to need, and what others of its [series](series) did.
     recent: SupersededHere,
+    recent_before: Vec<SupersededHere>,
+    /// The last one of its series before it that has changed anything.
+    predecessor: Option<TxnId>,
     changed: bool,
     /// An operation failed half-way.
     failed: bool,
@@ -87,6 +92,8 @@ impl<'s> WriteTxn<'s> {
             catalog: Catalog::at(&batch.roots()),
             next_ordinal: 0,
             recent: SupersededHere::new(batch.birth().into(), shared.recent.room()),
+            recent_before: Vec::new(),
+            predecessor: None,
             changed: false,
             failed: false,
             named: NamedSnapshots::new(&shared.registry),
@@ -103,7 +110,7 @@ impl<'s> WriteTxn<'s> {
 
     /// The transaction that this one builds upon: the newest that was committed before it.
     pub fn base(&self) -> TxnId {
-        self.batch.base().into()
+        self.predecessor.unwrap_or(self.batch.base().into())
     }
 
     /// Hands the payload of an item, as this transaction has left it, to `with`.
@@ -335,7 +342,7 @@ impl<'s> WriteTxn<'s> {
 
     /// Undoes everything, and waits until what the transaction read is durable.
     pub fn roll_back(self) -> Result<()> {
-        let (shared, base) = (self.shared, TxnId::from(self.batch.base()));
+        let (shared, base) = (self.shared, self.base());
         drop(self);
         shared.wait_durable(base)
     }
@@ -362,9 +369,9 @@ impl<'s> WriteTxn<'s> {
         roots.commit_time = now;
         self.batch.set_roots(roots);
         let (shared, id) = (self.shared, self.id());
-        let WriteTxn { batch, named, nesting, recent, .. } = self;
+        let WriteTxn { batch, named, nesting, recent, recent_before, .. } = self;
         // Before anybody can see the transaction.
-        shared.recent.add(recent);
+        recent_before.into_iter().chain([recent]).for_each(|recent| shared.recent.add(recent));
         batch.finish(durability)?;
         drop(nesting);
         named.committed();

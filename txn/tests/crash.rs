@@ -36,7 +36,7 @@ fn workload(disk: &DiskSim, seed: u64, witness: &mut Witness) -> Result<()> {
     client.keys = 12;
     let mut snapshots: Vec<Snapshot> = Vec::new();
     for _ in 0..40 {
-        match client.random.below(12) {
+        match client.random.below(14) {
             0..=5 => {
                 let mut world = witness.newest.clone();
                 let mut txn = store.begin()?;
@@ -58,6 +58,11 @@ fn workload(disk: &DiskSim, seed: u64, witness: &mut Witness) -> Result<()> {
                 client.changes(&mut txn, &mut witness.newest.clone())?;
                 txn.roll_back()?;
                 // What it had read is durable now.
+                witness.acknowledged();
+            }
+            12 | 13 => {
+                let needs = client.series(&store, witness.newest.clone(), |world| witness.attempt(world))?;
+                store.wait_durable(needs)?;
                 witness.acknowledged();
             }
             9 => snapshots.push(store.snapshot()?),

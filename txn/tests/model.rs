@@ -39,7 +39,7 @@ impl Run {
 
     fn step(&mut self) {
         let store = self.store.as_ref().unwrap();
-        match self.client.random.below(40) {
+        match self.client.random.below(46) {
             0..=24 => {
                 let durability =
                     if self.client.random.one_in(4) { Durability::Eventual } else { Durability::Immediate };
@@ -70,6 +70,11 @@ impl Run {
             }
             37 => store.maintain().unwrap(),
             38 if self.client.random.one_in(3) => self.reopen(),
+            40..=45 => {
+                let needs =
+                    self.client.series(store, self.world.clone(), |world| self.world = world).unwrap();
+                store.wait_durable(needs).unwrap();
+            }
             _ => self.check_one(),
         }
     }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use dynamite_pager::disk::sim::DiskSim;
 use dynamite_txn::{
-    Access, ManualClock, Options, Range, ReadTxn, Result, Retention, Store, TableId, TxnId, WriteTxn,
+    Access, Durability, ManualClock, Options, Range, ReadTxn, Result, Retention, Store, TableId, TxnError,
+    TxnId, WriteTxn,
 };
 
 /// The items of one table.
@@ -146,6 +147,31 @@ impl Client {
             self.change(txn, world)?;
         }
         Ok(())
+    }
+
+    /// A series of some such transactions, of which some are refused. Says what it will leave before it joins its group, and returns for
+    /// which transaction to wait.
+    pub(crate) fn series(
+        &mut self,
+        store: &Store,
+        mut world: World,
+        leaves: impl FnOnce(World),
+    ) -> Result<TxnId> {
+        let mut series = store.series(Durability::Immediate);
+        for _ in 0..=self.random.below(5) {
+            let (mut after, is_refused) = (world.clone(), self.random.one_in(3));
+            let done = series.run(|txn| {
+                self.changes(txn, &mut after)?;
+                if is_refused { Err(TxnError::Aborted) } else { Ok(()) }
+            });
+            match done {
+                Ok(()) => world = after,
+                Err(TxnError::Aborted) if is_refused => {}
+                Err(error) => return Err(error),
+            }
+        }
+        leaves(world);
+        series.finish()
     }
 }
 
