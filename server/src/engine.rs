@@ -220,6 +220,7 @@ pub(crate) mod tests {
     use crate::outbox::Outbox;
     use crate::protocol::fault::{Failure, Fault};
     use crate::protocol::{self, Code, operation};
+    use crate::socket::Socket;
 
     /// An engine without readers, a connection, and its other end.
     pub(crate) fn connected(
@@ -229,7 +230,7 @@ pub(crate) mod tests {
         let writes = Arc::new(Writes::settled_by(&db, settle).unwrap());
         let engine = Arc::new(Engine::new(db, writes, None).unwrap());
         let (near, far) = UnixStream::pair().unwrap();
-        let outbox = Outbox::new(near.into_split().1);
+        let outbox = Outbox::new(Arc::new(Socket::new(near).unwrap()));
         let link = Arc::new(Link::new(engine.writes.new_connection(), outbox));
         (engine, link, far)
     }

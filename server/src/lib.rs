@@ -10,6 +10,8 @@ mod frame;
 
 mod protocol;
 
+mod socket;
+
 mod outbox;
 
 mod queue;

@@ -3,11 +3,11 @@
 //! Frames go out on the thread that made them, as long as the socket takes them: no other thread has to wake up for an answer. What
 //! the socket does not take stays here, and the connection's own task sends it when there is room.
 
-use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
+
+use crate::socket::Socket;
 
 /// A buffer that is larger is given back when it is empty.
 const KEPT: usize = 64 << 10;
@@ -15,7 +15,7 @@ const KEPT: usize = 64 << 10;
 /// The sending half of a connection.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    writer: OwnedWriteHalf,
+    socket: Arc<Socket>,
     state: Mutex<State>,
     /// Wakes the connection's task.
     wake: Notify,
@@ -30,8 +30,8 @@ struct State {
 }
 
 impl Outbox {
-    pub(crate) fn new(writer: OwnedWriteHalf) -> Outbox {
-        Outbox { writer, state: Mutex::default(), wake: Notify::new() }
+    pub(crate) fn new(socket: Arc<Socket>) -> Outbox {
+        Outbox { socket, state: Mutex::default(), wake: Notify::new() }
     }
 
     /// Sends whole frames, now or as soon as there is room. Returns whether the connection is still there.
@@ -42,7 +42,7 @@ impl Outbox {
         }
         let mut rest = frames;
         if state.unsent.is_empty() {
-            match write(&self.writer, rest) {
+            match self.socket.write(rest) {
                 Ok(written) => rest = &rest[written..],
                 Err(_) => state.closed = true,
             }
@@ -81,7 +81,7 @@ impl Outbox {
         if state.unsent.is_empty() {
             return;
         }
-        match write(&self.writer, &state.unsent[state.sent..]) {
+        match self.socket.write(&state.unsent[state.sent..]) {
             Ok(written) => state.sent += written,
             // Nobody will read the rest.
             Err(_) => {
@@ -118,8 +118,7 @@ impl Outbox {
 
     /// Waits until the socket takes more.
     pub(crate) async fn writable(&self) {
-        // If it fails, so does the next write.
-        let _ = self.writer.writable().await;
+        self.socket.writable().await;
     }
 
     /// Waits until there is something to look at.
@@ -135,19 +134,4 @@ impl Outbox {
         // Frames are added whole; whoever panics, panics elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Writes as much as the socket takes, and returns how much that was.
-fn write(writer: &OwnedWriteHalf, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match writer.try_write(&bytes[written..]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(more) => written += more,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
 }

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -23,6 +21,7 @@ use crate::outbox::Outbox;
 use crate::protocol::Asked;
 use crate::protocol::fault::Refusal;
 use crate::protocol::operation::Class;
+use crate::socket::Socket;
 
 /// Bytes that are read at once. A larger frame makes its buffer grow as it arrives.
 const CHUNK: usize = 8 << 10;
@@ -71,10 +70,13 @@ pub(crate) async fn serve(
     patience: Patience,
     stop: watch::Receiver<bool>,
 ) {
-    let (reader, writer) = stream.into_split();
-    let link = Arc::new(Link::new(number, Outbox::new(writer)));
+    let socket = match Socket::new(stream) {
+        Ok(socket) => Arc::new(socket),
+        Err(error) => return tracing::warn!(%error, "a connection could not be served"),
+    };
+    let link = Arc::new(Link::new(number, Outbox::new(socket.clone())));
     let mut session = Session { link: link.clone(), engine, greeted: false, batch: Vec::new() };
-    let end = session.talk(reader, patience, stop).await;
+    let end = session.talk(&socket, patience, stop).await;
     let reason = match end {
         End::Closed => return link.close(),
         End::Stopped => Refusal::ShuttingDown.to_string(),
@@ -103,15 +105,11 @@ impl Session {
         reason
     }
 
-    async fn talk(
-        &mut self,
-        mut reader: OwnedReadHalf,
-        patience: Patience,
-        mut stop: watch::Receiver<bool>,
-    ) -> End {
+    async fn talk(&mut self, socket: &Socket, patience: Patience, mut stop: watch::Receiver<bool>) -> End {
         let link = self.link.clone();
         let mut bytes = Vec::with_capacity(CHUNK);
         let mut deadline = Instant::now() + patience.hello;
+        let mut awake = None;
         loop {
             match self.take(&bytes) {
                 Ok(0) => {}
@@ -141,13 +139,14 @@ impl Session {
             if link.outbox.is_closed() {
                 return End::Closed;
             }
+            awake = socket.keep_awake(awake);
             tokio::select! {
                 biased;
                 _ = stopped(&mut stop) => {
                     self.drain().await;
                     return End::Stopped;
                 }
-                read = reader.read_buf(&mut bytes), if may_read => match read {
+                read = socket.read(&mut bytes), if may_read => match read {
                     Ok(0) => {
                         // Who asks no more may still want his answers.
                         self.drain().await;

@@ -6,15 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use crate::error::{ClientError, Result};
 use crate::frame::{self, FrameError, Identity, Kind};
 use crate::outbox::Outbox;
 use crate::protocol::{self, Operation};
+use crate::socket::Socket;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 << 10;
@@ -63,8 +62,9 @@ impl Connection {
     pub(crate) async fn open(path: &Path) -> Result<Arc<Connection>> {
         let unreachable = |reason: String| ClientError::Unreachable { path: path.to_owned(), reason };
         let stream = UnixStream::connect(path).await.map_err(|error| unreachable(error.to_string()))?;
-        let (mut reader, writer) = stream.into_split();
-        let outbox = Outbox::new(writer);
+        let socket = Socket::new(stream).map_err(|error| unreachable(error.to_string()))?;
+        let socket = Arc::new(socket);
+        let outbox = Outbox::new(socket.clone());
         let mut hello = Vec::new();
         frame::put_client_hello(&mut hello);
         outbox.send(&hello);
@@ -80,7 +80,7 @@ impl Connection {
                 None => {}
             }
             tokio::select! {
-                read = reader.read_buf(&mut bytes) => match read {
+                read = socket.read(&mut bytes) => match read {
                     Ok(0) => return Err(unreachable("the server closed the connection".to_owned())),
                     Ok(_) => {}
                     Err(error) => return Err(unreachable(error.to_string())),
@@ -90,7 +90,7 @@ impl Connection {
         };
         bytes.drain(..taken);
         let shared = Arc::new(Shared { outbox, state: Mutex::default() });
-        tokio::spawn(receive(shared.clone(), reader, bytes));
+        tokio::spawn(receive(shared.clone(), socket, bytes));
         let turns = Semaphore::new(MOST_UNDER_WAY);
         Ok(Arc::new(Connection { identity, shared, turns, next_id: AtomicU64::new(1) }))
     }
@@ -274,8 +274,9 @@ impl Shared {
 }
 
 /// Receives until the connection ends, and sends what the socket did not take at once.
-async fn receive(shared: Arc<Shared>, mut reader: OwnedReadHalf, mut bytes: Vec<u8>) {
+async fn receive(shared: Arc<Shared>, socket: Arc<Socket>, mut bytes: Vec<u8>) {
     let outbox = &shared.outbox;
+    let mut awake = None;
     let reason = loop {
         match shared.take(&bytes) {
             Ok(taken) => drop(bytes.drain(..taken)),
@@ -285,9 +286,10 @@ async fn receive(shared: Arc<Shared>, mut reader: OwnedReadHalf, mut bytes: Vec<
             bytes.shrink_to(4 * CHUNK);
         }
         bytes.reserve(CHUNK);
+        awake = socket.keep_awake(awake);
         tokio::select! {
             biased;
-            read = reader.read_buf(&mut bytes) => match read {
+            read = socket.read(&mut bytes) => match read {
                 Ok(0) => break "the server closed it".to_owned(),
                 Ok(_) => {}
                 Err(error) => break error.to_string(),
