@@ -14,12 +14,14 @@ struct State<J> {
     jobs: HashMap<u64, VecDeque<J>>,
     /// Connections that have jobs, in the order of their turns.
     turns: VecDeque<u64>,
+    /// Threads that wait for jobs and were not woken.
+    idle: usize,
     closed: bool,
 }
 
 impl<J> Default for FairQueue<J> {
     fn default() -> FairQueue<J> {
-        let state = State { jobs: HashMap::new(), turns: VecDeque::new(), closed: false };
+        let state = State { jobs: HashMap::new(), turns: VecDeque::new(), idle: 0, closed: false };
         FairQueue { state: Mutex::new(state), more: Condvar::new() }
     }
 }
@@ -37,8 +39,13 @@ impl<J> FairQueue<J> {
             state.turns.push_back(connection);
         }
         jobs.push_back(job);
+        // To wake nobody is a system call, too.
+        let wakes = state.idle > 0;
+        state.idle -= usize::from(wakes);
         drop(guard);
-        self.more.notify_one();
+        if wakes {
+            self.more.notify_one();
+        }
     }
 
     /// Takes the next job, when there is one. `None` when the queue is closed and empty.
@@ -51,6 +58,7 @@ impl<J> FairQueue<J> {
             if state.closed {
                 return None;
             }
+            state.idle += 1;
             state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -107,5 +115,22 @@ mod tests {
         let jobs = std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>();
         assert_eq!(jobs, [(1, 0), (2, 0), (3, 0), (1, 1), (3, 1), (1, 2), (1, 3)]);
         assert!(queue.state().jobs.is_empty(), "nothing is kept of connections without jobs");
+    }
+
+    #[test]
+    fn as_many_as_wait_are_woken_as_there_are_jobs() {
+        let (queue, all_have_one) = (FairQueue::default(), std::sync::Barrier::new(3));
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    assert!(queue.pop().is_some());
+                    all_have_one.wait();
+                });
+            }
+            while queue.state().idle < 3 {
+                std::thread::yield_now();
+            }
+            (0..3).for_each(|connection| queue.push(connection, ()));
+        });
     }
 }

@@ -194,6 +194,8 @@ struct Done {
 
 struct State {
     finished: Vec<Finished>,
+    /// Whether the settler waits for more.
+    is_awaited: bool,
     /// Whether the last batch may not be told yet.
     is_settling: bool,
     /// Batches in a row that were one write.
@@ -204,15 +206,27 @@ struct State {
 impl Default for Done {
     fn default() -> Done {
         // Nothing is known of company yet.
-        let state = State { finished: Vec::new(), is_settling: false, alone: ALONE, is_closed: false };
+        let state = State {
+            finished: Vec::new(),
+            is_awaited: false,
+            is_settling: false,
+            alone: ALONE,
+            is_closed: false,
+        };
         Done { state: Mutex::new(state), more: Condvar::new() }
     }
 }
 
 impl Done {
     fn push(&self, finished: Finished) {
-        self.state().finished.push(finished);
-        self.more.notify_one();
+        let mut state = self.state();
+        state.finished.push(finished);
+        // To wake nobody is a system call, too.
+        let wakes = std::mem::take(&mut state.is_awaited);
+        drop(state);
+        if wakes {
+            self.more.notify_one();
+        }
     }
 
     /// Whether all that was pushed is told, and what came last did not come together.
@@ -226,7 +240,10 @@ impl Done {
         std::iter::from_fn(|| {
             let mut state = self.state();
             state.is_settling = false;
-            let nothing = |state: &mut State| state.finished.is_empty() && !state.is_closed;
+            let nothing = |state: &mut State| {
+                state.is_awaited = state.finished.is_empty() && !state.is_closed;
+                state.is_awaited
+            };
             let mut state = self.more.wait_while(state, nothing).unwrap_or_else(PoisonError::into_inner);
             let batch = std::mem::take(&mut state.finished);
             state.is_settling = !batch.is_empty();
