@@ -36,7 +36,7 @@ use crate::dynamodb::Endpoint;
 use crate::dynamodb::compression::{self, Encoding, Undecoded};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
-use crate::dynamodb::target::{Run, Target, Write};
+use crate::dynamodb::target::{Run, Statements, Target, Write};
 use crate::dynamodb::{model, sigv4};
 
 /// How large and how slow requests may be.
@@ -324,6 +324,11 @@ fn begin_decoded(
     Ok(match target.run {
         Run::Quick(run) | Run::Slow(run) => Begun::Answered(run(endpoint, &json)),
         Run::Write(write) => Begun::Write(write(endpoint, &json)?),
+        Run::Statements(read) => match read(endpoint, &json)? {
+            // They write nothing that somebody would have to settle.
+            Statements { are_reads: true, run } => Begun::Answered(run(endpoint, &endpoint.db.deferred())),
+            Statements { run, .. } => Begun::Write(run),
+        },
     })
 }
 
@@ -434,6 +439,9 @@ impl Body for Reply {
 mod tests {
     use dynamite_core::api::DynaMite;
     use dynamite_core::error::{Error, Result};
+    use dynamite_core::types::KeyType;
+    use hyper::header::AUTHORIZATION;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::dynamodb::Config;
@@ -464,6 +472,47 @@ mod tests {
         check(failed, body, Err(Failure::clone(&lost))).await;
         check(failed, refused, Err(lost)).await;
         check(|| panic!("a bug, as it should be"), body, Err(panicked)).await;
+    }
+
+    /// What a request for an operation is answered.
+    async fn answered(endpoint: &Arc<Endpoint>, operation: &str, body: Value) -> Answer {
+        let request = Request::post("/")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("x-amz-date", "20200101T000000Z")
+            .header(AUTHORIZATION, "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=f");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let body = Bytes::from(body.to_string());
+        match begin(endpoint, Target::of(&head.headers), &head, &body) {
+            Ok(Begun::Answered(answer)) => answer,
+            Ok(Begun::Write(write)) => written(endpoint.clone(), 1, write).await,
+            Err(TooLarge) => panic!("{} bytes are not many", body.len()),
+        }
+    }
+
+    #[tokio::test]
+    async fn statements_that_write_are_settled_as_all_writes_are_and_those_that_read_wait_for_nobody() {
+        let endpoint = endpoint(|| Err(Error::Cancelled));
+        endpoint.db.create_table("things").partition_key("id", KeyType::String).execute().unwrap();
+        endpoint.db.put_item("things", json!({"id": "a"})).unwrap();
+        let insert = json!({"Statement": "INSERT INTO things VALUE {'id': 'b'}"});
+        let select = json!({"Statement": "SELECT * FROM things WHERE id = 'a'"});
+        let put = json!({"TableName": "things", "Item": {"id": {"S": "b"}}});
+        let requests = |statement: Value| {
+            [
+                ("ExecuteStatement", statement.clone()),
+                ("BatchExecuteStatement", json!({"Statements": [statement]})),
+                ("ExecuteTransaction", json!({"TransactStatements": [statement]})),
+            ]
+        };
+        for (operation, body) in requests(insert).into_iter().chain([("PutItem", put)]) {
+            let lost = Err(Error::Cancelled.into());
+            assert_eq!(answered(&endpoint, operation, body).await, lost, "{operation}");
+        }
+        for (operation, body) in requests(select) {
+            let answer = answered(&endpoint, operation, body).await.unwrap();
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.contains(r#"{"id":{"S":"a"}}"#), "{operation}: {answer}");
+        }
     }
 
     #[tokio::test]

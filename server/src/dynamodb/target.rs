@@ -26,6 +26,14 @@ pub(crate) enum Run {
     Slow(fn(&Endpoint, &Json<'_>) -> Answer),
     /// What is to be written is read of the request at once, and then written in its turn.
     Write(fn(&Endpoint, &Json<'_>) -> Answer<Write>),
+    /// What the statements of the request say decides whether it is read in its time, or written in its turn.
+    Statements(fn(&Endpoint, &Json<'_>) -> Answer<Statements>),
+}
+
+/// Statements that were read and checked.
+pub(crate) struct Statements {
+    pub(crate) are_reads: bool,
+    pub(crate) run: Write,
 }
 
 /// What is to be written, of a request that was read and checked. What it returns is told when that is durable.
@@ -56,9 +64,17 @@ impl Target {
         Target { name, fields, run: Run::Write(write) }
     }
 
+    const fn statements(
+        name: &'static str,
+        fields: &'static [Field],
+        run: fn(&Endpoint, &Json<'_>) -> Answer<Statements>,
+    ) -> Target {
+        Target { name, fields, run: Run::Statements(run) }
+    }
+
     /// Whether its requests, if they are small, hold up nobody who waits for the network.
     pub(crate) fn is_quick(&self) -> bool {
-        !matches!(self.run, Run::Slow(_))
+        matches!(self.run, Run::Quick(_) | Run::Write(_))
     }
 
     /// The operation that a request is for.
@@ -97,20 +113,20 @@ const DYNAMODB: &[Target] = &[
         operations::transact_write_items::FIELDS,
         operations::transact_write_items::write,
     ),
-    Target::new(
+    Target::statements(
         "ExecuteStatement",
         operations::execute_statement::FIELDS,
-        operations::execute_statement::run,
+        operations::execute_statement::statements,
     ),
-    Target::new(
+    Target::statements(
         "BatchExecuteStatement",
         operations::batch_execute_statement::FIELDS,
-        operations::batch_execute_statement::run,
+        operations::batch_execute_statement::statements,
     ),
-    Target::new(
+    Target::statements(
         "ExecuteTransaction",
         operations::execute_transaction::FIELDS,
-        operations::execute_transaction::run,
+        operations::execute_transaction::statements,
     ),
     Target::new("CreateTable", operations::create_table::FIELDS, operations::create_table::run),
     Target::new("DescribeTable", operations::tables::DESCRIBE_FIELDS, operations::tables::describe),

@@ -1,7 +1,7 @@
 //! BatchExecuteStatement: each statement has an answer of its own, also if it fails.
 
 use dynamite_core::AttributeValue;
-use dynamite_core::api::{Consumed, EncodedItem, StatementOutcome};
+use dynamite_core::api::{Consumed, Deferred, EncodedItem, StatementOutcome};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,7 +10,9 @@ use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
+use crate::dynamodb::target::Statements;
 use crate::dynamodb::{Endpoint, attributes};
+use crate::protocol::statement::are_reads;
 
 pub(crate) const FIELDS: &[Field] = &[
     field(
@@ -55,31 +57,55 @@ struct Problem {
     item: Option<Value>,
 }
 
-pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
-    let statements = request.array("Statements").unwrap_or_default();
-    // A statement with a parameter that is none, or of a table that pretends, is not executed.
-    let ready = |statement: &Json<'_>| -> Answer<Vec<AttributeValue>> {
-        let parameters = attributes::parameters(statement)?;
-        endpoint.creating.check_statement(statement.str("Statement").unwrap_or_default())?;
-        Ok(parameters)
-    };
-    let ready = statements.iter().map(ready).collect::<Vec<_>>();
-    let (wanted, consumed) = (Wanted::of(request), Consumed::default());
-    let mut batch = endpoint.db.statement_batch();
-    for (statement, parameters) in statements.iter().zip(&ready) {
+/// A statement, and what it is told by.
+struct Asked {
+    text: String,
+    /// One with a parameter that is none, or of a table that pretends, is not executed.
+    parameters: Answer<Vec<AttributeValue>>,
+    is_consistent: bool,
+    shows_old: bool,
+}
+
+impl Asked {
+    fn of(endpoint: &Endpoint, statement: &Json<'_>) -> Asked {
+        let text = statement.str("Statement").unwrap_or_default();
+        let parameters = attributes::parameters(statement);
+        Asked {
+            text: text.to_owned(),
+            parameters: parameters
+                .and_then(|parameters| endpoint.creating.check_statement(text).map(|()| parameters)),
+            is_consistent: statement.bool("ConsistentRead").unwrap_or_default(),
+            shows_old: writes::shows_old(statement),
+        }
+    }
+}
+
+pub(crate) fn statements(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Statements> {
+    let asked = request.array("Statements").unwrap_or_default();
+    let asked = asked.iter().map(|statement| Asked::of(endpoint, statement)).collect::<Vec<_>>();
+    let wanted = Wanted::of(request);
+    let ready = asked.iter().filter(|asked| asked.parameters.is_ok());
+    let are_reads = are_reads(ready.map(|asked| &*asked.text));
+    Ok(Statements { are_reads, run: Box::new(move |_, target| run(asked, wanted, target)) })
+}
+
+fn run(mut asked: Vec<Asked>, wanted: Wanted, target: &Deferred<'_>) -> Answer {
+    let consumed = Consumed::default();
+    let mut batch = target.statement_batch();
+    for Asked { text, parameters, .. } in &mut asked {
         if let Ok(parameters) = parameters {
-            batch = batch.statement(statement.str("Statement").unwrap_or_default(), parameters.clone());
+            batch = batch.statement(text, std::mem::take(parameters));
         }
     }
     if wanted.is_any() {
         batch = batch.consumed(&consumed);
     }
     let mut outcomes = batch.execute_encoded()?.into_iter();
-    let mut responses = Vec::with_capacity(statements.len());
+    let mut responses = Vec::with_capacity(asked.len());
     let mut entries = consumed.take().into_iter().peekable();
     let (mut consistent, mut eventual) = (Vec::new(), Vec::new());
-    for (statement, ready) in statements.iter().zip(ready) {
-        let outcome = match ready {
+    for Asked { parameters, is_consistent, shows_old, .. } in asked {
+        let outcome = match parameters {
             Ok(_) => outcomes.next(),
             Err(failure) => {
                 responses.push(failed(failure, None));
@@ -88,7 +114,6 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         };
         let Some(StatementOutcome { table, item, .. }) = outcome else { continue };
         if item.is_ok() {
-            let is_consistent = statement.bool("ConsistentRead").unwrap_or_default();
             let told = if is_consistent { &mut consistent } else { &mut eventual };
             told.extend(entries.next());
             // Behind the entry of a table come those of its indexes.
@@ -101,7 +126,7 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
                 let item = item.filter(|item| item.view().is_ok_and(|view| view.iter().next().is_some()));
                 Response { error: None, table_name: table, item }
             }
-            Err(error) => failed(writes::failed(statement, error), table),
+            Err(error) => failed(writes::failed(shows_old, error), table),
         });
     }
     let consumed_capacity = wanted.is_any().then(|| {

@@ -3,12 +3,14 @@
 use dynamite_core::api::Consumed;
 use dynamite_core::error::Error;
 
-use super::reply_transacted;
+use super::{reply_transacted, writes};
 use crate::dynamodb::capacity::Wanted;
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
+use crate::dynamodb::target::{Statements, Write};
 use crate::dynamodb::{Endpoint, attributes};
+use crate::protocol::statement::are_reads;
 
 pub(crate) const FIELDS: &[Field] = &[
     field(
@@ -26,25 +28,35 @@ pub(crate) const FIELDS: &[Field] = &[
     RETURN_CONSUMED_CAPACITY,
 ];
 
-pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+pub(crate) fn statements(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Statements> {
     let statements = request.array("TransactStatements").unwrap_or_default();
     let parameters = statements.iter().map(attributes::parameters).collect::<Answer<Vec<_>>>()?;
-    let (wanted, consumed) = (Wanted::of(request), Consumed::default());
-    let mut transaction = endpoint.db.statement_transaction();
+    let mut asked = Vec::with_capacity(statements.len());
     for (statement, parameters) in statements.iter().zip(parameters) {
         let text = statement.str("Statement").unwrap_or_default();
         endpoint.creating.check_statement(text)?;
-        let returns_old = statement.str("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD");
-        transaction = transaction.statement_returning_old(text, parameters, returns_old);
+        asked.push((text.to_owned(), parameters, writes::shows_old(statement)));
     }
-    if let Some(token) = request.str("ClientRequestToken") {
-        transaction = transaction.token(token);
-    }
-    if wanted.is_any() {
-        transaction = transaction.consumed(&consumed);
-    }
-    let found = transaction.execute_encoded().map_err(failed)?;
-    reply_transacted(&found, wanted, &consumed)
+    let token = request.str("ClientRequestToken").map(str::to_owned);
+    let wanted = Wanted::of(request);
+    let are_reads = are_reads(asked.iter().map(|(text, ..)| &**text));
+    let run: Write = Box::new(move |_, target| {
+        let consumed = Consumed::default();
+        let mut transaction = target.statement_transaction();
+        for (text, parameters, returns_old) in &mut asked {
+            let parameters = std::mem::take(parameters);
+            transaction = transaction.statement_returning_old(text, parameters, *returns_old);
+        }
+        if let Some(token) = &token {
+            transaction = transaction.token(token);
+        }
+        if wanted.is_any() {
+            transaction = transaction.consumed(&consumed);
+        }
+        let found = transaction.execute_encoded().map_err(failed)?;
+        reply_transacted(&found, wanted, &consumed)
+    });
+    Ok(Statements { are_reads, run })
 }
 
 fn failed(error: Error) -> Failure {

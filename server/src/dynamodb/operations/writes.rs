@@ -29,20 +29,17 @@ pub(crate) fn expected(request: &Json<'_>) -> Answer<Option<Condition>> {
     }
 }
 
-/// The failure of a write, which may show the item that its condition does not hold for.
-pub(crate) fn failed(request: &Json<'_>, error: Error) -> Failure {
-    failure(shows_old(request), error)
-}
-
-fn shows_old(request: &Json<'_>) -> bool {
-    request.str("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD")
-}
-
-fn failure(shows_old: bool, error: Error) -> Failure {
+/// The failure of a write, which shows the item that its condition does not hold for, if that is wanted.
+pub(crate) fn failed(shows_old: bool, error: Error) -> Failure {
     match error {
         Error::ConditionFailed { item } => Failure::conditional(item.as_deref().filter(|_| shows_old)),
         other => other.into(),
     }
+}
+
+/// Whether a failure of the write is to show the item that its condition does not hold for.
+pub(crate) fn shows_old(request: &Json<'_>) -> bool {
+    request.str("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD")
 }
 
 /// What a write of one item is to answer.
@@ -72,7 +69,7 @@ impl Asked {
 
     /// The failure of the write.
     pub(crate) fn failed(&self, error: Error) -> Failure {
-        failure(self.shows_old, error)
+        failed(self.shows_old, error)
     }
 
     /// Tells what was written: of an item whose key has these values.
