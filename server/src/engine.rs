@@ -65,25 +65,15 @@ pub(crate) struct Counters {
 }
 
 impl Engine {
-    pub(crate) fn start(
-        db: DynaMite,
-        readers: usize,
-        extension: Option<Arc<dyn Extension>>,
-    ) -> std::io::Result<Arc<Engine>> {
+    /// An engine that does nothing but write.
+    pub(crate) fn new(db: DynaMite, extension: Option<Arc<dyn Extension>>) -> std::io::Result<Engine> {
         let writes = Arc::new(Writes::start(&db)?);
-        let engine = Arc::new(Engine::new(db, writes, extension)?);
-        for _ in 0..readers {
-            engine.spawn("dynamite-read", |engine| run(&engine.reads))?;
-        }
-        for _ in 0..SLOW_THREADS {
-            engine.spawn("dynamite-slow", |engine| run(&engine.slow))?;
-        }
-        Ok(engine)
+        Engine::writing_by(writes, db, extension)
     }
 
-    fn new(
-        db: DynaMite,
+    fn writing_by(
         writes: Arc<Writes>,
+        db: DynaMite,
         extension: Option<Arc<dyn Extension>>,
     ) -> std::io::Result<Engine> {
         let mut drawn = [0; 8];
@@ -103,6 +93,17 @@ impl Engine {
             begun: Instant::now(),
             threads: Mutex::default(),
         })
+    }
+
+    /// Starts the other threads. They end when it is told to [`stop`](Engine::stop), also if one cannot be started.
+    pub(crate) fn start(self: &Arc<Engine>, readers: usize) -> std::io::Result<()> {
+        for _ in 0..readers {
+            self.spawn("dynamite-read", |engine| run(&engine.reads))?;
+        }
+        for _ in 0..SLOW_THREADS {
+            self.spawn("dynamite-slow", |engine| run(&engine.slow))?;
+        }
+        Ok(())
     }
 
     fn spawn(self: &Arc<Engine>, name: &str, work: fn(&Arc<Engine>)) -> std::io::Result<()> {
@@ -228,7 +229,7 @@ pub(crate) mod tests {
     ) -> (Arc<Engine>, Arc<Link>, UnixStream) {
         let db = DynaMite::in_memory().unwrap();
         let writes = Arc::new(Writes::settled_by(&db, settle).unwrap());
-        let engine = Arc::new(Engine::new(db, writes, None).unwrap());
+        let engine = Arc::new(Engine::writing_by(writes, db, None).unwrap());
         let (near, far) = UnixStream::pair().unwrap();
         let outbox = Outbox::new(Arc::new(Socket::new(near).unwrap()));
         let link = Arc::new(Link::new(engine.writes.new_connection(), outbox));

@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -98,16 +98,20 @@ impl Server {
         socket: &Path,
         extension: Option<Arc<dyn Extension>>,
     ) -> Result<Server, ServerError> {
-        let path = socket.to_owned();
-        let place = Place::take(&path)?;
+        Server::in_place(Place::take(socket)?, db, socket.to_owned(), extension)
+    }
+
+    fn in_place(
+        place: Place,
+        db: &DynaMite,
+        path: PathBuf,
+        extension: Option<Arc<dyn Extension>>,
+    ) -> Result<Server, ServerError> {
         let settings = Settings::default();
-        let (runtime, engine) = start(db.clone(), extension, &path, settings)?;
+        let (runtime, running) = start(db.clone(), extension, &path, settings)?;
         let mut socket = place.listen()?;
         let (stop, stopped) = oneshot::channel();
-        let failed = {
-            let path = path.clone();
-            move |source| ServerError::Io { what: "serving on", path, source }
-        };
+        let failed = move |source| ServerError::Io { what: "serving on", path, source };
         let listener = listener(&runtime, &mut socket).map_err(failed.clone())?;
         let spawned = std::thread::Builder::new().name("dynamite-server".into()).spawn(move || {
             let told = async {
@@ -115,9 +119,9 @@ impl Server {
                 let _ = stopped.await;
                 "stop"
             };
-            runtime.block_on(serve(&engine, listener, socket, settings, told));
+            runtime.block_on(serve(running.engine(), listener, socket, settings, told));
             drop(runtime);
-            engine.stop();
+            drop(running);
             Ok(())
         });
         let thread = spawned.map_err(failed)?;
@@ -155,18 +159,37 @@ impl fmt::Debug for Server {
     }
 }
 
+/// An engine whose threads end, having done what they have, when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<Engine>);
+
+impl Running {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// The threads for connections, and those for the database.
 pub(crate) fn start(
     db: DynaMite,
     extension: Option<Arc<dyn Extension>>,
     path: &Path,
     settings: Settings,
-) -> Result<(Runtime, Arc<Engine>), ServerError> {
+) -> Result<(Runtime, Running), ServerError> {
     let failed = |source| ServerError::Io { what: "starting threads for", path: path.to_owned(), source };
     let runtime =
         Builder::new_multi_thread().enable_all().thread_name("dynamite-io").build().map_err(failed)?;
-    let engine = Engine::start(db, settings.readers, extension).map_err(failed)?;
-    Ok((runtime, engine))
+    let engine = Engine::new(db, extension).map_err(failed)?;
+    // From here on, so that no thread is left if another one cannot be started.
+    let running = Running(Arc::new(engine));
+    running.engine().start(settings.readers).map_err(failed)?;
+    Ok((runtime, running))
 }
 
 /// The listener of a socket, for a runtime.
@@ -251,5 +274,39 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.counters.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamite_core::api::Deferred;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Extension for Nothing {
+        fn read(&self, _: &DynaMite, _: &[u8]) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn write(&self, _: &Deferred<'_>, _: &[u8]) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn nothing_runs_on_if_it_cannot_be_listened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("missing").join("d.sock");
+        let lock = std::fs::File::create(directory.path().join("lock")).unwrap();
+        let extension: Arc<dyn Extension> = Arc::new(Nothing);
+        let db = DynaMite::in_memory().unwrap();
+        let place = Place::Locked(path.clone(), lock);
+        let served = Server::in_place(place, &db, path, Some(extension.clone()));
+        assert!(matches!(served, Err(ServerError::Io { what: "listening on", .. })), "{served:?}");
+        // Each thread holds the engine, which holds this.
+        assert_eq!(Arc::strong_count(&extension), 1);
     }
 }

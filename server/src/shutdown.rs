@@ -64,7 +64,8 @@ fn run_with(
         idle_exit: config.idle_exit.map(Duration::from_secs),
         grace: Duration::from_secs(config.grace),
     };
-    let (runtime, engine) = server::start(db, extension, &path, settings)?;
+    let (runtime, running) = server::start(db, extension, &path, settings)?;
+    let engine = running.engine().clone();
     let failed = |source| ServerError::Io { what: "serving on", path: socket_path.clone(), source };
     // Before anybody can see that it listens.
     let told = {
@@ -96,7 +97,7 @@ fn run_with(
         }
     });
     drop(runtime);
-    engine.stop();
+    drop(running);
     Arc::into_inner(engine).map_or(Ok(()), |engine| engine.db.close())?;
     tracing::info!("ended");
     Ok(())
