@@ -45,9 +45,11 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Waits until something has come, and appends it, as far as there is room behind what is in `bytes`. Returns how much that was; 0 at
-    /// the end. If it is dropped while it waits, nothing was read.
+    /// Waits until something has come, and appends it, as far as there is room behind what is in `bytes`; if there is none, some is made.
+    /// Returns how much that was; 0 at the end. If it is dropped while it waits, nothing was read.
     pub(crate) async fn read(&self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        // Nothing that fits in no room looks like the end.
+        bytes.reserve(1);
         loop {
             let mut ready = self.0.readable().await?;
             let room = bytes.capacity() - bytes.len();
@@ -152,6 +154,9 @@ mod tests {
             far.write_all(more.as_bytes()).await.unwrap();
             assert_eq!(read(&socket).await, more);
         }
+        far.write_all(b"c").await.unwrap();
+        let mut no_room = Vec::new();
+        assert_eq!((socket.read(&mut no_room).await.unwrap(), &no_room[..]), (1, &b"c"[..]));
         far.write_all(b"end").await.unwrap();
         drop(far);
         assert_eq!(read(&socket).await, "end");
