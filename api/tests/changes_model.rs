@@ -40,6 +40,7 @@ enum Write {
 enum Step {
     Write(Write),
     Transact(Vec<Write>, bool),
+    Series(Vec<Write>),
     Advance(u64),
     Maintain,
     ToggleTtl,
@@ -69,6 +70,7 @@ fn steps() -> impl Strategy<Value = Step> {
         12 => writes().prop_map(Step::Write),
         3 => (prop::collection::vec(writes(), 1..8), any::<bool>())
             .prop_map(|(writes, given_up)| Step::Transact(writes, given_up)),
+        3 => prop::collection::vec(writes(), 1..8).prop_map(Step::Series),
         5 => prop_oneof![4 => 0_u64..5_000, 1 => 5_000_u64..50_000].prop_map(Step::Advance),
         3 => Just(Step::Maintain),
         1 => Just(Step::ToggleTtl),
@@ -239,7 +241,7 @@ macro_rules! write {
         match $write {
             Write::Put(number, end, size) => {
                 let item = model.item(*number, *end, *size);
-                $to.put_item("things", &item)?;
+                $to.put("things").item(&item).execute()?;
                 model.set(&id(*number), Some(item));
             }
             Write::PutNew(number, end) => {
@@ -421,7 +423,7 @@ fn run(steps: &[Step]) -> Result<(), Error> {
     let mut snapshots: Vec<(Snapshot, Vec<Value>)> = Vec::new();
     let mut states: Vec<(u64, Stored, u64)> = Vec::new();
     for step in steps {
-        let before = model.stored.clone();
+        let mut before = model.stored.clone();
         match step {
             Step::Write(write) => write!(db, &mut model, write),
             Step::Transact(writes, given_up) => {
@@ -439,6 +441,21 @@ fn run(steps: &[Step]) -> Result<(), Error> {
                     Err(Error::Aborted(_)) if *given_up => {}
                     Err(error) => return Err(error),
                 }
+            }
+            Step::Series(writes) => {
+                let deferred = db.deferred();
+                let written = deferred.in_series(|| -> Result<(), Error> {
+                    for write in writes {
+                        let before = model.stored.clone();
+                        write!(deferred, &mut model, write);
+                        model.remember(&before);
+                    }
+                    Ok(())
+                });
+                written??;
+                db.settle(deferred.pending())?;
+                // Each is remembered by itself.
+                before = model.stored.clone();
             }
             Step::Advance(ms) => {
                 clock.advance(*ms);

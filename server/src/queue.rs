@@ -63,6 +63,11 @@ impl<J> FairQueue<J> {
         }
     }
 
+    /// The next job, if there is one.
+    pub(crate) fn pop_now(&self) -> Option<J> {
+        self.state().next()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.state().turns.is_empty()
     }

@@ -1,7 +1,8 @@
 //! The writes of all connections, one after the other on a thread of its own, and made durable together on another.
 //!
 //! The engine has one write transaction at a time anyway. A thread for each write would wait for its turn, and then for the disk; here nobody
-//! waits but the settler, and while it does the writer goes on: all that is written meanwhile shares the next flush. A lone write,
+//! waits but the settler, and while it does the writer goes on: all that is written meanwhile shares the next flush, and what was queued
+//! together is written in one [series](Deferred::in_series). A lone write,
 //! which has nobody to share with, is settled by the writer itself, so that it is handed from thread to thread once less. It is known by
 //! the [`ALONE`] before it, which shared nothing either: of those who were told together one comes first, and the others right behind.
 //!
@@ -32,6 +33,9 @@ use dynamite_core::error::{Error, Result};
 
 use crate::caught::{Panicked, caught};
 use crate::queue::FairQueue;
+
+/// So many writes are one series at the most, so that the first of them need not wait long for the last.
+const SERIES: usize = 64;
 
 /// So many writes in a row that were settled by themselves make the next one a lone one.
 const ALONE: u32 = 8;
@@ -81,6 +85,8 @@ struct Finished {
     connection: u64,
     tell: Tell,
     pending: Pending,
+    /// Why it was not made after all.
+    lost: Option<Lost>,
 }
 
 impl Writes {
@@ -153,16 +159,35 @@ impl Drop for Writes {
 /// The writer.
 fn write(shared: &Shared, db: &DynaMite, settle: &impl Fn(Pending) -> Result<()>) {
     let Shared { queue, done } = shared;
-    let deferred = db.deferred();
-    while let Some(Asked { connection, write }) = queue.pop() {
-        let told = write(&deferred);
-        let finished = Finished { connection, tell: told, pending: deferred.pending() };
-        match queue.is_empty() && done.is_quiet() {
-            true => tell(vec![finished], settle),
+    while let Some(first) = queue.pop() {
+        let finished = write_series(first, queue, db);
+        match finished.len() == 1 && queue.is_empty() && done.is_quiet() {
+            true => tell(finished, settle),
             false => done.push(finished),
         }
     }
     done.close();
+}
+
+/// Does what is queued, one after the other, as one series.
+fn write_series(first: Asked, queue: &FairQueue<Asked>, db: &DynaMite) -> Vec<Finished> {
+    let deferred = db.deferred();
+    let (mut tells, mut next) = (Vec::new(), Some(first));
+    let written = caught(|| {
+        deferred.in_series(|| {
+            while let Some(Asked { connection, write }) = next.take() {
+                tells.push((connection, write(&deferred)));
+                next = if tells.len() < SERIES { queue.pop_now() } else { None };
+            }
+        })
+    });
+    let lost = match written {
+        Ok(written) => written.err().map(Lost::Database),
+        Err(panicked) => Some(Lost::Panicked(panicked)),
+    };
+    let pending = deferred.pending();
+    let tells = tells.into_iter();
+    tells.map(|(connection, tell)| Finished { connection, tell, pending, lost: lost.clone() }).collect()
 }
 
 /// Makes writes durable, and tells what came of them, to one connection after the other.
@@ -176,10 +201,11 @@ fn tell(mut batch: Vec<Finished>, settle: &impl Fn(Pending) -> Result<()>) {
     batch.sort_by_key(|finished| finished.connection);
     let mut answers = Answers::default();
     let mut rest = batch.into_iter().peekable();
-    while let Some(Finished { connection, tell, .. }) = rest.next() {
+    while let Some(Finished { connection, tell, lost, .. }) = rest.next() {
         answers.is_last = rest.peek().is_none_or(|next| next.connection != connection);
         // Whom it did not reach is not told again.
-        let _ = caught(|| tell(settled.clone(), &mut answers));
+        let settled = lost.map_or(settled.clone(), Err);
+        let _ = caught(|| tell(settled, &mut answers));
         if answers.is_last {
             answers.frames.clear();
         }
@@ -218,9 +244,9 @@ impl Default for Done {
 }
 
 impl Done {
-    fn push(&self, finished: Finished) {
+    fn push(&self, finished: Vec<Finished>) {
         let mut state = self.state();
-        state.finished.push(finished);
+        state.finished.extend(finished);
         // To wake nobody is a system call, too.
         let wakes = std::mem::take(&mut state.is_awaited);
         drop(state);
@@ -366,37 +392,25 @@ mod tests {
         held.writes.stop();
     }
 
-    /// What is seen of a lone write, one that is settled while the others are written, those, and a last one.
-    fn settled(settled: [Result<()>; 4]) -> Vec<String> {
+    /// What is seen of a lone write, of those that come while it is settled, and of one that comes while those are.
+    fn settled(settled: [Result<()>; 3]) -> Vec<String> {
         let (held, (log, told)) = (Held::new(), Log::new());
-        let [lone, first, others, last] = settled;
+        let [lone, together, last] = settled;
         log.push(&held.writes, 1, 0);
         assert_eq!(held.begun(), "dynamite-write");
-        let (go_on, wait) = channel();
         log.push(&held.writes, 2, 1);
-        log.push_after(&held.writes, 1, 2, move || wait.recv().unwrap());
+        log.push(&held.writes, 1, 2);
         log.push(&held.writes, 1, 3);
         log.push(&held.writes, 2, 4);
         held.end(lone);
         assert_eq!(held.begun(), "dynamite-settle");
-        go_on.send(()).unwrap();
-        let mut all = Vec::new();
-        while all.last().is_none_or(|entry| entry != "1.3 done") {
-            all.push(told.recv().unwrap());
-        }
-        let (go_on, wait) = channel();
-        log.push_after(&held.writes, 3, 5, move || wait.recv().unwrap());
-        // When this one is begun, those before it are handed over.
-        all.push(told.recv().unwrap());
-        held.end(first);
-        assert_eq!(held.begun(), "dynamite-settle");
-        go_on.send(()).unwrap();
+        log.push(&held.writes, 3, 5);
         // Nothing is queued behind it, but the settler has something to tell before.
         while held.writes.shared.done.state().finished.is_empty() {
             assert_eq!(held.begun.try_recv().ok(), None);
             std::thread::yield_now();
         }
-        held.end(others);
+        held.end(together);
         assert_eq!(held.begun(), "dynamite-settle");
         held.end(last);
         // As soon as that is told, a lone one is the writer's again.
@@ -408,26 +422,68 @@ mod tests {
         assert!(settled_by.any(|thread| thread == "dynamite-write"));
         held.writes.stop();
         drop(log);
-        all.extend(told.iter());
-        all
+        told.iter().collect()
     }
 
     #[test]
     fn connections_have_turns_and_each_is_told_at_once_and_in_order() {
-        let turns = ["2.1 done", "1.2 done", "2.4 done", "1.3 done", "3.5 done"];
-        let told = ["2 told [1]", "1 told [2, 3]", "2 told [4]", "3 told [5]"];
-        let all = [&["1.0 done", "1 told [0]"][..], &turns, &told].concat();
-        assert_eq!(settled([Ok(()), Ok(()), Ok(()), Ok(())]), all);
+        let done = ["2.1 done", "1.2 done", "2.4 done", "1.3 done", "3.5 done"];
+        let told = ["1 told [2, 3]", "2 told [1, 4]", "3 told [5]"];
+        let all = [&["1.0 done", "1 told [0]"][..], &done, &told].concat();
+        assert_eq!(settled([Ok(()), Ok(()), Ok(())]), all);
     }
 
     #[test]
     fn a_failure_to_settle_is_told_to_all_that_it_concerns_and_to_nobody_else() {
         let failed = || Err(Error::Cancelled);
-        let all = settled([failed(), Ok(()), failed(), Ok(())]);
+        let all = settled([failed(), failed(), Ok(())]);
         let lone = ["1.0 done", "1.0 failed", "1 told []"];
         assert_eq!(all[..3], lone);
-        let others = ["1.2 failed", "1.3 failed", "1 told []", "2.4 failed", "2 told []"];
-        assert_eq!(all[8..], [&["2 told [1]"][..], &others, &["3 told [5]"]].concat());
+        let together = ["1.2 failed", "1.3 failed", "1 told []", "2.1 failed", "2.4 failed", "2 told []"];
+        assert_eq!(all[8..], [&together[..], &["3 told [5]"]].concat());
+    }
+
+    #[test]
+    fn who_was_not_written_after_all_is_told_and_nobody_else() {
+        let (outcomes, told) = channel();
+        let pending = DynaMite::in_memory().unwrap().deferred().pending();
+        let batch = [None, Some(Lost::Database(Error::Cancelled)), None].into_iter().map(|lost| {
+            let outcomes = outcomes.clone();
+            let tell = Box::new(move |settled: Result<(), Lost>, _: &mut Answers| {
+                outcomes.send(settled.is_ok()).unwrap();
+            });
+            Finished { connection: 1, tell, pending, lost }
+        });
+        tell(batch.collect(), &|_| Ok(()));
+        drop(outcomes);
+        assert_eq!(told.iter().collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    /// All that is queued is one series, in which what is written is written at once, and what fails alone.
+    #[test]
+    fn what_is_queued_together_is_written_together() {
+        let db = DynaMite::in_memory().unwrap();
+        db.create_table("things").partition_key("id", KeyType::Number).execute().unwrap();
+        let queue = FairQueue::default();
+        let (told, outcomes) = channel();
+        let asked = |id: u64| {
+            let told = told.clone();
+            let write = Box::new(move |target: &Deferred<'_>| -> Tell {
+                let put = target.put("things").item(json!({"id": id / 2})).if_version(0).execute();
+                Box::new(move |settled, _| told.send((id, put.is_ok(), settled.is_ok())).unwrap())
+            });
+            Asked { connection: 1, write }
+        };
+        (1..=2 * SERIES as u64).for_each(|id| queue.push(1, asked(id)));
+        let before = db.stats().commits;
+        let finished = write_series(asked(0), &queue, &db);
+        assert_eq!(finished.len(), SERIES);
+        assert!(!queue.is_empty());
+        tell(finished, &|pending| db.settle(pending));
+        assert_eq!(db.stats().commits - before, 1);
+        let seen: Vec<_> = outcomes.try_iter().collect();
+        let expected = (0..SERIES as u64).map(|id| (id, id % 2 == 0, true));
+        assert_eq!(seen, expected.collect::<Vec<_>>());
     }
 
     #[test]
@@ -463,8 +519,12 @@ mod tests {
         let last = deferred.pending();
         assert!(first < last);
         let batch = [(2, first), (1, last)];
-        let batch =
-            batch.map(|(connection, pending)| Finished { connection, tell: Box::new(|_, _| ()), pending });
+        let batch = batch.map(|(connection, pending)| Finished {
+            connection,
+            tell: Box::new(|_, _| ()),
+            pending,
+            lost: None,
+        });
         let (settled, waited_for) = channel();
         tell(batch.into(), &move |pending| {
             settled.send(pending).unwrap();
@@ -479,7 +539,7 @@ mod tests {
         let done = Done::default();
         let push = || {
             let pending = db.deferred().pending();
-            done.push(Finished { connection: 1, tell: Box::new(|_, _| ()), pending });
+            done.push(vec![Finished { connection: 1, tell: Box::new(|_, _| ()), pending, lost: None }]);
         };
         assert!(done.is_quiet());
         push();

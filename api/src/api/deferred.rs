@@ -4,10 +4,10 @@
 //! Through a [`Deferred`] a thread does one write after the other without waiting; another one waits for all of them, and
 //! then tells of each what came of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use dynamite_txn::TxnId;
+use dynamite_txn::{Durability, Series, TxnId};
 
 use crate::api::batch::BatchWrite;
 use crate::api::database::DynaMite;
@@ -22,7 +22,7 @@ use crate::api::transact::Transaction;
 use crate::api::transact_write::TransactWrite;
 use crate::api::update::UpdateItem;
 use crate::api::writing::Writing;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A target of writes that does not wait until they are durable; [`DynaMite::deferred`] makes one.
 ///
@@ -53,6 +53,10 @@ pub struct Deferred<'db> {
     db: &'db DynaMite,
     /// What all that was done depends on.
     pending: Cell<TxnId>,
+    /// What writes are a part of, if they follow one another at once.
+    series: RefCell<Option<Series<'db>>>,
+    /// Why what was a part of an earlier one was not made.
+    lost: RefCell<Option<Error>>,
 }
 
 /// What [`DynaMite::settle`] waits for. Later ones include earlier ones.
@@ -63,7 +67,12 @@ pub struct Pending(TxnId);
 impl DynaMite {
     /// A target of writes that does not wait until they are durable; see [`Deferred`].
     pub fn deferred(&self) -> Deferred<'_> {
-        Deferred { db: self, pending: Cell::new(TxnId(0)) }
+        Deferred {
+            db: self,
+            pending: Cell::new(TxnId(0)),
+            series: RefCell::default(),
+            lost: RefCell::default(),
+        }
     }
 
     /// Waits until the writes of a [`Deferred`] are durable. Who waits at the same time, writers of any kind, shares one flush.
@@ -78,7 +87,41 @@ impl DynaMite {
     }
 }
 
-impl Deferred<'_> {
+impl<'db> Deferred<'db> {
+    /// Makes writes that follow one another at once, for less than each by itself: each has a version of its own and may fail without the
+    /// others, as ever, but what all of them change is copied once. Nobody else writes meanwhile. What may change many items
+    /// ([`batch_write`](Self::batch_write), [`transact`](Self::transact), statements without a key) is written by itself between them.
+    ///
+    /// ```
+    /// # use dynamite_core::{api::DynaMite, types::KeyType};
+    /// # use serde_json::json;
+    /// # fn main() -> Result<(), dynamite_core::Error> {
+    /// # let db = DynaMite::in_memory()?;
+    /// # db.create_table("users").partition_key("id", KeyType::String).execute()?;
+    /// let writes = db.deferred();
+    /// let versions = writes.in_series(|| {
+    ///     ["alice", "bob"].map(|id| writes.put("users").item(json!({"id": id})).execute())
+    /// })?;
+    /// db.settle(writes.pending())?;
+    /// let [alice, bob] = versions.map(Result::unwrap);
+    /// assert!(alice < bob);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Then none of the writes was made, whatever they have returned.
+    pub fn in_series<R>(&self, writes: impl FnOnce() -> R) -> Result<R> {
+        self.begin_series();
+        // A panic undoes what is open.
+        let undone_by_panic = Undone(self);
+        let result = writes();
+        self.end_series();
+        drop(undone_by_panic);
+        self.lost.take().map_or(Ok(result), Err)
+    }
+
     /// What all operations so far depend on.
     pub fn pending(&self) -> Pending {
         Pending(self.pending.get())
@@ -136,6 +179,7 @@ impl Deferred<'_> {
     /// Those of [`DynaMite::transact`].
     pub fn transact<R>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
         let shared = &self.db.shared;
+        let _goes_on = self.interrupt_series();
         let transaction = Transaction::begin(shared)?;
         self.depend_on(transaction.base());
         let result = body(&transaction);
@@ -146,8 +190,46 @@ impl Deferred<'_> {
         Ok(result)
     }
 
+    /// For what may take long, and so is no part of a series: one ends before it, and another one begins behind it, when what this
+    /// returns is dropped.
+    fn interrupt_series(&self) -> Option<GoesOn<'_, 'db>> {
+        self.end_series().then(|| GoesOn(self))
+    }
+
+    fn begin_series(&self) {
+        *self.series.borrow_mut() = Some(self.db.shared.store.series(Durability::Immediate));
+    }
+
+    /// Ends the series that is open; whether one was. What became of it is known when [`in_series`](Self::in_series) ends.
+    fn end_series(&self) -> bool {
+        let Some(series) = self.series.take() else { return false };
+        match series.finish() {
+            Ok(txn) => self.depend_on(txn),
+            Err(error) => *self.lost.borrow_mut() = Some(error.into()),
+        }
+        true
+    }
+
     fn depend_on(&self, txn: TxnId) {
         self.pending.set(self.pending.get().max(txn));
+    }
+}
+
+/// Undoes the series that is still open when this is dropped.
+struct Undone<'a, 'db>(&'a Deferred<'db>);
+
+impl Drop for Undone<'_, '_> {
+    fn drop(&mut self) {
+        self.0.series.take();
+    }
+}
+
+/// Begins another series when this is dropped.
+struct GoesOn<'a, 'db>(&'a Deferred<'db>);
+
+impl Drop for GoesOn<'_, '_> {
+    fn drop(&mut self) {
+        self.0.begin_series();
     }
 }
 
@@ -177,12 +259,26 @@ impl Target for Deferred<'_> {}
 impl WriteTo for Deferred<'_> {
     fn write<R>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R>) -> Result<R> {
         let shared = &self.db.shared;
+        let _goes_on = self.interrupt_series();
         let course = shared.course();
         let mut txn = shared.store.begin()?;
         // Also an error tells what was read.
         self.depend_on(txn.base());
         let result = body(&mut Writing::new(&shared.tables, &mut txn, &course))?;
         self.depend_on(txn.join()?);
+        shared.bell.expect(course.due_ms());
+        Ok(result)
+    }
+
+    fn write_few<R: Send>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R> + Send) -> Result<R> {
+        if self.series.borrow().is_none() {
+            return self.write(body);
+        }
+        let mut open = self.series.borrow_mut();
+        let series = open.as_mut().expect("looked at above");
+        let shared = &self.db.shared;
+        let course = shared.course();
+        let result = series.run(|txn| body(&mut Writing::new(&shared.tables, txn, &course)))?;
         shared.bell.expect(course.due_ms());
         Ok(result)
     }

@@ -151,7 +151,8 @@ impl<'p> WriteBatch<'p> {
             self.operation = self.writer.core.pool.enter().ok();
         }
         if let Some(operation) = &self.operation {
-            let older: Vec<PagePtr> = ptrs.iter().filter(|ptr| ptr.birth < self.first_birth).copied().collect();
+            let older: Vec<PagePtr> =
+                ptrs.iter().filter(|ptr| ptr.birth < self.first_birth).copied().collect();
             operation.prefetch(&older);
         }
     }
