@@ -19,6 +19,15 @@ fn values(pager: &Pager) -> Vec<u64> {
     read_all(pager).expect("the state can be read").iter().map(|cell| cell.value).collect()
 }
 
+/// Closes, opens, and checks that all is well and as expected.
+#[track_caller]
+fn check_after_reopening(disk: &DiskSim, pager: Pager, expected: &[u64]) {
+    pager.close().expect("nothing fails");
+    let pager = open_on(disk).expect("nothing fails");
+    assert_eq!(values(&pager), expected);
+    assert_sound(&pager, "after reopening");
+}
+
 fn set(batch: &mut WriteBatch<'_>, cell: usize, value: u64) {
     change(batch, &[(cell, Cell::of(value))]).expect("nothing fails");
 }
@@ -101,10 +110,7 @@ fn what_is_undone_leaves_nothing_behind_and_what_came_before_stays() {
             }
         }
         assert!(pager.stats().early_writes > 0, "some of the batches were large");
-        pager.close().expect("nothing fails");
-        let pager = open_on(&disk).expect("nothing fails");
-        assert_eq!(values(&pager), model.iter().map(|cell| cell.value).collect::<Vec<_>>());
-        assert_sound(&pager, "after reopening");
+        check_after_reopening(&disk, pager, &model.iter().map(|cell| cell.value).collect::<Vec<_>>());
     }
 }
 
@@ -128,6 +134,41 @@ fn transactions_in_one_batch_are_one_commit_and_each_has_a_birth() {
     // The root, three cells, the space root and the header: the root was copied once.
     assert_eq!(after.pages_written - before.pages_written, 6);
     assert!(pager.begin().expect("nothing fails").birth() > births[2]);
+}
+
+/// What was written early and undone needs no flush of its own, and is written again where it still counts.
+#[test]
+fn an_early_write_that_is_undone_leaves_nothing_behind() {
+    let (disk, pager) = database(3);
+    let mut batch = pager.begin().expect("nothing fails");
+    set_savepoint(&mut batch);
+    set(&mut batch, 0, 1);
+    set_savepoint(&mut batch);
+    set(&mut batch, 0, 9);
+    change(&mut batch, &[(1, Cell { value: 9, pages: 100 })]).expect("nothing fails");
+    assert!(pager.stats().early_writes >= 100);
+    batch.undo();
+    let before = pager.stats();
+    batch.commit().expect("nothing fails");
+    assert_eq!(pager.stats().flushes - before.flushes, 1);
+    assert_eq!(values(&pager), [1, 0, 0]);
+    assert_sound(&pager, "after the commit");
+    check_after_reopening(&disk, pager, &[1, 0, 0]);
+}
+
+#[test]
+fn pages_that_are_kept_as_they_were_count_as_pages_of_the_batch() {
+    let (_disk, pager) = database(60);
+    let mut batch = pager.begin().expect("nothing fails");
+    set_savepoint(&mut batch);
+    (0..50).for_each(|cell| set(&mut batch, cell, 1));
+    set_savepoint(&mut batch);
+    (0..30).for_each(|cell| set(&mut batch, cell, 2));
+    assert!(pager.stats().early_writes > 0, "a quarter of the pool is in the batch's hands");
+    batch.undo();
+    batch.commit().expect("nothing fails");
+    assert_eq!(values(&pager), [vec![1; 50], vec![0; 10]].concat());
+    assert_sound(&pager, "after the commit");
 }
 
 /// A power cut during the commit of a batch leaves all that was kept of it, or nothing.

@@ -86,6 +86,28 @@ fn a_series_costs_one_commit_and_the_pages_of_one_transaction() {
 }
 
 #[test]
+fn a_snapshot_that_is_taken_meanwhile_sees_what_was_before() {
+    let (_disk, store, table) = store();
+    for key in [&b"changed"[..], b"deleted", b"again"] {
+        store.write(|txn| txn.put(table, key, b"before")).unwrap();
+    }
+    let mut series = store.series(Durability::Immediate);
+    series.run(|txn| txn.put(table, b"changed", b"after")).unwrap();
+    series.run(|txn| txn.delete(table, b"deleted")).unwrap();
+    series.run(|txn| txn.put(table, b"again", b"after")).unwrap();
+    series.run(|txn| txn.put(table, b"again", b"once more")).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    store.wait_durable(series.finish().unwrap()).unwrap();
+    store.maintain().unwrap();
+    let mut read = snapshot.read().unwrap();
+    let mut seen = |key| read.get(table, key, |_, text| text.to_vec()).unwrap();
+    for key in [&b"changed"[..], b"deleted", b"again"] {
+        assert_eq!(seen(key).as_deref(), Some(&b"before"[..]));
+    }
+    check_sound(&store, "beside the snapshot");
+}
+
+#[test]
 fn who_is_dropped_takes_all_of_it_along() {
     let (_disk, store, table) = store();
     let before = store.stats().free_pages;
