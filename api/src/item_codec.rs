@@ -88,6 +88,7 @@ mod de_typed;
 mod golden;
 
 pub use check::check;
+pub(crate) use check::check_each;
 pub use damage::ItemDamage;
 pub use de::{DecodeError, from_bytes};
 pub(crate) use dynamodb_json::{encode_dynamodb_json, write_dynamodb_json};

@@ -121,6 +121,22 @@ impl KeyValue<'_> {
         }
     }
 
+    /// What follows the encoded value in a key that begins with it; `None` if the key begins otherwise.
+    pub(crate) fn strip_from<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        let (first, body) = key.split_first()?;
+        if *first != self.tag() {
+            return None;
+        }
+        match self {
+            KeyValue::B(bytes) => escape::strip(bytes, body),
+            KeyValue::S(text) => escape::strip(text.as_bytes(), body),
+            // A number has one encoding.
+            KeyValue::N(number) => {
+                number_key::decode(body).ok().filter(|(found, _)| found == number).map(|(_, rest)| rest)
+            }
+        }
+    }
+
     /// The value's type.
     pub fn key_type(&self) -> KeyType {
         match self {

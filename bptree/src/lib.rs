@@ -104,4 +104,4 @@ pub use crate::overflow::Overflow;
 pub use crate::pages::Pages;
 pub use crate::tree::Tree;
 pub use crate::value::{Body, Displaced, NewValue, Value};
-pub use crate::verify::{Visit, Visitor, verify};
+pub use crate::verify::{EntryCheck, Visit, Visitor, verify, verify_entries};

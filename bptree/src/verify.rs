@@ -1,6 +1,11 @@
 //! Checking a whole tree, on the medium: its books for the census, and what no page can tell by itself.
 
-use dynamite_pager::{Birth, Census, Extent, PAYLOAD_SIZE, Page, PageId, PagePtr, Problem, Scout};
+use std::sync::Arc;
+
+use dynamite_pager::{
+    Birth, Census, Examined, Extent, Malformation, PAYLOAD_SIZE, Page, PageId, PagePtr, Problem, Remarks,
+    Scout,
+};
 
 use crate::check::check_page;
 use crate::error::Malformed;
@@ -40,6 +45,10 @@ pub enum Visit<'a> {
     },
 }
 
+/// Looks at an entry by itself: its key, its value and the bytes of the value's run, none if it has none. What it returns is wrong with the
+/// entry.
+pub type EntryCheck = Arc<dyn Fn(&[u8], &Value<'_>, &[u8]) -> Option<Malformation> + Send + Sync>;
+
 /// Sees what a walk comes to, and has the census for reports. What it sees has been counted already.
 pub type Visitor<'v> = dyn FnMut(&mut Census<'_>, Visit<'_>) + 'v;
 
@@ -55,10 +64,33 @@ pub type Visitor<'v> = dyn FnMut(&mut Census<'_>, Visit<'_>) + 'v;
 /// Memory: a page and two keys a level, the bytes of a value, and what is [read ahead](Census::read_ahead). Cost: each page of the tree is
 /// read once, those above the leaves twice.
 pub fn verify(census: &mut Census<'_>, tree: &Tree, visit: &mut Visitor<'_>) {
+    verify_entries(census, tree, None, visit);
+}
+
+/// As [`verify`], and has each entry that can be read looked at by itself. Entries that a leaf holds whole are looked at by the threads that
+/// read ahead, several at a time; what is wrong is reported with the leaf all the same, behind the visit to its entry.
+pub fn verify_entries(
+    census: &mut Census<'_>,
+    tree: &Tree,
+    check: Option<EntryCheck>,
+    visit: &mut Visitor<'_>,
+) {
     // What passes can be looked into, here and by those who read ahead.
-    census.check_pages_by(check_page);
-    let mut walk =
-        Walk { census, visit, entries: 0, whole: true, last: None, spare_key: Vec::new(), body: Vec::new() };
+    let of_leaf = check.clone();
+    census.examine_pages_by(Arc::new(move |page| {
+        check_page(page)?;
+        Ok(of_leaf.as_ref().map_or(Remarks::new(), |check| check_leaf(page, check)))
+    }));
+    let mut walk = Walk {
+        census,
+        visit,
+        check,
+        entries: 0,
+        whole: true,
+        last: None,
+        spare_key: Vec::new(),
+        body: Vec::new(),
+    };
     let place = tree.root.map_or(PageId(0), |root| root.id);
     match tree.root {
         Some(root) if tree.level > LEVEL_MAX => {
@@ -136,7 +168,7 @@ fn follow_runs(page: &Page, into: &mut Vec<(Extent, Birth)>) {
         return;
     }
     let leaf = Node::of(page);
-    for slot in 0..leaf.len() {
+    for slot in (0..leaf.len()).filter(|slot| !is_whole(leaf, *slot)) {
         let of_value = match leaf.value(slot) {
             Value::Spilled { run, .. } => Some(run),
             Value::Inline(_) => None,
@@ -148,9 +180,38 @@ fn follow_runs(page: &Page, into: &mut Vec<(Extent, Birth)>) {
     }
 }
 
+/// Looks at the entries that a leaf holds whole, and numbers what is wrong by their slots.
+fn check_leaf(page: &Page, check: &EntryCheck) -> Remarks {
+    let mut remarks = Remarks::new();
+    if wrong_node(page, 0).is_some() {
+        return remarks;
+    }
+    let leaf = Node::of(page);
+    let mut key = Vec::new();
+    for slot in (0..leaf.len()).filter(|slot| is_whole(leaf, *slot)) {
+        put_stored_key(leaf, slot, &mut key);
+        remarks.extend(check(&key, &leaf.value(slot), &[]).map(|wrong| (slot, wrong)));
+    }
+    remarks
+}
+
+/// Whether a leaf holds an entry whole: neither key nor value has a run.
+fn is_whole(leaf: Node<'_>, slot: usize) -> bool {
+    let header = leaf.leaf_header(leaf.cell_start(slot));
+    !header.key_spilled && !header.value_spilled
+}
+
+/// Puts the stored key of a slot in the place of what is there.
+fn put_stored_key(node: Node<'_>, slot: usize, key: &mut Vec<u8>) {
+    key.clear();
+    key.extend_from_slice(node.prefix());
+    node.append_rest(slot, key);
+}
+
 struct Walk<'a, 'c, 'v> {
     census: &'a mut Census<'c>,
     visit: &'a mut Visitor<'v>,
+    check: Option<EntryCheck>,
     entries: u64,
     /// Every page so far could be looked at.
     whole: bool,
@@ -168,7 +229,7 @@ impl Walk<'_, '_, '_> {
         if level == 1 {
             self.census.begin_group(ptr.id);
         }
-        let Some(page) = self.read(ptr) else { return self.lost(low, high) };
+        let Some(Examined { page, remarks }) = self.read(ptr) else { return self.lost(low, high) };
         if let Some(why) = wrong_node(&page, level) {
             self.report(ptr.id, why);
             return self.lost(low, high);
@@ -176,7 +237,7 @@ impl Walk<'_, '_, '_> {
         let node = Node::of(&page);
         (self.visit)(self.census, Visit::Page { page: &page, used: NODE_START + node.used() });
         if level == 0 {
-            (0..node.len()).for_each(|slot| self.entry(ptr.id, node, slot, low, high));
+            self.leaf(ptr.id, node, remarks, low, high);
             return self.census.give_back(page);
         }
         let mut from = low.map(<[u8]>::to_vec);
@@ -201,30 +262,74 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn entry(&mut self, page: PageId, leaf: Node<'_>, slot: usize, low: Option<&[u8]>, high: Option<&[u8]>) {
-        self.entries += 1;
-        let value = leaf.value(slot);
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        let has_body = match value {
-            Value::Spilled { run, .. } => self.run(page, run, &mut body),
-            Value::Inline(_) => true,
-        };
-        let mut key = std::mem::take(&mut self.spare_key);
-        if self.put_key(page, leaf, slot, &mut key) {
-            if low.is_some_and(|low| *key < *low) || high.is_some_and(|high| *key >= *high) {
-                self.report(page, Malformed::Fence { slot });
-            } else if self.last.as_ref().is_some_and(|last| *last >= key) {
-                self.report(page, Malformed::KeyOrder { slot });
+    fn leaf(
+        &mut self,
+        page: PageId,
+        leaf: Node<'_>,
+        remarks: Remarks,
+        low: Option<&[u8]>,
+        high: Option<&[u8]>,
+    ) {
+        let is_in_place = self.is_in_place(leaf, low, high);
+        let mut remarks = remarks.into_iter().peekable();
+        for slot in 0..leaf.len() {
+            self.entries += 1;
+            let value = leaf.value(slot);
+            let mut body = std::mem::take(&mut self.body);
+            body.clear();
+            let has_body = match value {
+                Value::Spilled { run, .. } => self.run(page, run, &mut body),
+                Value::Inline(_) => true,
+            };
+            let mut key = std::mem::take(&mut self.spare_key);
+            if self.put_key(page, leaf, slot, &mut key) {
+                if !is_in_place {
+                    self.check_place(page, slot, &key, low, high);
+                }
+                let body = has_body.then_some(&body[..]);
+                (self.visit)(self.census, Visit::Entry { leaf: page, key: &key, value, body });
+                let wrong = match (&self.check, body) {
+                    (Some(check), Some(body)) if !is_whole(leaf, slot) => check(&key, &value, body),
+                    _ => remarks.next_if(|(of, _)| *of == slot).map(|(_, wrong)| wrong),
+                };
+                if let Some(wrong) = wrong {
+                    self.census.report(Extent::single(page), Problem::Malformed(wrong));
+                }
+                self.spare_key = self.last.replace(key).unwrap_or_default();
+            } else {
+                let from = leaf.stored_key(slot);
+                self.lost(Some(&from), high);
             }
-            let body = has_body.then_some(&body[..]);
-            (self.visit)(self.census, Visit::Entry { leaf: page, key: &key, value, body });
-            self.spare_key = self.last.replace(key).unwrap_or_default();
-        } else {
-            let from = leaf.stored_key(slot);
-            self.lost(Some(&from), high);
+            self.body = body;
         }
-        self.body = body;
+    }
+
+    /// Whether all keys of a leaf are where the separators say, and behind the last one seen. Keys that the page holds whole ascend, as
+    /// its form was checked: then the first and the last tell.
+    fn is_in_place(&mut self, leaf: Node<'_>, low: Option<&[u8]>, high: Option<&[u8]>) -> bool {
+        if (0..leaf.len()).any(|slot| leaf.leaf_header(leaf.cell_start(slot)).key_spilled) {
+            return false;
+        }
+        let key = &mut self.spare_key;
+        put_stored_key(leaf, leaf.len() - 1, key);
+        let is_below = high.is_none_or(|high| **key < *high);
+        put_stored_key(leaf, 0, key);
+        is_below && low.is_none_or(|low| **key >= *low) && self.last.as_ref().is_none_or(|last| *last < *key)
+    }
+
+    fn check_place(
+        &mut self,
+        page: PageId,
+        slot: usize,
+        key: &[u8],
+        low: Option<&[u8]>,
+        high: Option<&[u8]>,
+    ) {
+        if low.is_some_and(|low| *key < *low) || high.is_some_and(|high| *key >= *high) {
+            self.report(page, Malformed::Fence { slot });
+        } else if self.last.as_ref().is_some_and(|last| **last >= *key) {
+            self.report(page, Malformed::KeyOrder { slot });
+        }
     }
 
     /// The whole key of a slot; `None` if its run could not be read, which was reported.
@@ -235,9 +340,7 @@ impl Walk<'_, '_, '_> {
 
     /// Puts the whole key of a slot in the place of what is there; `false` if its run could not be read, which was reported.
     fn put_key(&mut self, page: PageId, node: Node<'_>, slot: usize, key: &mut Vec<u8>) -> bool {
-        key.clear();
-        key.extend_from_slice(node.prefix());
-        node.append_rest(slot, key);
+        put_stored_key(node, slot, key);
         node.key_run(slot).is_none_or(|run| self.run(page, run, key))
     }
 
@@ -250,7 +353,7 @@ impl Walk<'_, '_, '_> {
         let first = run.first();
         let mut extents = vec![Extent { first: first.id, count: run.page_count() }];
         if run.is_listed() {
-            let Some(list) = self.read(first) else { return false };
+            let Some(Examined { page: list, .. }) = self.read(first) else { return false };
             match run.listed(&list) {
                 Ok(listed) => extents = listed,
                 Err(why) => {
@@ -263,7 +366,8 @@ impl Walk<'_, '_, '_> {
         }
         let mut left = run.len();
         for id in extents.iter().flat_map(|extent| extent.pages()) {
-            let Some(page) = self.read(PagePtr { id, birth: first.birth }) else { return false };
+            let ptr = PagePtr { id, birth: first.birth };
+            let Some(Examined { page, .. }) = self.read(ptr) else { return false };
             if page.kind() != OVERFLOW {
                 self.report(id, Malformed::Kind { found: page.kind().0, expected: OVERFLOW.0 });
                 return false;
@@ -283,7 +387,7 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Counts and reads a page. `None` if it was counted before or cannot be read, which was reported.
-    fn read(&mut self, ptr: PagePtr) -> Option<Box<Page>> {
+    fn read(&mut self, ptr: PagePtr) -> Option<Examined> {
         let is_new = self.census.mark(Extent::single(ptr.id));
         let read = if is_new { self.census.take(ptr) } else { None };
         self.whole &= read.is_some();
@@ -292,6 +396,6 @@ impl Walk<'_, '_, '_> {
 
     fn report(&mut self, page: PageId, why: Malformed) {
         self.whole = false;
-        self.census.report(Extent::single(page), Problem::Malformed(std::sync::Arc::new(why)));
+        self.census.report(Extent::single(page), Problem::Malformed(Arc::new(why)));
     }
 }

@@ -4,11 +4,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use common::*;
-use dynamite_bptree::{Tree, Value, Visit, verify};
+use dynamite_bptree::{EntryCheck, Tree, Value, Visit, verify, verify_entries};
 use dynamite_pager::disk::sim::DiskSim;
-use dynamite_pager::{Extent, Page, PageId, Pager, Problem};
+use dynamite_pager::{Extent, Malformation, Page, PageId, Pager, Problem};
 
 /// Rows of all kinds: short ones, values of a few pages and of many, keys with runs of their own.
 fn fill(pager: &Pager, rows: usize, longest: usize) -> Model {
@@ -86,6 +87,36 @@ fn a_walk_sees_every_entry_whole_and_every_page_once() {
     }
 }
 
+/// Something is wrong with every third entry, wherever its bytes are. Who looks at them does so on several threads.
+#[test]
+fn every_entry_is_looked_at_whole_and_what_is_wrong_is_reported_in_order() {
+    for (rows, longest) in [(30, 100), (3_000, 30_000), (600, 400_000)] {
+        let pager = in_memory();
+        let model = fill(&pager, rows, longest);
+        let looked_at = Arc::new(Mutex::new(Model::new()));
+        let seen = looked_at.clone();
+        let is_wrong = |key: &[u8]| key.iter().map(|byte| usize::from(*byte)).sum::<usize>() % 3 == 0;
+        let check: EntryCheck = Arc::new(move |key, value, body| {
+            seen.lock().unwrap().insert(key.to_vec(), [value.head(), body].concat());
+            is_wrong(key).then(|| Malformation::from(Arc::from(Box::from(key.escape_ascii().to_string()))))
+        });
+        let mut census = pager.census().unwrap();
+        let mut leaves = Vec::new();
+        verify_entries(&mut census, &published(&pager)[0], Some(check), &mut |census, visit| {
+            if let Visit::Entry { leaf, key, .. } = visit {
+                assert_eq!(leaves.len(), census.finding_count(), "what is wrong comes behind the visit");
+                leaves.extend(is_wrong(key).then_some(leaf));
+            }
+        });
+        assert!(*looked_at.lock().unwrap() == model, "{rows} rows");
+        let wrong = model.keys().filter(|key| is_wrong(key)).map(|key| key.escape_ascii().to_string());
+        let expected: Vec<String> =
+            wrong.zip(leaves).map(|(key, PageId(leaf))| format!("page {leaf}: {key}")).collect();
+        let found: Vec<String> = census.findings().iter().map(ToString::to_string).collect();
+        assert!(found.len() > rows / 5 && found == expected, "{rows} rows");
+    }
+}
+
 /// Whether a key is in one of the ranges.
 fn is_lost(lost: &[Range], key: &[u8]) -> bool {
     lost.iter().any(|(from, to)| {
@@ -101,7 +132,7 @@ fn what_is_outside_the_damage_is_seen_and_what_is_not_is_named() {
     let model = fill(&pager, 1_500, 20_000);
     pager.close().unwrap();
     let pages: Vec<PageId> = {
-        let pager = quiet().open_on(std::sync::Arc::new(disk.clone()), false).unwrap();
+        let pager = quiet().open_on(Arc::new(disk.clone()), false).unwrap();
         walk(&pager).pages.into_iter().collect()
     };
     let mut random = Random(3);
@@ -112,7 +143,7 @@ fn what_is_outside_the_damage_is_seen_and_what_is_not_is_named() {
         for page in &victims {
             damaged.flip_bit(*page, random.below(4096 * 8));
         }
-        let pager = quiet().open_on(std::sync::Arc::new(damaged), false).unwrap();
+        let pager = quiet().open_on(Arc::new(damaged), false).unwrap();
         let seen = walk(&pager);
         assert!(seen.findings >= victims.len().min(1), "round {round}: {victims:?} not noticed");
         for (key, value) in &model {

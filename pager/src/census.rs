@@ -108,13 +108,28 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The books of one census. See the [module](self).
+/// What is wrong with parts of a page that can be looked into all the same. The layer above numbers the parts.
+pub type Remarks = Vec<(usize, Malformation)>;
+
+/// Looks at a page that a census has read and found whole, by itself: on whichever thread has read it. It refuses the page, or has remarks
+/// on it for whoever takes it.
+pub type Examine = Arc<dyn Fn(&Page) -> std::result::Result<Remarks, Malformation> + Send + Sync>;
+
+/// A page that passed all checks, with the remarks on it.
 #[derive(Debug)]
+pub struct Examined {
+    /// The page.
+    pub page: Box<Page>,
+    /// What was remarked on it.
+    pub remarks: Remarks,
+}
+
+/// The books of one census. See the [module](self).
 pub struct Census<'p> {
     /// Ends before the operation does.
     ahead: Option<Ahead>,
     core: &'p Arc<Core>,
-    page_check: PageCheck,
+    examine: Examine,
     header: Header,
     free: RoaringBitmap,
     used: RoaringBitmap,
@@ -123,6 +138,18 @@ pub struct Census<'p> {
     findings: Vec<Finding>,
     /// Keeps the pages of the state in place.
     _operation: RestingOperation<'p>,
+}
+
+impl fmt::Debug for Census<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Census { header, free, used, findings, .. } = self;
+        let books = (free.len(), used.len());
+        f.debug_struct("Census")
+            .field("header", header)
+            .field("free, used", &books)
+            .field("findings", findings)
+            .finish()
+    }
 }
 
 impl Pager {
@@ -144,7 +171,7 @@ impl Pager {
         let mut census = Census {
             ahead: None,
             core: &self.core,
-            page_check: self.core.page_check,
+            examine: examine_by(self.core.page_check),
             header,
             free: RoaringBitmap::new(),
             used: RoaringBitmap::new(),
@@ -182,21 +209,23 @@ impl Census<'_> {
     /// Reads a page from the medium and checks that it is whole, in its place, of the right birth and well-formed. A page that
     /// fails becomes a finding, and `false` comes back.
     pub fn read(&mut self, ptr: PagePtr, into: &mut Page) -> bool {
-        let Some(page) = self.take(ptr) else { return false };
+        let Some(Examined { page, .. }) = self.take(ptr) else { return false };
         into.clone_from(&page);
         self.give_back(page);
         true
     }
 
-    /// As [`read`](Census::read), without copying the page. Whoever [gives it back](Census::give_back) spares the next one an allocation.
-    pub fn take(&mut self, ptr: PagePtr) -> Option<Box<Page>> {
+    /// As [`read`](Census::read), without copying the page, and with the remarks on it. Whoever [gives it back](Census::give_back) spares
+    /// the next one an allocation.
+    pub fn take(&mut self, ptr: PagePtr) -> Option<Examined> {
         let page_count = self.header.page_count;
         let read = self.ahead.as_mut().and_then(|ahead| ahead.take(ptr)).unwrap_or_else(|| {
             let mut page = Page::boxed();
-            read_checked(self.core, self.page_check, page_count, ptr, &mut page).map(|()| page)
+            let remarks = read_checked(self.core, &*self.examine, page_count, ptr, &mut page)?;
+            Ok(Examined { page, remarks })
         });
         match read {
-            Ok(page) => Some(page),
+            Ok(examined) => Some(examined),
             Err(error) => {
                 self.report_error(ptr.id, error);
                 None
@@ -211,16 +240,16 @@ impl Census<'_> {
         }
     }
 
-    /// From now on this looks at the form of each page that is read, in place of the pager's own [`page_check`](crate::Options::page_check).
-    pub fn check_pages_by(&mut self, check: PageCheck) {
-        self.page_check = check;
+    /// From now on this looks at each page that is read, in place of the pager's own [`page_check`](crate::Options::page_check).
+    pub fn examine_pages_by(&mut self, examine: Examine) {
+        self.examine = examine;
     }
 
     /// Has pages read ahead of a walk that is about to begin: `scout` says what it will come to ([`Scout::expect`]), and `follow` where
     /// the pages lead to that it names. The walker says when it comes to each of the groups, see [`begin_group`](Census::begin_group).
     pub fn read_ahead(&mut self, follow: Follow, scout: impl FnOnce(&Scout) + Send + 'static) {
         self.stop_reading_ahead();
-        self.ahead = Ahead::start(self.core, self.page_check, self.header.page_count, follow, scout);
+        self.ahead = Ahead::start(self.core, self.examine.clone(), self.header.page_count, follow, scout);
     }
 
     /// The walker comes to a page that the scout has named, with those below it.
@@ -427,25 +456,35 @@ impl MapStore for Medium<'_> {
     }
 }
 
-fn read_checked(
+fn examine_by(check: PageCheck) -> Examine {
+    Arc::new(move |page| check(page).map(|()| Remarks::new()))
+}
+
+fn read_checked<T>(
     core: &Core,
-    page_check: PageCheck,
+    examine: impl Fn(&Page) -> std::result::Result<T, Malformation>,
     page_count: u64,
     ptr: PagePtr,
     into: &mut Page,
-) -> Result<()> {
+) -> Result<T> {
     if u64::from(ptr.id.0) < page_count {
         let read = core.disk.read_page(ptr.id, into);
         read.map_err(|error| core.context.io(IoOperation::Read(ptr.id), error))?;
     }
-    check_read(core, page_check, page_count, ptr, into)
+    check_read(core, examine, page_count, ptr, into)
 }
 
 /// Checks what a pointer has led to. Of one that leads beyond the end nothing was read.
-fn check_read(core: &Core, page_check: PageCheck, page_count: u64, ptr: PagePtr, page: &Page) -> Result<()> {
+fn check_read<T>(
+    core: &Core,
+    examine: impl Fn(&Page) -> std::result::Result<T, Malformation>,
+    page_count: u64,
+    ptr: PagePtr,
+    page: &Page,
+) -> Result<T> {
     if u64::from(ptr.id.0) >= page_count {
         return Err(core.context.corrupt(ptr.id, Corruption::OutOfBounds { page_count }));
     }
     core.seed.check(page, ptr).map_err(|source| core.context.corrupt(ptr.id, source))?;
-    page_check(page).map_err(|source| core.context.malformed(ptr.id, source))
+    examine(page).map_err(|source| core.context.malformed(ptr.id, source))
 }

@@ -51,7 +51,7 @@ pub mod error;
 
 pub mod sync;
 
-pub use crate::census::{Census, Finding, Follow, Problem, Scout, Severity};
+pub use crate::census::{Census, Examine, Examined, Finding, Follow, Problem, Remarks, Scout, Severity};
 pub use crate::commit::published::State;
 pub use crate::commit::write_batch::{Durability, WriteBatch};
 pub use crate::disk::file::IoChoice;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use dynamite_pager::disk::sim::DiskSim;
-use dynamite_pager::{Birth, Extent, Options, Page, PageId, PageKind, PagePtr, Pager, Placement, Roots};
+use dynamite_pager::{
+    Birth, Examined, Extent, Malformation, Options, Page, PageId, PageKind, PagePtr, Pager, Placement, Roots,
+};
 
 const KIND: PageKind = PageKind::FIRST_FOREIGN;
 const PAGES: usize = 700;
@@ -83,6 +85,35 @@ fn a_damaged_page_is_found_as_without_reading_ahead() {
     for nth in [0, 1, 99, 130, 450, PAGES - 1] {
         check(64, |_, _| {}, Some(nth));
         check(300, follow, Some(nth));
+    }
+}
+
+#[test]
+fn what_is_remarked_on_a_page_comes_with_it() {
+    let (disk, pages) = database();
+    let pager = open(&disk);
+    for group in [1, 64, 300] {
+        let mut census = pager.census().unwrap();
+        census.examine_pages_by(Arc::new(|page| {
+            let nth = u64::from_le_bytes(*page.payload().first_chunk().unwrap()) as usize;
+            let remark: Malformation = Arc::from(Box::from(format!("page {nth}")));
+            if nth == 444 { Err(remark) } else { Ok(vec![(nth, remark); nth % 3]) }
+        }));
+        // The last pages are not named, and read by the walker.
+        let named = pages[..600].to_vec();
+        census.read_ahead(follow, move |scout| {
+            named.chunks(group).all(|group| scout.expect(group[0], &group[1..]));
+        });
+        for (nth, ptr) in pages.iter().enumerate() {
+            if nth % group == 0 {
+                census.begin_group(ptr.id);
+            }
+            let remarks = census.take(*ptr).map(|Examined { remarks, .. }| remarks);
+            assert_eq!(remarks.as_ref().map(Vec::len), if nth == 444 { None } else { Some(nth % 3) });
+            assert!(remarks.unwrap_or_default().iter().all(|(of, _)| *of == nth));
+        }
+        let findings: Vec<String> = census.findings().iter().map(ToString::to_string).collect();
+        assert_eq!(findings, [format!("page {}: page 444", pages[444].id)]);
     }
 }
 

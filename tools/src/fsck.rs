@@ -5,6 +5,11 @@
 //! [`dynamite_core::api::inspect`] for each item, in the same walk; and if all that is whole, [`DynaMite::verify_indexes`] and its like,
 //! for what belongs to the items of tables. Here findings are counted and printed.
 //!
+//! Items are looked at by the threads that read pages ahead of the walk, which reports what they say in its own order.
+//!
+//! Memory: the cache, 16 MiB, of which an undamaged file without old versions needs next to nothing; up to 24 MiB of pages that are read ahead; two bits for each page
+//! of the file; and what was found.
+//!
 //! # Exit codes
 //!
 //! ```text

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dynamite_core::api::inspect::{ItemCheck, TreeRole, key_text};
-use dynamite_pager::{Extent, Malformation, Options, PAGE_SIZE, Page, PageId, PageKind, Pager};
-use dynamite_txn::verify::{Found, Owner, Progress, Scope, TreeShape, Watch, survey};
-use dynamite_txn::{TableId, TableInfo, TxnId};
+use dynamite_pager::{Extent, Options, PAGE_SIZE, Page, PageId, PageKind, Pager};
+use dynamite_txn::verify::{Found, Owner, PayloadCheck, Progress, Scope, TreeShape, Watch, survey};
+use dynamite_txn::{TableId, TableInfo};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -215,12 +215,8 @@ impl Watch for Collecting<'_> {
         }
     }
 
-    fn item(&mut self, table: TableId, key: &[u8], _version: TxnId, payload: &[u8]) -> Option<Malformation> {
-        if !self.wanted.checks_items {
-            return None;
-        }
-        let wrong = self.survey.items.item(table, key, payload)?;
-        Some(Arc::new(wrong))
+    fn payload_check(&mut self, table: TableId) -> Option<PayloadCheck> {
+        if self.wanted.checks_items { self.survey.items.of_tree(table) } else { None }
     }
 
     fn lost(&mut self, owner: Owner, from: Option<&[u8]>, to: Option<&[u8]>) {

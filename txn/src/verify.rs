@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use dynamite_bptree::{Body, Tree, Value, Visit};
+use dynamite_bptree::{Body, EntryCheck, Tree, Value, Visit};
 use dynamite_pager::{Census, Extent, Finding, Options, PageId, Pager, Problem};
 
 use crate::catalog::{
@@ -31,7 +31,7 @@ use crate::times;
 use crate::txn_id::{TableId, TxnId, VersionKey};
 
 pub use crate::verify::inconsistency::Inconsistency;
-pub use crate::verify::watch::{Found, Owner, Progress, Scope, TreeShape, Watch};
+pub use crate::verify::watch::{Found, Owner, PayloadCheck, Progress, Scope, TreeShape, Watch};
 pub use dynamite_pager::Severity;
 
 /// Checks an open database.
@@ -41,7 +41,7 @@ pub use dynamite_pager::Severity;
 /// Only if the file cannot be looked at at all; whatever is wrong in it becomes a [`Finding`].
 ///
 /// Cost: reads every page in use once, and looks up the older versions that records link to. Memory: two bits for each page of
-/// the file, beyond the cache's budget, and what is known of each table.
+/// the file, beyond the cache's budget, what is known of each table, and what is [read ahead](Census::read_ahead): some 24 MiB.
 pub fn verify(store: &Store, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Finding>> {
     verify_pager(&store.shared().pager, progress)
 }
@@ -181,10 +181,22 @@ impl Check<'_> {
         census: &mut Census<'_>,
         owner: Owner,
         tree: &Tree,
+        entry: impl FnMut(&mut Self, &mut Census<'_>, PageId, &[u8], &Value<'_>, Option<&[u8]>),
+    ) {
+        self.walk_checking(census, owner, tree, None, entry);
+    }
+
+    /// As [`walk`](Self::walk), with something that looks at each entry by itself.
+    fn walk_checking(
+        &mut self,
+        census: &mut Census<'_>,
+        owner: Owner,
+        tree: &Tree,
+        check: Option<EntryCheck>,
         mut entry: impl FnMut(&mut Self, &mut Census<'_>, PageId, &[u8], &Value<'_>, Option<&[u8]>),
     ) {
         self.owners.push((census.finding_count(), None));
-        dynamite_bptree::verify(census, tree, &mut |census, visit| match visit {
+        dynamite_bptree::verify_entries(census, tree, check, &mut |census, visit| match visit {
             Visit::Page { page, used } => {
                 self.tell_now_and_then(census);
                 self.watch.page(owner, page, used);
@@ -317,7 +329,10 @@ impl Check<'_> {
 
     fn table(&mut self, census: &mut Census<'_>, table: TableId, record: &TableRecord) {
         let (mut items, mut bytes, mut last_page) = (0, 0, PageId(0));
-        self.walk(census, Owner::Table(table), &record.tree, |check, census, page, key, value, body| {
+        let is_named = self.named.contains(&table);
+        let payloads = if is_named { self.watch.payload_check(table) } else { None };
+        let (owner, each) = (Owner::Table(table), payloads.map(check_payloads));
+        self.walk_checking(census, owner, &record.tree, each, |check, census, page, key, value, body| {
             last_page = page;
             let (found, at) = match Record::decode(value.head()) {
                 Ok(decoded) => decoded,
@@ -350,18 +365,12 @@ impl Check<'_> {
                 items += 1;
                 bytes += (key.len() + value.len() - at) as u64;
             }
-            if found.tombstone {
-                return;
-            }
             // What cannot be read was reported where it stands.
-            let Some(body) = body else { return };
-            let payload = if body.is_empty() { &value.head()[at..] } else { body };
-            if table == NAMES {
-                check.name(census, page, key, found, payload);
-            } else if check.named.contains(&table)
-                && let Some(wrong) = check.watch.item(table, key, found.created, payload)
+            if let Some(body) = body
+                && table == NAMES
+                && !found.tombstone
             {
-                census.report(Extent::single(page), Problem::Malformed(wrong));
+                check.name(census, page, key, found, payload(value, at, body));
             }
         });
         // Of a table that is being freed, part of the items is gone.
@@ -496,6 +505,19 @@ impl Check<'_> {
     fn record_damage(&self, table: TableId, key: &[u8], source: Damage) -> Inconsistency {
         Inconsistency::Record { table, key: text(key), source }
     }
+}
+
+/// Looks at the payloads of entries that are live items.
+fn check_payloads(check: PayloadCheck) -> EntryCheck {
+    Arc::new(move |key, value, body| {
+        let (record, at) = Record::decode(value.head()).ok()?;
+        if record.tombstone { None } else { check(key, payload(value, at, body)) }
+    })
+}
+
+/// What stands behind a record, which ends there.
+fn payload<'a>(value: &Value<'a>, at: usize, body: &'a [u8]) -> &'a [u8] {
+    if body.is_empty() { &value.head()[at..] } else { body }
 }
 
 fn report(census: &mut Census<'_>, page: PageId, wrong: Inconsistency) {

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
+use dynamite_txn::verify::PayloadCheck;
 use dynamite_txn::{TableId, TableInfo};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -159,7 +161,7 @@ pub enum ItemFault {
 /// own keys.
 #[derive(Debug, Default)]
 pub struct ItemCheck {
-    trees: HashMap<TableId, Known>,
+    trees: HashMap<TableId, Arc<Known>>,
 }
 
 #[derive(Debug)]
@@ -167,6 +169,21 @@ struct Known {
     role: TreeRole,
     /// What its items must look like, if it is a table of users'.
     table: Option<Table>,
+}
+
+impl Known {
+    /// What is wrong with an item, if anything.
+    fn fault(&self, key: &[u8], item: &[u8]) -> Option<ItemFault> {
+        let is_own = match &self.table {
+            Some(table) => key::check_own(table, key, item),
+            None => item_codec::check(item).map(|_| true),
+        };
+        match is_own {
+            Ok(true) => None,
+            Ok(false) => Some(ItemFault::OtherKey),
+            Err(damage) => Some(ItemFault::Malformed(damage)),
+        }
+    }
 }
 
 impl ItemCheck {
@@ -185,7 +202,7 @@ impl ItemCheck {
             key: String::new(),
             fault: ItemFault::Description,
         });
-        self.trees.insert(info.id, Known { role, table: table.and_then(Result::ok) });
+        self.trees.insert(info.id, Arc::new(Known { role, table: table.and_then(Result::ok) }));
         wrong
     }
 
@@ -194,25 +211,17 @@ impl ItemCheck {
         self.trees.get(&table).map(|known| &known.role)
     }
 
-    /// What is wrong with an item, if anything. Of trees that hold no items nothing is said.
+    /// What looks at the items of a tree. Of trees that hold no items nothing is said.
     ///
-    /// Cost: one pass over the item.
-    pub fn item(&self, table: TableId, key: &[u8], item: &[u8]) -> Option<ItemFinding> {
+    /// Cost: one pass over each item.
+    pub fn of_tree(&self, table: TableId) -> Option<PayloadCheck> {
         let known = self.trees.get(&table)?;
         let is_of_items = known.table.is_some() || matches!(known.role, TreeRole::Index { .. });
-        if !is_of_items {
-            return None;
-        }
-        let fault = match item_codec::check(item) {
-            Err(damage) => Some(ItemFault::Malformed(damage)),
-            Ok(_) => match &known.table {
-                Some(table) if key::of_item(table, item).map_or(true, |own| own != key) => {
-                    Some(ItemFault::OtherKey)
-                }
-                _ => None,
-            },
-        };
-        fault.map(|fault| ItemFinding { role: known.role.clone(), key: key_text(key), fault })
+        let known = is_of_items.then(|| known.clone())?;
+        Some(Arc::new(move |key, item| {
+            let fault = known.fault(key, item)?;
+            Some(Arc::new(ItemFinding { role: known.role.clone(), key: key_text(key), fault }))
+        }))
     }
 
     /// What is known of a table of users', as JSON.

@@ -10,11 +10,11 @@ use crate::api::layout::Layout;
 use crate::api::table::Table;
 use crate::error::{Error, Invalid, Result};
 use crate::expression::{SortKeyTest, describe};
-use crate::item_codec::{self, ItemView, ValueView};
+use crate::item_codec::{self, ItemDamage, ItemView, ValueView};
 use crate::json;
 use crate::key_codec::{self, KeyDamage, KeyError, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
 use crate::number::Number;
-use crate::types::{KeyAttribute, KeyType};
+use crate::types::{KeyAttribute, KeyType, MAX_KEY_ATTRIBUTES};
 use crate::value::{AttributeType, AttributeValue, Item};
 
 /// What can be given as the value of a key: strings, numbers, bytes, JSON and exact attribute values. What cannot be converted
@@ -355,15 +355,42 @@ pub(crate) fn of_item(layout: &Layout, item: &[u8]) -> Result<Vec<u8>> {
     for (attribute, role) in layout.attributes() {
         let found = view.get(attribute.name()).map_err(|damage| layout.damaged(damage))?;
         let found = found.ok_or_else(|| Invalid::MissingKey { name: attribute.name().to_owned() })?;
-        let value = viewed(layout, found, attribute.key_type())?.ok_or_else(|| Invalid::KeyTypeMismatch {
-            name: attribute.name().to_owned(),
-            expected: attribute.key_type(),
-            actual: found.attribute_type().as_str(),
-        })?;
-        value.check_limits(role, attribute.name(), None).map_err(Invalid::Key)?;
-        value.encode_into(&mut key);
+        part_of_value(layout, found, attribute, role)?.encode_into(&mut key);
     }
     Ok(key)
+}
+
+/// Checks an item from the first byte to the last, and says whether a key is its stored key: what [`of_item`] would give.
+pub(crate) fn check_own(table: &Table, key: &[u8], item: &[u8]) -> Result<bool, ItemDamage> {
+    let mut found = [None; 2 * MAX_KEY_ATTRIBUTES];
+    item_codec::check_each(item, |name, value| {
+        for (found, attribute) in found.iter_mut().zip(table.keys.attributes()) {
+            if attribute.name().as_bytes() == name {
+                *found = Some(value);
+            }
+        }
+    })?;
+    let rest = table.own_attributes().zip(found).try_fold(key, |rest, ((attribute, role), found)| {
+        part_of_value(table, found?, attribute, role).ok()?.strip_from(rest)
+    });
+    Ok(rest.is_some_and(<[u8]>::is_empty))
+}
+
+/// A stored value of an attribute as a part of its item's key.
+#[inline]
+fn part_of_value<'a>(
+    layout: &Layout,
+    found: ValueView<'a>,
+    attribute: &KeyAttribute,
+    role: KeyRole,
+) -> Result<KeyValue<'a>> {
+    let value = viewed(layout, found, attribute.key_type())?.ok_or_else(|| Invalid::KeyTypeMismatch {
+        name: attribute.name().to_owned(),
+        expected: attribute.key_type(),
+        actual: found.attribute_type().as_str(),
+    })?;
+    value.check_limits(role, attribute.name(), None).map_err(Invalid::Key)?;
+    Ok(value)
 }
 
 /// A stored value as a key's, if it has this type.

@@ -22,7 +22,7 @@ use crate::api::stream;
 use crate::api::table::Table;
 use crate::api::ttl::{self, Ttl};
 use crate::error::{Error, Result};
-use crate::item_codec::{self, ItemView};
+use crate::item_codec::ItemView;
 use crate::key_codec;
 use crate::types::{KeyAttribute, KeySchema};
 
@@ -192,9 +192,7 @@ impl Receive for Taking<'_> {
 
     fn can_be_of(&self, id: TableId, key: &[u8], item: &[u8]) -> bool {
         let table = self.tables.get(&id).and_then(|taken| taken.table.as_ref());
-        table.is_some_and(|table| {
-            item_codec::check(item).is_ok() && key::of_item(table, item).is_ok_and(|own| own == key)
-        })
+        table.is_some_and(|table| key::check_own(table, key, item) == Ok(true))
     }
 
     fn lost(&mut self, id: TableId, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<()> {

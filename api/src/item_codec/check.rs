@@ -2,9 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::ItemDamage;
-use super::cursor::{Cursor, Encoded};
+use super::cursor::{self, Cursor, Encoded};
 use super::layout::tag;
+use super::{ItemDamage, ValueView};
 use crate::limits::{self, CONTAINER_SIZE, ELEMENT_SIZE, MAX_ITEM_SIZE, MAX_LEVELS};
 
 /// Checks an encoded item from the first byte to the last, and returns its size as DynamoDB counts it.
@@ -28,8 +28,16 @@ use crate::limits::{self, CONTAINER_SIZE, ELEMENT_SIZE, MAX_ITEM_SIZE, MAX_LEVEL
 ///
 /// The first damage found.
 pub fn check(bytes: &[u8]) -> Result<usize, ItemDamage> {
+    check_each(bytes, |_, _| {})
+}
+
+/// As [`check`], and shows each attribute that was checked: its name and its value.
+pub(crate) fn check_each<'a>(
+    bytes: &'a [u8],
+    mut show: impl FnMut(&'a [u8], ValueView<'a>),
+) -> Result<usize, ItemDamage> {
     let mut measure = Measure::default();
-    measure.entries(Encoded::item(bytes)?.contents(), 1, 0)?;
+    measure.entries(Encoded::item(bytes)?.contents(), 1, 0, &mut show)?;
     match measure.size {
         size @ ..=MAX_ITEM_SIZE => Ok(size),
         size => Err(ItemDamage::TooLarge { size }),
@@ -51,12 +59,15 @@ impl Measure {
         check_level(value, level)?;
         self.deepest = self.deepest.max(level);
         match value.tag {
-            tag::S => self.size += value.text()?.len(),
+            tag::S => {
+                cursor::check_text(value.body, value.end)?;
+                self.size += value.body.len();
+            }
             tag::N => self.size += limits::number_size(&value.number()?),
             tag::B => self.size += value.body.len(),
             tag::M => {
                 self.size += CONTAINER_SIZE;
-                self.entries(value.contents(), level + 1, ELEMENT_SIZE)?;
+                self.entries(value.contents(), level + 1, ELEMENT_SIZE, &mut |_, _| {})?;
             }
             tag::L => {
                 self.size += CONTAINER_SIZE;
@@ -79,14 +90,25 @@ impl Measure {
         Ok(())
     }
 
-    fn entries(&mut self, mut entries: Cursor<'_>, level: u32, overhead: usize) -> Result<(), ItemDamage> {
+    fn entries<'a>(
+        &mut self,
+        mut entries: Cursor<'a>,
+        level: u32,
+        overhead: usize,
+        show: &mut impl FnMut(&'a [u8], ValueView<'a>),
+    ) -> Result<(), ItemDamage> {
         let mut before: &[u8] = &[];
         while !entries.is_empty() {
-            self.size += entries.name(&mut before)?.len() + overhead;
+            let Some(name) = entries.ascending_name_bytes(&mut before) else {
+                return Err(entries.ascending_name_damage(before));
+            };
+            cursor::check_text(name, entries.offset())?;
+            self.size += name.len() + overhead;
             let Some(value) = entries.value() else {
                 return Err(entries.value_damage());
             };
             self.value(&value, level)?;
+            show(name, ValueView::of(value));
         }
         Ok(())
     }

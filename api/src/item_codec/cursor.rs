@@ -314,3 +314,9 @@ pub(super) fn ascends(before: &[u8], name: &[u8]) -> bool {
 pub(super) fn text(bytes: &[u8], end: usize) -> Result<&str, ItemDamage> {
     std::str::from_utf8(bytes).map_err(|_| ItemDamage::NotUtf8 { offset: end - bytes.len() })
 }
+
+/// Refuses bytes that are no text, where nobody needs it: most are ASCII, which is seen at a glance.
+#[inline]
+pub(super) fn check_text(bytes: &[u8], end: usize) -> Result<(), ItemDamage> {
+    if bytes.is_ascii() { Ok(()) } else { text(bytes, end).map(drop) }
+}

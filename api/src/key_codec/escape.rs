@@ -40,6 +40,15 @@ pub(super) fn decode(mut body: &[u8]) -> Result<(Vec<u8>, &[u8]), KeyDamage> {
     }
 }
 
+/// What follows the end, if these bytes stand in front of it.
+pub(super) fn strip<'k>(bytes: &[u8], mut body: &'k [u8]) -> Option<&'k [u8]> {
+    for (nth, part) in bytes.split(|&byte| byte == 0).enumerate() {
+        body = if nth > 0 { body.strip_prefix(&NUL)? } else { body };
+        body = body.strip_prefix(part)?;
+    }
+    body.strip_prefix(&END)
+}
+
 /// What follows the end.
 pub(super) fn skip(mut body: &[u8]) -> Result<&[u8], KeyDamage> {
     loop {

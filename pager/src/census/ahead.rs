@@ -10,19 +10,20 @@
 //! # Memory
 //!
 //! Groups are taken apart into chunks of at most [`CHUNK_PAGES`] pages. There are at most [`CHUNKS`] of them, with at most two portions
-//! of [`PORTION_PAGES`] each: 8 MiB, and one portion more in the hands of the walker and of each reader, and one to be read into.
+//! of [`PORTION_PAGES`] each: 16 MiB, and one portion more in the hands of the walker and of each reader. Pages that were given back are kept to
+//! be read into, up to 8 MiB; only if there are none of them, new ones are made.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::census::check_read;
+use crate::census::{Examine, Examined, check_read};
 use crate::commit::write_state::Core;
 use crate::disk::PageRead;
 use crate::error::{IoOperation, Result};
 use crate::format::page::Page;
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
-use crate::pool::buffer_pool::PageCheck;
 use crate::sync::{Condvar, Mutex};
 
 /// Says which extents a page leads to, in the order in which a walker will read them, and the births of their pages.
@@ -30,19 +31,38 @@ pub type Follow = fn(&Page, &mut Vec<(Extent, Birth)>);
 
 /// Pages of a group that are read at once.
 const CHUNK_PAGES: usize = 128;
-/// Chunks that are read, or wait to be taken.
-const CHUNKS: usize = 4;
+/// Chunks that are read, or wait to be taken. One whose pages lie scattered takes many times as long as others: the walker waits for it, and
+/// the readers go on as far as there is room.
+const CHUNKS: usize = 16;
 /// Pages of a portion.
-const PORTION_PAGES: usize = 256;
+const PORTION_PAGES: usize = 128;
 /// Portions of a chunk that wait to be taken.
 const PORTIONS: usize = 2;
 /// Pages that are kept to be read into again.
-const SPARE: usize = PORTION_PAGES;
+const SPARE: usize = CHUNKS * CHUNK_PAGES;
 /// Threads that read.
-const READERS: usize = 3;
+const READERS: usize = 4;
 
-/// Pages, by their ids, with what reading them came to.
-type Portion = HashMap<PageId, (PagePtr, Result<Box<Page>>)>;
+/// Pages with what reading them came to, in the order in which a walker will want them.
+#[derive(Debug, Default)]
+struct Portion {
+    pages: Vec<Option<(PagePtr, Result<Examined>)>>,
+    /// The one behind that which was taken last.
+    next: usize,
+}
+
+impl Portion {
+    fn take(&mut self, id: PageId) -> Option<(PagePtr, Result<Examined>)> {
+        let is_it = |at: &usize| self.pages[*at].as_ref().is_some_and(|(ptr, _)| ptr.id == id);
+        let at = (self.next..self.pages.len()).chain(0..self.next).find(is_it)?;
+        self.next = at + 1;
+        self.pages[at].take()
+    }
+
+    fn whole_pages(&self) -> impl Iterator<Item = &Page> {
+        self.pages.iter().flatten().filter_map(|(_, read)| read.as_ref().ok()).map(|examined| &*examined.page)
+    }
+}
 
 /// The walker's side.
 #[derive(Debug)]
@@ -69,22 +89,33 @@ struct Reader(Arc<Shared>);
 impl Drop for Reader {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.queue.lock().closed = true;
-            self.0.changed.notify_all();
+            self.0.close();
         }
     }
 }
 
-#[derive(Debug)]
 struct Shared {
     core: Arc<Core>,
-    page_check: PageCheck,
+    examine: Examine,
     page_count: u64,
     follow: Follow,
     /// Pages to read into.
     spare: Mutex<Vec<Box<Page>>>,
     queue: Mutex<Queue>,
-    changed: Condvar,
+    /// There is more for the walker.
+    for_walker: Condvar,
+    /// There is a chunk for a reader.
+    for_reader: Condvar,
+    /// There may be room for what a reader has read.
+    for_portion: Condvar,
+    /// There is room for a chunk of the scout's.
+    for_scout: Condvar,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("queue", &self.queue).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -125,15 +156,24 @@ impl Ahead {
     /// Starts the threads. `None` if the system has none to give.
     pub(super) fn start(
         core: &Arc<Core>,
-        page_check: PageCheck,
+        examine: Examine,
         page_count: u64,
         follow: Follow,
         scout: impl FnOnce(&Scout) + Send + 'static,
     ) -> Option<Ahead> {
-        let (core, spare, queue) = (core.clone(), Mutex::default(), Mutex::default());
-        let changed = Condvar::new();
-        let shared = Arc::new(Shared { core, page_check, page_count, follow, spare, queue, changed });
-        let (named, led_to) = (Portion::new(), Portion::new());
+        let shared = Arc::new(Shared {
+            core: core.clone(),
+            examine,
+            page_count,
+            follow,
+            spare: Mutex::default(),
+            queue: Mutex::default(),
+            for_walker: Condvar::new(),
+            for_reader: Condvar::new(),
+            for_portion: Condvar::new(),
+            for_scout: Condvar::new(),
+        });
+        let (named, led_to) = (Portion::default(), Portion::default());
         let mut ahead = Ahead { shared: shared.clone(), threads: Vec::new(), group: None, named, led_to };
         let scouting = Scout { shared: shared.clone() };
         ahead.spawn(move || {
@@ -170,8 +210,7 @@ impl Ahead {
 
     /// The walker comes to a group. What was read of those before it is forgotten.
     pub(super) fn begin_group(&mut self, group: PageId) {
-        self.named.clear();
-        self.led_to.clear();
+        (self.named, self.led_to) = (Portion::default(), Portion::default());
         self.group = None;
         let mut queue = self.shared.queue.lock();
         while !queue.closed {
@@ -180,21 +219,18 @@ impl Ahead {
                     self.group = Some(group);
                     return;
                 }
-                Some(_) => {
-                    queue.pop();
-                    self.shared.changed.notify_all();
-                }
+                Some(_) => self.shared.pop(&mut queue),
                 None if queue.ended => return,
-                None => queue = self.shared.changed.wait(queue),
+                None => queue = self.shared.for_walker.wait(queue),
             }
         }
     }
 
     /// A page, if it was read ahead. Waits for it if it is going to be.
-    pub(super) fn take(&mut self, ptr: PagePtr) -> Option<Result<Box<Page>>> {
+    pub(super) fn take(&mut self, ptr: PagePtr) -> Option<Result<Examined>> {
         let group = self.group?;
         loop {
-            if let Some((found, page)) = self.led_to.remove(&ptr.id).or_else(|| self.named.remove(&ptr.id)) {
+            if let Some((found, page)) = self.led_to.take(ptr.id).or_else(|| self.named.take(ptr.id)) {
                 return (found == ptr).then_some(page);
             }
             let mut queue = self.shared.queue.lock();
@@ -216,9 +252,9 @@ impl Ahead {
                             if std::mem::replace(&mut chunk.is_begun, true) {
                                 self.led_to = portion;
                             } else {
-                                (self.named, self.led_to) = (portion, Portion::new());
+                                (self.named, self.led_to) = (portion, Portion::default());
                             }
-                            self.shared.changed.notify_all();
+                            self.shared.for_portion.notify_all();
                             break;
                         }
                         if queue.chunks[0].is_read {
@@ -229,15 +265,14 @@ impl Ahead {
                     Some(chunk) if chunk.leads_to.is_empty() && !chunk.is_read => {}
                     Some(chunk) if chunk.is_last_of_group => return None,
                     Some(_) if is_next(1) => {
-                        queue.pop();
-                        self.shared.changed.notify_all();
+                        self.shared.pop(&mut queue);
                         continue;
                     }
                     Some(_) if queue.chunks.len() > 1 || queue.ended => return None,
                     Some(_) => {}
                     None => return None,
                 }
-                queue = self.shared.changed.wait(queue);
+                queue = self.shared.for_walker.wait(queue);
             }
         }
     }
@@ -245,8 +280,7 @@ impl Ahead {
 
 impl Drop for Ahead {
     fn drop(&mut self) {
-        self.shared.queue.lock().closed = true;
-        self.shared.changed.notify_all();
+        self.shared.close();
         for thread in self.threads.drain(..) {
             // A panic of the thread was reported where it happened.
             let _ = thread.join();
@@ -255,11 +289,6 @@ impl Drop for Ahead {
 }
 
 impl Queue {
-    fn pop(&mut self) {
-        self.chunks.pop_front();
-        self.first += 1;
-    }
-
     fn chunk(&mut self, number: u64) -> Option<&mut Chunk> {
         self.chunks.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
@@ -269,8 +298,11 @@ impl Scout {
     /// Reads pages that the scout wants to see. Those that fail a check, or cannot be read, are none: the walker will report them.
     pub fn read(&self, ptrs: &[PagePtr]) -> Vec<Option<Box<Page>>> {
         let mut read = self.shared.read(ptrs);
-        let page = |ptr: &PagePtr| read.remove(&ptr.id).filter(|(found, _)| found == ptr)?.1.ok();
-        ptrs.iter().map(page).collect()
+        let mut page = |ptr: &PagePtr| {
+            let (_, examined) = read.take(ptr.id).filter(|(found, _)| found == ptr)?;
+            Some(examined.ok()?.page)
+        };
+        ptrs.iter().map(&mut page).collect()
     }
 
     /// Says that the walker will come to a page and then to those below it. Waits until there is room for more; `false` if no more are
@@ -282,7 +314,7 @@ impl Scout {
         for (nth, ptrs) in ptrs.chunks(CHUNK_PAGES).enumerate() {
             let mut queue = self.shared.queue.lock();
             while queue.chunks.len() >= CHUNKS && !queue.closed {
-                queue = self.shared.changed.wait(queue);
+                queue = self.shared.for_scout.wait(queue);
             }
             if queue.closed {
                 return false;
@@ -297,7 +329,8 @@ impl Scout {
                 is_read: false,
                 portions: VecDeque::new(),
             });
-            self.shared.changed.notify_all();
+            self.shared.for_reader.notify_one();
+            self.shared.for_walker.notify_all();
         }
         true
     }
@@ -306,18 +339,34 @@ impl Scout {
 impl Drop for Scout {
     fn drop(&mut self) {
         self.shared.queue.lock().ended = true;
-        self.shared.changed.notify_all();
+        self.shared.for_reader.notify_all();
+        self.shared.for_walker.notify_all();
     }
 }
 
 impl Shared {
+    /// The walker wants no more, or there is nobody left to read.
+    fn close(&self) {
+        self.queue.lock().closed = true;
+        for waiting in [&self.for_walker, &self.for_reader, &self.for_portion, &self.for_scout] {
+            waiting.notify_all();
+        }
+    }
+
+    /// The walker has done with the first chunk.
+    fn pop(&self, queue: &mut Queue) {
+        queue.chunks.pop_front();
+        queue.first += 1;
+        self.for_scout.notify_all();
+        self.for_portion.notify_all();
+    }
+
     /// What each reader does.
     fn read_chunks(&self) {
         while let Some((number, ptrs)) = self.next() {
             let first = self.read(&ptrs);
             let mut leads_to = Vec::new();
-            let pages = ptrs.iter().filter_map(|ptr| first.get(&ptr.id)?.1.as_ref().ok());
-            pages.for_each(|page| (self.follow)(page, &mut leads_to));
+            first.whole_pages().for_each(|page| (self.follow)(page, &mut leads_to));
             // What leads to what it is itself would be read twice.
             let own: HashSet<PageId> = ptrs.iter().map(|ptr| ptr.id).collect();
             leads_to.retain(|(extent, _)| extent.end() <= self.page_count && !own.contains(&extent.first));
@@ -344,7 +393,7 @@ impl Shared {
             if queue.ended {
                 return None;
             }
-            queue = self.changed.wait(queue);
+            queue = self.for_reader.wait(queue);
         }
     }
 
@@ -377,48 +426,59 @@ impl Shared {
                 Some(chunk) if chunk.portions.len() < PORTIONS => {
                     chunk.portions.push_back(portion);
                     and(chunk);
-                    self.changed.notify_all();
+                    self.tell_walker(&queue, number);
                     return true;
                 }
-                Some(_) => queue = self.changed.wait(queue),
+                Some(_) => queue = self.for_portion.wait(queue),
             }
         }
     }
 
     fn with_chunk(&self, number: u64, body: impl FnOnce(&mut Chunk)) {
-        self.queue.lock().chunk(number).map(body);
-        self.changed.notify_all();
+        let mut queue = self.queue.lock();
+        queue.chunk(number).map(body);
+        self.tell_walker(&queue, number);
     }
 
-    fn check(&self, ptr: PagePtr, page: &Page) -> Result<()> {
-        check_read(&self.core, self.page_check, self.page_count, ptr, page)
+    /// The walker waits for the first chunk only.
+    fn tell_walker(&self, queue: &Queue, number: u64) {
+        if number == queue.first {
+            self.for_walker.notify_all();
+        }
+    }
+
+    fn check(&self, ptr: PagePtr, page: Box<Page>) -> Result<Examined> {
+        let remarks = check_read(&self.core, &*self.examine, self.page_count, ptr, &page)?;
+        Ok(Examined { page, remarks })
     }
 
     /// Reads pages with one batch of reads, neighbours together, and checks them.
     fn read(&self, ptrs: &[PagePtr]) -> Portion {
-        let mut ptrs: Vec<PagePtr> = ptrs.to_vec();
-        ptrs.sort_unstable_by_key(|ptr| ptr.id);
-        ptrs.dedup_by_key(|ptr| ptr.id);
+        // By their places in the file, and where they go in the portion.
+        let mut places: Vec<(PagePtr, usize)> = ptrs.iter().copied().zip(0..).collect();
+        places.sort_unstable_by_key(|(ptr, nth)| (ptr.id, *nth));
+        places.dedup_by_key(|(ptr, _)| ptr.id);
         let mut pages = {
             let mut spare = self.spare.lock();
-            let left = spare.len().saturating_sub(ptrs.len());
+            let left = spare.len().saturating_sub(places.len());
             spare.split_off(left)
         };
-        pages.resize_with(ptrs.len(), Page::boxed);
-        let whole = ptrs.partition_point(|ptr| u64::from(ptr.id.0) < self.page_count);
-        let mut reads: Vec<PageRead<'_>> = ptrs[..whole]
+        pages.resize_with(places.len(), Page::boxed);
+        let whole = places.partition_point(|(ptr, _)| u64::from(ptr.id.0) < self.page_count);
+        let mut reads: Vec<PageRead<'_>> = places[..whole]
             .iter()
             .zip(&mut pages)
-            .map(|(ptr, page)| PageRead { id: ptr.id, page, result: Ok(()) })
+            .map(|((ptr, _), page)| PageRead { id: ptr.id, page, result: Ok(()) })
             .collect();
         self.core.disk.read_batch(&mut reads);
         let mut results: Vec<_> = reads.into_iter().map(|read| read.result).collect();
-        results.resize_with(ptrs.len(), || Ok(()));
-        let checked = ptrs.iter().zip(pages).zip(results).map(|((ptr, page), result)| {
+        results.resize_with(places.len(), || Ok(()));
+        let mut portion = Portion::default();
+        portion.pages.resize_with(ptrs.len(), || None);
+        for (((ptr, nth), page), result) in places.into_iter().zip(pages).zip(results) {
             let read = result.map_err(|error| self.core.context.io(IoOperation::Read(ptr.id), error));
-            let checked = read.and_then(|()| self.check(*ptr, &page));
-            (ptr.id, (*ptr, checked.map(|()| page)))
-        });
-        checked.collect()
+            portion.pages[nth] = Some((ptr, read.and_then(|()| self.check(ptr, page))));
+        }
+        portion
     }
 }

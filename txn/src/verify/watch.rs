@@ -1,10 +1,12 @@
 //! What a check shows to whoever watches it: whose each page is, names, items, and what cannot be read.
 
+use std::sync::Arc;
+
 use dynamite_pager::{Extent, Finding, Malformation, Page, PagePtr};
 
 use crate::catalog::NAMES;
 use crate::names::TableInfo;
-use crate::txn_id::{TableId, TxnId};
+use crate::txn_id::TableId;
 
 /// How far a check is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,10 @@ pub struct Found {
     pub finding: Finding,
 }
 
+/// Looks at an item by itself: its key and its payload, of its newest version. It is called on several threads; what it returns is
+/// reported as wrong with the item's leaf, in the order of the keys.
+pub type PayloadCheck = Arc<dyn Fn(&[u8], &[u8]) -> Option<Malformation> + Send + Sync>;
+
 /// Sees what a check comes to.
 pub trait Watch {
     /// How far the check is; a few times for each MiB.
@@ -84,14 +90,8 @@ pub trait Watch {
     /// The name of a table. The names come before what is in the tables.
     fn name(&mut self, _name: &[u8], _info: &TableInfo) {}
 
-    /// An item of a table that has a name: its newest version. What is returned is reported as wrong with its leaf.
-    fn item(
-        &mut self,
-        _table: TableId,
-        _key: &[u8],
-        _version: TxnId,
-        _payload: &[u8],
-    ) -> Option<Malformation> {
+    /// What looks at the items of a table that has a name.
+    fn payload_check(&mut self, _table: TableId) -> Option<PayloadCheck> {
         None
     }
 
