@@ -78,9 +78,10 @@ impl Runs {
         Ok(merged)
     }
 
-    /// Removes what another import has left, if it has.
-    pub(crate) fn remove_all(beside: &Path) -> Result<()> {
-        let paths = (0..).map(|nth| path_of(beside, nth)).take_while(|path| path.exists());
+    /// Removes what lies behind these: what another import has left, or one that was ended before it could say that it was there, or was not needed
+    /// any more.
+    pub(crate) fn remove_strays(&self, beside: &Path) -> Result<()> {
+        let paths = (self.len()..).map(|nth| path_of(beside, nth)).take_while(|path| path.exists());
         Runs { paths: paths.collect() }.remove()
     }
 

@@ -101,10 +101,10 @@ impl<'w> Writer<'w> {
             }
             None => None,
         };
-        match &state {
-            Some(state) => writer.restore(state)?,
-            None => Runs::remove_all(&writer.beside())?,
+        if let Some(state) = &state {
+            writer.restore(state)?;
         }
+        writer.runs.remove_strays(&writer.beside())?;
         if let Some(path) = &arguments.rejects {
             let failed = || TransferError::io("opening", path);
             let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed())?;

@@ -5,4 +5,5 @@ mod common;
 mod forms;
 mod interrupted;
 mod refused;
+mod runs;
 mod support;
