@@ -1,6 +1,7 @@
 //! Why a statement was not done, and what the process says of it when it ends.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dynamite_core::error::{CancellationCode, CancellationReason, Error};
 use dynamite_server::ClientError;
@@ -55,6 +56,11 @@ impl From<ClientError> for ConsoleError {
             error => ConsoleError::Server(error),
         }
     }
+}
+
+/// Ends what is done step by step once the user has pressed Ctrl-C.
+pub(crate) fn check_interrupt(interrupt: &AtomicBool) -> Result<()> {
+    if interrupt.load(Ordering::Relaxed) { Err(ConsoleError::Interrupted) } else { Ok(()) }
 }
 
 /// What kinds of errors there are, for programs: the exit status, and the word that stands for it in JSON.

@@ -4,7 +4,7 @@
 //! asked for, however many a filter drops, and the place to go on at is that of the last item shown. It is made of the attributes of
 //! that item's key; where a projection leaves them out they are asked for besides, and not shown.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use dynamite_core::Item;
 use dynamite_core::api::{Consumed, TableDescription};
@@ -12,7 +12,7 @@ use dynamite_core::json::item_from_json;
 use serde_json::Value;
 
 use crate::console::answer::{Answer, Cursor};
-use crate::console::error::{ConsoleError, Result};
+use crate::console::error::{Result, check_interrupt};
 use crate::console::statement::{Placeholders, Read};
 use crate::console::target::{PageRequest, Target};
 
@@ -95,9 +95,7 @@ impl Reading {
     ) -> Result<Portion> {
         let (mut items, mut scanned_count) = (Vec::new(), 0);
         loop {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(ConsoleError::Interrupted);
-            }
+            check_interrupt(interrupt)?;
             let left = wanted - items.len();
             let limit = if self.read.filter.is_some() { left.max(MIN_STEP) } else { left };
             let page = target.page(self.request(Some(limit), consumed))?;
@@ -126,9 +124,7 @@ impl Reading {
     ) -> Result<Portion> {
         let (mut count, mut scanned_count) = (0, 0);
         loop {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(ConsoleError::Interrupted);
-            }
+            check_interrupt(interrupt)?;
             let page =
                 target.count_page(self.request(wanted.map(|wanted| wanted - scanned_count), consumed))?;
             count += page.count;

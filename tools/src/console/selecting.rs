@@ -4,13 +4,13 @@
 //! they see. So a page is read in steps: of as many items as are still to be shown, of more as long as most are dropped, and, when
 //! a step has found more than there is room for, of half as many from the same place.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use dynamite_core::api::Consumed;
 use dynamite_core::partiql;
 
 use crate::console::answer::{Answer, Cursor};
-use crate::console::error::{ConsoleError, Result};
+use crate::console::error::{Result, check_interrupt};
 use crate::console::reading::{Portion, keys_of};
 use crate::console::target::Target;
 
@@ -53,9 +53,7 @@ impl Selecting {
         let (mut items, mut scanned_count) = (Vec::new(), 0);
         let (mut step, mut may_grow) = (wanted, true);
         while items.len() < wanted && !self.has_ended {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(ConsoleError::Interrupted);
-            }
+            check_interrupt(interrupt)?;
             let left = wanted - items.len();
             let limit = step.max(left);
             let counted = consumed.map(|_| Consumed::default());
