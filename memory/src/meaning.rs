@@ -16,6 +16,9 @@ pub trait Encoder: Debug + Send + Sync {
     /// What makes its vectors what they are: those of encoders with different names cannot be compared.
     fn name(&self) -> &str;
 
+    /// Makes ready for the first text, beside whatever the caller does. For those who will have many; without it the first text pays.
+    fn warm_up(&self) {}
+
     /// The vector of a text, of any length but zero; `None` if the text says nothing to it.
     fn encode(&self, text: &str) -> Option<Vec<f32>>;
 }

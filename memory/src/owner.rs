@@ -51,7 +51,10 @@ pub fn serve(db: &Path, socket: &Path, idle_exit: Duration) -> Result<(), Server
     run_extended(&config, |db| {
         let store = Store::open(db, Arc::new(SystemClock::default()))?;
         Ok(Arc::new(match meaning::encoder() {
-            Some(encoder) => store.with_encoder(db, encoder)?,
+            Some(encoder) => {
+                encoder.warm_up();
+                store.with_encoder(db, encoder)?
+            }
             None => store,
         }))
     })

@@ -17,10 +17,8 @@ pub(super) struct Pocket {
 }
 
 impl Pocket {
-    /// The encoder. Its weights are unpacked on a thread of their own, so that nobody waits who wants something else first.
+    /// The encoder, whose weights are not unpacked yet.
     pub(super) fn new() -> Pocket {
-        // If there is no thread to be had, the first text pays for it.
-        let _ = thread::Builder::new().name("dynamite-model".into()).spawn(|| Model::new().map(drop));
         let info = model_info();
         Pocket { name: format!("{} {}", info.id, info.revision) }
     }
@@ -29,6 +27,12 @@ impl Pocket {
 impl Encoder for Pocket {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Unpacks the weights on a thread of its own, so that nobody waits who wants something else first.
+    fn warm_up(&self) {
+        // If there is no thread to be had, the first text pays for it.
+        let _ = thread::Builder::new().name("dynamite-model".into()).spawn(|| Model::new().map(drop));
     }
 
     fn encode(&self, text: &str) -> Option<Vec<f32>> {
