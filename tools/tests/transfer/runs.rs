@@ -79,6 +79,27 @@ fn an_import_goes_on_behind_the_last_run_that_is_whole() {
     }
 }
 
+/// A run that is cut ends an import while the runs are merged.
+#[test]
+fn an_import_goes_on_within_the_runs() {
+    let import = Import::of(&lines(COUNT, false));
+    import.end_at(&import.run_file(2), &[]);
+    let run_file = import.run_file(0);
+    let whole = fs::read(&run_file).expect("it is there");
+    fs::write(&run_file, &whole[..whole.len() / 2]).expect("there is room");
+    let on = import.arguments(&["--memory", "32", "--checkpoint", "0", "--resume"]);
+    let ended = run(IMPORT, &on);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains(text(&run_file)), "{ended:?}");
+    let some = items(&import.path).len() as u64;
+    assert!(some > 0 && some < COUNT, "{some} items were put");
+    fs::write(&run_file, whole).expect("there is room");
+    let report = run_json(IMPORT, &[&on[..], &["--verify"]].concat());
+    // None is put twice.
+    assert_eq!((&report["items"], &report["verified"]["equal"]), (&COUNT.into(), &true.into()), "{report}");
+    import.check_tidy();
+}
+
 #[test]
 fn an_import_that_begins_anew_removes_the_runs_before_it() {
     let import = Import::of(&lines(COUNT, false));
@@ -105,30 +126,39 @@ fn a_run_that_nothing_tells_of_is_removed() {
     import.check_tidy();
 }
 
-/// Of one key in several runs, and several times in one.
+/// Of one key in several runs, and several times in one, and of one key within the memory.
 #[test]
 fn the_last_of_one_key_stays_whichever_runs_they_are_in() {
-    let mut all = String::new();
+    let item = |number: u64, round: u64| {
+        let item = json!({"id": format!("{number:08}"), "round": round, "text": "x".repeat(330)});
+        format!("{item}\n")
+    };
+    // One more of the first key, that 2000 items, as many as are put at once, end among those of one key.
+    let mut all = item(0, 0);
     for round in 0..4_u64 {
         for nth in 0..COUNT / 4 {
             // The second and the third are neighbours, and in one run.
             let number = if round == 2 { nth } else { nth * 7_368_787 % (COUNT / 4) };
-            let item =
-                |round: u64| json!({"id": format!("{number:08}"), "round": round, "text": "x".repeat(330)});
             if round == 2 {
-                all += &format!("{}\n", item(1));
+                all += &item(number, 1);
             }
             if round != 1 {
-                all += &format!("{}\n", item(round));
+                all += &item(number, round);
             }
         }
     }
-    let import = Import::of(&all);
-    let report = run_json(IMPORT, &import.arguments(&["--memory", "32", "--verify"]));
-    // Each key is put once.
-    assert_eq!((&report["items"], &report["verified"]["equal"]), (&(COUNT / 4).into(), &true.into()));
-    let items = items(&import.path);
-    assert_eq!(items.len() as u64, COUNT / 4);
-    assert!(items.iter().all(|item| item["round"] == 3.into()));
-    import.check_tidy();
+    for memory in ["32", "512"] {
+        let import = Import::of(&all);
+        let report = run_json(IMPORT, &import.arguments(&["--memory", memory, "--verify"]));
+        // Each key is put once.
+        assert_eq!(
+            (&report["items"], &report["verified"]["equal"]),
+            (&(COUNT / 4).into(), &true.into()),
+            "{report}"
+        );
+        let items = items(&import.path);
+        assert_eq!(items.len() as u64, COUNT / 4);
+        assert!(items.iter().all(|item| item["round"] == 3.into()));
+        import.check_tidy();
+    }
 }
