@@ -427,15 +427,18 @@ fn items_that_are_none_are_damage() {
     store.close().expect("the file is sealed");
     check(&path, 2, &["table users, key [\"other\"]: the item is malformed: "]);
 
-    let store = options().open(&path).expect("nobody else has it");
-    let item = dynamite_core::item_codec::encode_json(&json!({"id": "somebody"})).expect("it is an item");
-    store.write(|txn| txn.put(users, key, &item)).expect("the device has room");
-    store.close().expect("the file is sealed");
-    check(
-        &path,
-        2,
-        &["table users, key [\"other\"]: the item's own key attributes are others (table users)"],
-    );
+    // Another value, and one more than the table has.
+    for (key, shown, own) in
+        [(&key[..], r#"["other"]"#, "somebody"), (b"Sother\0\0Smore\0\0", r#"["other","more"]"#, "other")]
+    {
+        let store = options().open(&path).expect("nobody else has it");
+        let item = dynamite_core::item_codec::encode_json(&json!({"id": own})).expect("it is an item");
+        store.write(|txn| txn.put(users, key, &item)).expect("the device has room");
+        store.close().expect("the file is sealed");
+        let says =
+            format!("table users, key {shown}: the item's own key attributes are others (table users)");
+        check(&path, 2, &[&says]);
+    }
 }
 
 /// The trees are whole; what one of them holds is not what another one says.
