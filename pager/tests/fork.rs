@@ -126,7 +126,7 @@ fn a_forked_child_is_told_and_does_no_harm_with_system_calls() {
     }
 }
 
-/// The fork comes in the middle of a batch, which the child drops, or tries to finish.
+/// The fork comes in the middle of a batch with a savepoint, which the child drops, undoes, or tries to finish.
 #[test]
 fn a_forked_child_cannot_finish_the_batch_that_it_inherited() {
     if !common::in_child("a_forked_child_cannot_finish_the_batch_that_it_inherited", &[]) {
@@ -135,6 +135,8 @@ fn a_forked_child_cannot_finish_the_batch_that_it_inherited() {
     let (_directory, path) = common::scratch_file();
     let pager = busy_database(&path, IoChoice::Auto);
     let mut batch = Some(pager.begin().expect("nothing fails"));
+    change(batch.as_mut().expect("just begun"), &[(1, Cell::of(4))]).expect("nothing fails");
+    assert!(batch.as_mut().expect("just begun").savepoint().expect("nothing fails"));
     change(batch.as_mut().expect("just begun"), &[(1, Cell::of(5))]).expect("nothing fails");
     in_forked_child(|| {
         let mut inherited = batch.take().expect("the parent has it open");
@@ -145,9 +147,15 @@ fn a_forked_child_cannot_finish_the_batch_that_it_inherited() {
             "free and read",
             inherited.free(root).and_then(|()| inherited.read(root, Access::Point).map(|_| ())),
         )?;
+        expect_forked("savepoint", inherited.savepoint())?;
         expect_forked("finish", inherited.commit())
     });
     in_forked_child(|| {
+        drop(batch.take());
+        Ok(())
+    });
+    in_forked_child(|| {
+        batch.as_mut().expect("the parent has it open").undo();
         drop(batch.take());
         Ok(())
     });

@@ -73,6 +73,10 @@ impl WriteBatch<'_> {
     pub fn undo(&mut self) {
         let Some(savepoint) = self.savepoint.take() else { return };
         self.leave_operation();
+        if self.writer.core.check_forked().is_err() {
+            // The pages are not there, and nothing else can be done with the batch than to drop it.
+            return;
+        }
         let mut own: Vec<PageId> =
             self.dirty.iter().filter(|(_, page)| page.birth() == self.birth).map(|(id, _)| *id).collect();
         own.iter().for_each(|id| drop(self.dirty.remove(id)));

@@ -130,6 +130,7 @@ impl<'p> WriteBatch<'p> {
 
     /// Reads a page of the state that the batch has made so far.
     pub fn read(&mut self, ptr: PagePtr, access: Access) -> Result<&Page> {
+        self.writer.core.check_forked()?;
         if ptr.birth >= self.first_birth
             && let Some(page) = self.dirty.get(&ptr.id)
             && page.birth() == ptr.birth
@@ -192,7 +193,7 @@ impl<'p> WriteBatch<'p> {
     /// Makes a page writable in this batch, copying it if it is not, and returns where it is now. The caller points
     /// the parent there.
     pub fn writable(&mut self, ptr: PagePtr, placement: Placement) -> Result<PagePtr> {
-        if self.holds(ptr) {
+        if self.holds(ptr)? {
             self.keep_original(ptr)?;
             return Ok(ptr);
         }
@@ -226,7 +227,7 @@ impl<'p> WriteBatch<'p> {
     /// [`PagerError::Corrupt`](crate::error::PagerError::Corrupt) if the page cannot have been in use: then whatever led
     /// to it is wrong.
     pub fn free(&mut self, ptr: PagePtr) -> Result<()> {
-        if self.holds(ptr) {
+        if self.holds(ptr)? {
             self.give_up(ptr);
             return Ok(());
         }
@@ -351,9 +352,11 @@ impl<'p> WriteBatch<'p> {
         Ok(recycled)
     }
 
-    /// Whether a page is of this batch, and nobody else can see it.
-    fn holds(&self, ptr: PagePtr) -> bool {
-        ptr.birth >= self.first_birth && self.dirty.get(&ptr.id).is_some_and(|page| page.birth() == ptr.birth)
+    /// Whether a page is of this batch, and nobody else can see it. The page itself tells, which is not there in a forked child.
+    fn holds(&self, ptr: PagePtr) -> Result<bool> {
+        self.writer.core.check_forked()?;
+        let is_of_birth = |page: &OwnedFrame| page.birth() == ptr.birth;
+        Ok(ptr.birth >= self.first_birth && self.dirty.get(&ptr.id).is_some_and(is_of_birth))
     }
 
     /// Lets go of the frames that were read. To wait for a frame while holding some would be to wait for oneself; and so would be to
