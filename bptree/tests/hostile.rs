@@ -316,6 +316,30 @@ fn leaves_that_changed_places_are_a_finding() {
     );
 }
 
+/// The keys of the leaf before it are too high then, or those of the leaf behind it too low; the other leaf is in place.
+#[test]
+fn a_separator_that_lies_is_a_finding_of_the_leaf_that_it_excludes() {
+    for (change, excluded) in [(-1, 0), (1, 1)] {
+        let pager = in_memory();
+        let leaves = commit(&pager, |batch, trees| {
+            (trees[0], _) = build(batch);
+            let nodes = nodes(batch, &trees[0]);
+            let page = batch.page_mut(nodes[0]);
+            let slot = 32 + usize::from(page.prefix_len()) + 6;
+            let cell = usize::from(u16::from_le_bytes(*page.bytes()[slot + 4..].first_chunk().unwrap()));
+            // Behind pointer and length stands what is not in the slot: the digits of `row 000..`.
+            let digits = page.bytes()[cell + 13..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let last = &mut page.bytes_mut()[cell + 12 + digits.min(5)];
+            *last = last.wrapping_add_signed(change);
+            [nodes[1].id, nodes[2].id]
+        });
+        let findings: Vec<String> = audit(&pager).iter().map(ToString::to_string).collect();
+        let names =
+            |leaf: usize| findings.iter().any(|found| found.starts_with(&format!("page {}:", leaves[leaf])));
+        assert!(names(excluded) && !names(1 - excluded), "{change}: {findings:?}");
+    }
+}
+
 #[test]
 fn a_run_that_leads_to_a_page_of_another_kind_is_an_error_of_the_read() {
     check_visit(
