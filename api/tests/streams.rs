@@ -55,6 +55,17 @@ fn check_sound(db: &DynaMite) {
 }
 
 #[test]
+fn streams_larger_than_the_cache_are_checked() {
+    let db = DynaMite::builder().background(false).cache_size(4 << 20).in_memory().unwrap();
+    let things = db.create_table("things").partition_key("id", KeyType::String);
+    things.stream(StreamView::NewAndOldImages).execute().unwrap();
+    for id in 0..60 {
+        db.put_item("things", json!({"id": id.to_string(), "text": "x".repeat(140_000)})).unwrap();
+    }
+    check_sound(&db);
+}
+
+#[test]
 fn every_change_is_told_once_and_what_changes_nothing_is_not() {
     let (db, _) = streaming(StreamView::NewAndOldImages);
     let first = put(&db, "a", 1);

@@ -13,7 +13,9 @@ impl DynaMite {
     pub fn check_belongings(&self) -> Result<Vec<String>> {
         let state = self.shared.store.snapshot()?;
         let mut wrong = Vec::new();
-        for table in tables::all(&mut state.read()?)? {
+        // Whoever reads on while a read is open may wait for frames that it holds itself.
+        let tables = tables::all(&mut state.read()?)?;
+        for table in tables {
             let mut report = |what: String| wrong.push(format!("table {}: {what}", table.name));
             if let Some(ttl) = &table.ttl {
                 ttl::verify(&state, &table, ttl, &mut report)?;

@@ -190,7 +190,8 @@ fn step(engine: &Engine, table: &Table, ttl: &Ttl) -> Result<Pace> {
 
 /// Fills the queues that are to be filled, to the end, and deletes nothing of what has expired: for repairs.
 pub(crate) fn fill(engine: &Engine) -> Result<()> {
-    for table in tables::all(&mut engine.store.read()?)? {
+    let tables = tables::all(&mut engine.store.read()?)?;
+    for table in tables {
         let Some(ttl) = &table.ttl else { continue };
         while engine.store.read()?.get(ttl.queue, PROGRESS, |_, _| ())?.is_some() {
             engine.change(|writing| fill_some(writing, &table, ttl))?;
