@@ -92,6 +92,7 @@ fn in_the_server(path: &Path) {
         store.write(&target, &request);
     }
     db.settle(target.pending()).unwrap();
+    drop(target);
     println!("{} memories loaded in {:.1} s", all.len(), begun.elapsed().as_secs_f64());
     let facts = facts();
     let scopes = vec!["p:1".to_owned(), "global".to_owned()];

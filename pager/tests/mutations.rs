@@ -120,8 +120,8 @@ const MUTATIONS: &[Mutation] = &[
         rule: "4",
         mistake: "a seal takes the number of the commit that it seals",
         file: "commit.rs",
-        from: "        let commit = write.next_birth;\n        write.next_birth = commit.next();\n        let header",
-        to: "        let commit = write.durable.commit;\n        let header",
+        from: "        let commit = write.draw_birth();\n",
+        to: "        let commit = write.durable.commit;\n",
         caught_by: "power_loss",
     },
     Mutation {
@@ -152,8 +152,8 @@ const MUTATIONS: &[Mutation] = &[
         rule: "5",
         mistake: "a page that was written early is given out again in the same batch",
         file: "commit/write_batch.rs",
-        from: "if ptr.birth == self.birth && self.dirty.remove(&ptr.id).is_some() {",
-        to: "if ptr.birth == self.birth && (self.dirty.remove(&ptr.id).is_some() || true) {",
+        from: "        if self.holds(ptr)? {\n            self.give_up(ptr);\n",
+        to: "        if self.holds(ptr)? || ptr.birth == self.birth {\n            self.give_up(ptr);\n",
         caught_by: "commit_groups",
     },
     Mutation {

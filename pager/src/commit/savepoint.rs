@@ -49,12 +49,14 @@ impl WriteBatch<'_> {
     /// Cost: nearly nothing; later, the copy of each page of before that is changed.
     pub fn savepoint(&mut self) -> Result<bool> {
         self.writer.core.check_forked()?;
-        if self.savepoint.is_some() || !self.dirty.is_empty() || !self.written_early.is_empty() {
+        let has_done = !self.dirty.is_empty() || !self.written_early.is_empty();
+        if self.savepoint.is_some() || has_done || self.is_birth_spent {
             if !self.write_state().has_births() {
                 return Ok(false);
             }
             self.accept();
             self.birth = self.write_state().draw_birth();
+            self.is_birth_spent = false;
         }
         self.savepoint = Some(Savepoint {
             roots: self.roots,
@@ -69,7 +71,8 @@ impl WriteBatch<'_> {
     }
 
     /// Undoes what the batch has done since the savepoint, which is gone then. Without one this does nothing. The birth is another one from
-    /// here on: pages that were written early under the one before may be given out again (rule 5 of [commits](crate::commit)).
+    /// the next savepoint on; from here on if pages were written early under it, since these may be given out again (rule 5 of
+    /// [commits](crate::commit)).
     pub fn undo(&mut self) {
         let Some(savepoint) = self.savepoint.take() else { return };
         self.leave_operation();
@@ -80,8 +83,10 @@ impl WriteBatch<'_> {
         let mut own: Vec<PageId> =
             self.dirty.iter().filter(|(_, page)| page.birth() == self.birth).map(|(id, _)| *id).collect();
         own.iter().for_each(|id| drop(self.dirty.remove(id)));
+        let mut is_birth_used = false;
         for PagePtr { id, birth } in savepoint.written_early {
             let is_own = birth == self.birth;
+            is_birth_used |= is_own;
             if is_own || savepoint.originals.contains_key(&id) {
                 self.written_early.remove(id.0);
                 self.writer.core.pool.forget(id);
@@ -94,7 +99,10 @@ impl WriteBatch<'_> {
         let mut write = self.write_state();
         savepoint.freed.into_iter().for_each(|id| write.space.keep(Extent::single(id)));
         own.into_iter().for_each(|id| write.space.take_back(Extent::single(id)));
-        self.birth = write.draw_birth();
+        self.is_birth_spent = !is_birth_used;
+        if is_birth_used {
+            self.birth = write.draw_birth();
+        }
         drop(write);
         self.dirty.extend(savepoint.originals);
         self.roots = savepoint.roots;

@@ -63,6 +63,8 @@ pub struct WriteBatch<'p> {
     /// Whether allocations may use the file's last pages.
     pub(super) may_use_reserve: bool,
     pub(super) savepoint: Option<Savepoint>,
+    /// Whether what had this birth was undone: the next savepoint draws another one.
+    pub(super) is_birth_spent: bool,
     /// Keeps the frame of the page that is read in place. Gone before the batch waits for anything (see
     /// [`leave_operation`](Self::leave_operation)).
     operation: Option<Operation<'p>>,
@@ -85,6 +87,7 @@ impl<'p> WriteBatch<'p> {
             superseded: BTreeMap::new(),
             may_use_reserve: false,
             savepoint: None,
+            is_birth_spent: false,
             operation: None,
             finished: false,
             _turn: turn,
