@@ -15,18 +15,6 @@ use dynamite_pager::{
 };
 use toy::*;
 
-/// A database of that many cells, each of value 0.
-fn database(cells: usize) -> (DiskSim, Pager) {
-    let disk = DiskSim::new(1);
-    let pager = create_on(&disk).expect("nothing fails");
-    fill(&pager, &vec![Cell::of(0); cells]).expect("nothing fails");
-    (disk, pager)
-}
-
-fn values(pager: &Pager) -> Vec<u64> {
-    read_all(pager).expect("the state can be read").iter().map(|cell| cell.value).collect()
-}
-
 fn set(pager: &Pager, cell: usize, value: u64, durability: Durability) {
     finish(pager, &[(cell, Cell::of(value))], durability).expect("nothing fails");
 }
@@ -42,15 +30,6 @@ fn commit_nothing(pager: &Pager) {
 
 fn pages_in_use(stats: &Stats) -> u64 {
     stats.page_count - stats.free_pages.expect("the handle is writable")
-}
-
-/// Closes, opens, and checks that all is well and as expected.
-#[track_caller]
-fn check_after_reopening(disk: &DiskSim, pager: Pager, expected: &[u64]) {
-    pager.close().expect("nothing fails");
-    let pager = open_on(disk).expect("nothing fails");
-    assert_eq!(values(&pager), expected);
-    assert_sound(&pager, "after reopening");
 }
 
 #[test]

@@ -3,30 +3,8 @@
 
 mod toy;
 
-use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::{Durability, PageKind, PagePtr, Pager, PagerError, Placement, Roots, WriteBatch};
 use toy::*;
-
-/// A database of that many cells, each of value 0.
-fn database(cells: usize) -> (DiskSim, Pager) {
-    let disk = DiskSim::new(1);
-    let pager = create_on(&disk).expect("nothing fails");
-    fill(&pager, &vec![Cell::of(0); cells]).expect("nothing fails");
-    (disk, pager)
-}
-
-fn values(pager: &Pager) -> Vec<u64> {
-    read_all(pager).expect("the state can be read").iter().map(|cell| cell.value).collect()
-}
-
-/// Closes, opens, and checks that all is well and as expected.
-#[track_caller]
-fn check_after_reopening(disk: &DiskSim, pager: Pager, expected: &[u64]) {
-    pager.close().expect("nothing fails");
-    let pager = open_on(disk).expect("nothing fails");
-    assert_eq!(values(&pager), expected);
-    assert_sound(&pager, "after reopening");
-}
 
 fn set(batch: &mut WriteBatch<'_>, cell: usize, value: u64) {
     change(batch, &[(cell, Cell::of(value))]).expect("nothing fails");
@@ -34,6 +12,16 @@ fn set(batch: &mut WriteBatch<'_>, cell: usize, value: u64) {
 
 fn set_savepoint(batch: &mut WriteBatch<'_>) {
     assert!(batch.savepoint().expect("nothing fails"), "there are births left");
+}
+
+/// A batch that has set cell 0 to 1, and behind a savepoint to 9.
+fn set_twice(pager: &Pager) -> WriteBatch<'_> {
+    let mut batch = pager.begin().expect("nothing fails");
+    for value in [1, 9] {
+        set_savepoint(&mut batch);
+        set(&mut batch, 0, value);
+    }
+    batch
 }
 
 /// A page that holds a number, and nothing else of the state leads to it.
@@ -140,11 +128,7 @@ fn transactions_in_one_batch_are_one_commit_and_each_has_a_birth() {
 #[test]
 fn an_early_write_that_is_undone_leaves_nothing_behind() {
     let (disk, pager) = database(3);
-    let mut batch = pager.begin().expect("nothing fails");
-    set_savepoint(&mut batch);
-    set(&mut batch, 0, 1);
-    set_savepoint(&mut batch);
-    set(&mut batch, 0, 9);
+    let mut batch = set_twice(&pager);
     change(&mut batch, &[(1, Cell { value: 9, pages: 100 })]).expect("nothing fails");
     assert!(pager.stats().early_writes >= 100);
     batch.undo();
@@ -176,11 +160,7 @@ fn pages_that_are_kept_as_they_were_count_as_pages_of_the_batch() {
 fn a_power_cut_leaves_all_or_nothing_of_what_was_kept() {
     for cut in 0..200 {
         let (disk, pager) = database(3);
-        let mut batch = pager.begin().expect("nothing fails");
-        set_savepoint(&mut batch);
-        set(&mut batch, 0, 1);
-        set_savepoint(&mut batch);
-        set(&mut batch, 0, 9);
+        let mut batch = set_twice(&pager);
         set(&mut batch, 2, 9);
         batch.undo();
         set_savepoint(&mut batch);
@@ -195,7 +175,6 @@ fn a_power_cut_leaves_all_or_nothing_of_what_was_kept() {
     }
 }
 
-/// As an error would leave a page of the batch that was given up and cannot be had back.
 #[test]
 fn a_page_of_before_that_is_freed_twice_is_refused() {
     let (_disk, pager) = database(1);

@@ -119,10 +119,15 @@ impl WriteBatch<'_> {
         self.may_use_reserve |= savepoint.may_use_reserve;
     }
 
-    /// Notes a page of the batch, which is about to be changed, as it is, unless it is of after the savepoint.
-    pub(super) fn keep_original(&mut self, ptr: PagePtr) -> Result<()> {
+    /// Whether a page of the batch is of after the savepoint, or was kept as it was.
+    pub(super) fn may_change(&self, ptr: PagePtr) -> bool {
         let is_kept = |savepoint: &Savepoint| savepoint.originals.contains_key(&ptr.id);
-        if ptr.birth == self.birth || self.savepoint.as_ref().is_none_or(is_kept) {
+        ptr.birth == self.birth || self.savepoint.as_ref().is_none_or(is_kept)
+    }
+
+    /// Notes a page of the batch, which is about to be changed, as it is, unless it [may be](Self::may_change) already.
+    pub(super) fn keep_original(&mut self, ptr: PagePtr) -> Result<()> {
+        if self.may_change(ptr) {
             return Ok(());
         }
         let mut original = self.take_frame()?;

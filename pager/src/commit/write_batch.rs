@@ -217,8 +217,7 @@ impl<'p> WriteBatch<'p> {
     ///
     /// If it is no such page: that is a mistake of the caller, not of the data.
     pub fn page_mut(&mut self, ptr: PagePtr) -> &mut Page {
-        let is_kept = |savepoint: &Savepoint| savepoint.originals.contains_key(&ptr.id);
-        let may_change = ptr.birth == self.birth || self.savepoint.as_ref().is_none_or(is_kept);
+        let may_change = self.may_change(ptr);
         let page = self.dirty.get_mut(&ptr.id).filter(|page| may_change && page.birth() == ptr.birth);
         page.unwrap_or_else(|| panic!("{ptr:?} is not writable"))
     }

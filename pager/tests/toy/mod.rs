@@ -166,6 +166,28 @@ pub fn assert_sound(pager: &Pager, context: &str) {
     );
 }
 
+/// A database of that many cells, each of value 0.
+pub fn database(cells: usize) -> (DiskSim, Pager) {
+    let disk = DiskSim::new(1);
+    let pager = create_on(&disk).expect("nothing fails");
+    fill(&pager, &vec![Cell::of(0); cells]).expect("nothing fails");
+    (disk, pager)
+}
+
+/// What the cells hold.
+pub fn values(pager: &Pager) -> Vec<u64> {
+    read_all(pager).expect("the state can be read").iter().map(|cell| cell.value).collect()
+}
+
+/// Closes, opens, and checks that all is well and as expected.
+#[track_caller]
+pub fn check_after_reopening(disk: &DiskSim, pager: Pager, expected: &[u64]) {
+    pager.close().expect("nothing fails");
+    let pager = open_on(disk).expect("nothing fails");
+    assert_eq!(values(&pager), expected);
+    assert_sound(&pager, "after reopening");
+}
+
 /// Whether an error is the simulated power cut or its consequence.
 pub fn is_crash(error: &PagerError) -> bool {
     matches!(error, PagerError::Io { .. } | PagerError::Poisoned { .. } | PagerError::DiskFull { .. })
