@@ -271,11 +271,11 @@ impl WriteTo for Deferred<'_> {
     }
 
     fn write_few<R: Send>(&self, body: impl FnOnce(&mut Writing<'_, '_>) -> Result<R> + Send) -> Result<R> {
-        if self.series.borrow().is_none() {
-            return self.write(body);
-        }
         let mut open = self.series.borrow_mut();
-        let series = open.as_mut().expect("looked at above");
+        let Some(series) = &mut *open else {
+            drop(open);
+            return self.write(body);
+        };
         let shared = &self.db.shared;
         let course = shared.course();
         let result = series.run(|txn| body(&mut Writing::new(&shared.tables, txn, &course)))?;

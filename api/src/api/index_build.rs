@@ -130,8 +130,7 @@ pub(crate) fn chore(engine: &Engine) -> Result<Pace> {
 /// The indexes that are being built.
 fn find(engine: &Engine) -> Result<Vec<(String, TableId)>> {
     let mut found = Vec::new();
-    let tables = tables::all(&mut engine.store.read()?)?;
-    for table in tables {
+    for table in tables::all(&mut engine.store.read()?)? {
         let building = table.indexes.iter().filter(|index| index.building.is_some());
         found.extend(building.map(|index| (table.name.clone(), index.layout.id)));
     }

@@ -192,7 +192,6 @@ pub(super) fn restore_table(db: &DynaMite, restore: &RestoreTable<'_>) -> Result
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
     use crate::engine::tests::{connected, kinds};
 

@@ -89,15 +89,18 @@ impl<'s> Series<'s> {
 
     /// Makes room for another transaction, which can be undone by itself.
     fn next(&mut self) -> Result<&mut WriteTxn<'s>> {
-        let txn = self.txn.as_mut().map_err(|error| error.clone())?;
-        if !txn.batch.savepoint()? {
+        if !self.txn()?.batch.savepoint()? {
             // There was no commit for so long that one has to come first.
-            let shared = txn.shared;
+            let shared = self.txn()?.shared;
             let begun = std::mem::replace(&mut self.txn, Err(TxnError::Aborted));
             self.txn =
                 begun.and_then(|txn| txn.conclude(self.durability)).and_then(|_| WriteTxn::begin(shared));
-            self.txn.as_mut().map_err(|error| error.clone())?.batch.savepoint()?;
+            self.txn()?.batch.savepoint()?;
         }
+        self.txn()
+    }
+
+    fn txn(&mut self) -> Result<&mut WriteTxn<'s>> {
         self.txn.as_mut().map_err(|error| error.clone())
     }
 }
