@@ -121,7 +121,10 @@ fn rename_unless_exists(from: &Path, to: &Path) -> io::Result<()> {
 pub fn memory() -> Result<Arc<dyn Disk>> {
     let file =
         memory_file().map_err(|error| ErrorContext(memory_path().into()).io(IoOperation::Create, error))?;
-    Ok(Arc::new(SyscallDisk::new(PageFile::new(file, Caching::Memory), "a database in memory".to_string())))
+    Ok(Arc::new(SyscallDisk::in_memory(
+        PageFile::new(file, Caching::Memory),
+        "a database in memory".to_string(),
+    )))
 }
 
 fn memory_file() -> io::Result<File> {
@@ -207,7 +210,8 @@ impl Engine {
     }
 
     fn start(mut self, file: File) -> io::Result<Arc<dyn Disk>> {
-        if self.is_auto && self.ring.is_some() && is_in_memory(&file) {
+        let in_memory = is_in_memory(&file);
+        if self.is_auto && self.ring.is_some() && in_memory {
             self.ring = None;
             self.reason = "the file is in memory, where system calls cost less than io_uring".to_string();
         }
@@ -223,6 +227,7 @@ impl Engine {
         let file = PageFile::new(file, caching);
         let disk: Arc<dyn Disk> = match self.ring {
             Some(ring) => Arc::new(UringDisk::new(file, ring, self.reason)),
+            None if in_memory => Arc::new(SyscallDisk::in_memory(file, self.reason)),
             None => Arc::new(SyscallDisk::new(file, self.reason)),
         };
         let Backend { kind, direct, reason } = disk.backend();

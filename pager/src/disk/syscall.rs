@@ -23,6 +23,7 @@ const THREADS: usize = 8;
 pub(crate) struct SyscallDisk {
     file: PageFile,
     reason: String,
+    /// Started by the first batch that wants them.
     threads: OnceLock<Option<ThreadPool>>,
 }
 
@@ -31,11 +32,16 @@ impl SyscallDisk {
         SyscallDisk { file, reason, threads: OnceLock::new() }
     }
 
+    /// For a file in memory. Copying is no faster by threads, and waking them takes longer than to copy a few pages, so it has none.
+    pub(crate) fn in_memory(file: PageFile, reason: String) -> SyscallDisk {
+        SyscallDisk { file, reason, threads: OnceLock::from(None) }
+    }
+
     pub(crate) fn file(&self) -> &PageFile {
         &self.file
     }
 
-    /// The threads for batches. Copying memory is no faster by threads, so memory has none.
+    /// The threads for batches, if there are any.
     fn threads(&self) -> Option<&ThreadPool> {
         let start = || {
             let builder = ThreadPoolBuilder::new().num_threads(THREADS);
@@ -47,7 +53,7 @@ impl SyscallDisk {
                 }
             }
         };
-        if self.file.caching() == Caching::Memory { None } else { self.threads.get_or_init(start).as_ref() }
+        self.threads.get_or_init(start).as_ref()
     }
 
     /// Does `work` for each run, all at a time as far as there are threads. The caller does the first one.
