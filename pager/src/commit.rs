@@ -18,7 +18,8 @@
 //!
 //! Pages and header are issued together, completed together and flushed once; the manifest in the header tells
 //! the next open whether all of them arrived. A commit of more than [`MANIFEST_PAGES`] pages, or one that wrote
-//! pages early, first flushes its pages and then writes a header that is marked as synced, and flushes that.
+//! pages early, first flushes its pages and then writes a header that is marked as synced, and flushes that. So a batch that
+//! has become so large may as well write early what it is done with ([`write_behind`]).
 
 pub mod published;
 
@@ -35,6 +36,8 @@ mod savepoint;
 pub(crate) mod growth;
 
 pub(crate) mod background;
+
+pub(crate) mod write_behind;
 
 use std::sync::Arc;
 

@@ -92,8 +92,8 @@ impl Options {
         self
     }
 
-    /// Whether a background thread may extend the file ahead of need and cut its free tail (default: yes). Without it
-    /// the owner calls [`Pager::maintain`] now and then.
+    /// Whether background threads may extend the file ahead of need, cut its free tail, and write pages of a large batch while it goes on
+    /// (default: yes). Without them the owner calls [`Pager::maintain`] now and then.
     pub fn background(mut self, enabled: bool) -> Options {
         self.background = enabled;
         self
@@ -495,6 +495,7 @@ impl Drop for Pager {
         }
         if let Some(writer) = &self.writer {
             writer.background.stop();
+            writer.behind.stop();
             if writer.write.lock().durable.unfinished {
                 // Nobody will ever open it.
                 return;

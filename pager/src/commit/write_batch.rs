@@ -7,15 +7,16 @@
 //!    [`writable`](WriteBatch::writable) copy, which stands at another page id; the old page is freed. So nothing that
 //!    a reader or a crash may need is written to (INV-2).
 //! 3. At the end of each of its operations it calls [`end_operation`](WriteBatch::end_operation): there, and only
-//!    there, a batch that holds too many frames writes its pages out early and gives the frames back. A page that
-//!    was written early is never written again; a further change copies it to a new page id.
+//!    there, pages are written before the end. A batch that holds too many frames writes all of its pages out and gives the
+//!    frames back; one that is large anyhow has leaves that it seems to be done with written [behind](crate::commit::write_behind) it.
+//!    A page that was written early is never written again; a further change copies it to a new page id.
 //! 4. [`finish`](WriteBatch::finish) joins the gathering group, [`commit`](WriteBatch::commit) also makes it durable,
 //!    dropping the batch aborts it: its pages, its free space and its roots are as if it had never begun.
 //!
 //! Memory: the pages that were not written early (at most a quarter of the pool between operations), and about
 //! two bytes for each page that the batch allocated or freed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -27,12 +28,20 @@ use crate::commit::write_state::{FinishedBatch, WriteState};
 use crate::commit::writer::Writer;
 use crate::error::{Corruption, PagerError, Result};
 use crate::format::header::Roots;
+use crate::format::manifest::MANIFEST_PAGES;
 use crate::format::page::{Page, PageKind};
 use crate::format::page_id::{Birth, Extent, PageId, PagePtr};
 use crate::pool::dirty_frame::{OwnedFrame, PinnedFrame};
 use crate::pool::operation::{Access, Operation, PageRef};
 use crate::space::Placement;
 use crate::sync::MutexGuard;
+
+/// Leaves that are handed over to be written behind at a time: half a megabyte keeps a device busy. Fewer in a small pool.
+const HANDFUL: usize = 128;
+
+/// Leaves that are the last to have been made writable, and so may be changed again soon: with their siblings, if changes come in
+/// the order of their keys.
+const RECENT: usize = 32;
 
 /// When others may see a finished batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +67,11 @@ pub struct WriteBatch<'p> {
     pub(super) dirty: PageMap<OwnedFrame>,
     /// Pages of this batch that were written early.
     pub(super) written_early: RoaringBitmap,
+    /// Leaves of this batch in the order in which they became so; some are not there any more.
+    leaves: VecDeque<PageId>,
+    /// How many leaves were written behind, and how many pages that were written early were changed again.
+    behind: usize,
+    again: usize,
     /// Pages of unwritten earlier batches that this one freed; what becomes of them is decided at the end.
     pub(super) superseded: BTreeMap<PageId, Birth>,
     /// Whether allocations may use the file's last pages.
@@ -84,6 +98,9 @@ impl<'p> WriteBatch<'p> {
             roots: base.roots,
             dirty: PageMap::default(),
             written_early: RoaringBitmap::new(),
+            leaves: VecDeque::new(),
+            behind: 0,
+            again: 0,
             superseded: BTreeMap::new(),
             may_use_reserve: false,
             savepoint: None,
@@ -205,7 +222,8 @@ impl<'p> WriteBatch<'p> {
         let id = self.allocate_pages(1, placement)?.first;
         self.writer.core.pool.forget(id);
         frame.set_place(id, self.birth);
-        self.dirty.insert(id, frame);
+        self.insert(id, frame);
+        self.again += usize::from(ptr.birth >= self.first_birth);
         self.free(ptr)?;
         Ok(PagePtr { id, birth: self.birth })
     }
@@ -270,9 +288,10 @@ impl<'p> WriteBatch<'p> {
         self.leave_operation();
         let kept = self.savepoint.as_ref().map_or(0, |savepoint| savepoint.originals.len());
         if self.dirty.len() + kept > self.writer.core.pool.frames() / 4 {
-            self.write_early()?;
+            self.write_early()
+        } else {
+            self.write_behind()
         }
-        Ok(())
     }
 
     /// Joins the gathering group and gives the turn away. The batch becomes durable with the next
@@ -280,6 +299,7 @@ impl<'p> WriteBatch<'p> {
     pub fn finish(mut self, durability: Durability) -> Result<Birth> {
         self.writer.core.check_forked()?;
         self.accept();
+        // While the last of them are written, the others get their checksums.
         let pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
             .into_iter()
             .map(|(id, mut frame)| {
@@ -288,12 +308,18 @@ impl<'p> WriteBatch<'p> {
                 (id, frame.publish(PagePtr { id, birth }))
             })
             .collect();
+        let forget =
+            |pages: Vec<(PageId, PinnedFrame)>| pages.into_iter().for_each(|(_, page)| page.forget());
+        if let Err(error) = self.settle_behind() {
+            forget(pages);
+            return Err(error);
+        }
         let mut write = self.write_state();
         let recycled = match self.settle_superseded(&mut write) {
             Ok(recycled) => recycled,
             Err(error) => {
                 drop(write);
-                pages.into_iter().for_each(|(_, page)| page.forget());
+                forget(pages);
                 return Err(error);
             }
         };
@@ -390,7 +416,7 @@ impl<'p> WriteBatch<'p> {
                 Ok(mut frame) => {
                     self.writer.core.pool.forget(id);
                     frame.format(id, self.birth, kind, level);
-                    self.dirty.insert(id, frame);
+                    self.insert(id, frame);
                 }
                 Err(error) => {
                     extent.pages().for_each(|id| drop(self.dirty.remove(&id)));
@@ -402,25 +428,56 @@ impl<'p> WriteBatch<'p> {
         Ok(())
     }
 
+    /// Adds a page that only the batch can see.
+    fn insert(&mut self, id: PageId, frame: OwnedFrame) {
+        if frame.level() == 0 {
+            self.leaves.push_back(id);
+        }
+        self.dirty.insert(id, frame);
+    }
+
     /// Writes the batch's pages and lets the pool evict them. A failure poisons the handle.
     fn write_early(&mut self) -> Result<()> {
-        let mut pages: Vec<PinnedFrame> = std::mem::take(&mut self.dirty)
-            .into_iter()
-            .map(|(id, mut frame)| {
-                self.writer.core.seed.stamp(&mut frame);
-                self.written_early.insert(id.0);
-                let ptr = PagePtr { id, birth: frame.birth() };
-                if let Some(savepoint) = &mut self.savepoint {
-                    savepoint.written_early.push(ptr);
-                }
-                frame.publish(ptr)
-            })
-            .collect();
-        pages.sort_by_key(|page| page.ptr().id);
-        self.writer.core.write_early(&mut pages).map_err(|error| {
-            pages.into_iter().for_each(PinnedFrame::forget);
-            self.writer.poison(error)
-        })
+        self.leaves.clear();
+        let pages = std::mem::take(&mut self.dirty);
+        self.hand_over(pages)?;
+        self.settle_behind()
+    }
+
+    /// Has a handful of leaves written behind, if the batch is so large that this costs no flush, and there are as many that it
+    /// seems to be done with. Not where leaves are often changed again: each is copied to another place then.
+    fn write_behind(&mut self) -> Result<()> {
+        let handful = HANDFUL.min(self.writer.core.pool.frames() / 32);
+        let is_large = self.behind > 0 || self.dirty.len() > MANIFEST_PAGES;
+        let is_done_with = self.again * 8 <= self.behind && self.savepoint.is_none();
+        if !is_large || !is_done_with || self.leaves.len() < handful + RECENT {
+            return Ok(());
+        }
+        let leaves = self.leaves.drain(..handful);
+        let pages: Vec<_> = leaves.filter_map(|id| self.dirty.remove_entry(&id)).collect();
+        self.behind += pages.len();
+        self.hand_over(pages)
+    }
+
+    /// Has pages written that then may leave the pool. A failure poisons the handle.
+    fn hand_over(&mut self, pages: impl IntoIterator<Item = (PageId, OwnedFrame)>) -> Result<()> {
+        let publish = |(id, mut frame): (PageId, OwnedFrame)| {
+            self.writer.core.seed.stamp(&mut frame);
+            self.written_early.insert(id.0);
+            let ptr = PagePtr { id, birth: frame.birth() };
+            if let Some(savepoint) = &mut self.savepoint {
+                savepoint.written_early.push(ptr);
+            }
+            frame.publish(ptr)
+        };
+        let pages = pages.into_iter().map(publish).collect();
+        self.writer.behind.hand_over(pages).map_err(|error| self.writer.poison(error))
+    }
+
+    /// Waits until everything that was handed over is written.
+    fn settle_behind(&mut self) -> Result<()> {
+        self.leave_operation();
+        self.writer.behind.settle().map_err(|error| self.writer.poison(error))
     }
 }
 
@@ -430,6 +487,8 @@ impl Drop for WriteBatch<'_> {
             return;
         }
         self.dirty.clear();
+        // Poisons the handle if it fails; the batch is gone either way.
+        let _ = self.settle_behind();
         for id in &self.written_early {
             self.writer.core.pool.forget(PageId(id));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::commit::FlushTurn;
 use crate::commit::background::Background;
 use crate::commit::growth::Growth;
+use crate::commit::write_behind::WriteBehind;
 use crate::commit::write_state::{Core, Group, WriteState};
 use crate::error::Result;
 use crate::format::header::{Header, Place};
@@ -25,6 +26,7 @@ pub(crate) struct Writer {
     pub(crate) write: Arc<Mutex<WriteState>>,
     pub(crate) growth: Arc<Growth>,
     pub(crate) background: Background,
+    pub(crate) behind: WriteBehind,
 }
 
 impl Writer {
@@ -62,6 +64,7 @@ impl Writer {
         }));
         let growth = Arc::new(Growth::new(core.clone(), write.clone()));
         Ok(Writer {
+            behind: WriteBehind::new(core.clone(), background),
             core,
             turn: Mutex::new(()),
             flush_turn: Mutex::new(FlushTurn::new()),

@@ -1,4 +1,4 @@
-//! A simulated disk whose flushes wait for a sign: for tests of what others may see and do meanwhile.
+//! A simulated disk whose flushes, or one of whose writes, wait for a sign: for tests of what others may see and do meanwhile.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::format::page::Page;
 use crate::format::page_id::PageId;
 use crate::sync::{Condvar, Mutex};
 
-/// A disk whose flushes wait while its gate is shut.
+/// A disk whose flushes wait while its gate is shut, and one of whose writes does if it is told so.
 #[derive(Debug)]
 pub struct GatedDisk {
     disk: DiskSim,
@@ -20,7 +20,17 @@ pub struct GatedDisk {
 #[derive(Debug, Default)]
 struct Gate {
     shut: bool,
+    /// Flushes that stand before the gate.
     waiting: usize,
+    write: HeldWrite,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum HeldWrite {
+    #[default]
+    No,
+    Next,
+    Waits,
 }
 
 impl GatedDisk {
@@ -34,10 +44,24 @@ impl GatedDisk {
         self.gate.lock().shut = true;
     }
 
-    /// Lets all flushes through.
+    /// Makes the next batch of writes wait before it does anything, and only that one.
+    pub fn hold_next_write(&self) {
+        self.gate.lock().write = HeldWrite::Next;
+    }
+
+    /// Lets all flushes through, and the write that was held.
     pub fn open(&self) {
-        self.gate.lock().shut = false;
+        let mut gate = self.gate.lock();
+        (gate.shut, gate.write) = (false, HeldWrite::No);
         self.moved.notify_all();
+    }
+
+    /// Waits until the write that is to be held stands before the gate.
+    pub fn wait_for_the_write(&self) {
+        let mut gate = self.gate.lock();
+        while gate.write != HeldWrite::Waits {
+            gate = self.moved.wait(gate);
+        }
     }
 
     /// Waits until somebody stands before the gate.
@@ -59,6 +83,15 @@ impl Disk for GatedDisk {
     }
 
     fn write_batch(&self, writes: &[PageWrite<'_>]) -> io::Result<()> {
+        let mut gate = self.gate.lock();
+        if gate.write == HeldWrite::Next {
+            gate.write = HeldWrite::Waits;
+            self.moved.notify_all();
+            while gate.write == HeldWrite::Waits {
+                gate = self.moved.wait(gate);
+            }
+        }
+        drop(gate);
         self.disk.write_batch(writes)
     }
 
