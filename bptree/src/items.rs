@@ -80,11 +80,10 @@ impl Items {
         self.insert(self.len(), key, payload);
     }
 
-    /// Adds the items of a right neighbour.
-    pub(crate) fn extend(&mut self, right: &Items) {
-        for at in 0..right.len() {
-            self.push(right.key(at), right.payload(at));
-        }
+    /// Adds the slots of a node before what is here.
+    pub(crate) fn prepend(&mut self, node: Node<'_>) {
+        self.append(node);
+        self.list.rotate_right(node.len());
     }
 
     /// Adds a child, with the separator to its left neighbour unless it is the first.
@@ -127,7 +126,11 @@ impl Items {
 
     pub(crate) fn key(&self, at: usize) -> StoredKey<'_> {
         let item = &self.list[at];
-        StoredKey { bytes: &self.bytes[item.key_start as usize..][..item.key_len.into()], run: item.key_run }
+        StoredKey { bytes: self.key_of(item), run: item.key_run }
+    }
+
+    fn key_of(&self, item: &Item) -> &[u8] {
+        &self.bytes[item.key_start as usize..][..item.key_len.into()]
     }
 
     /// Whether an item may stand behind the one before it, as far as their stored keys can tell.
@@ -142,16 +145,24 @@ impl Items {
 
     /// All items as one piece, which may be too large for a page.
     pub(crate) fn whole(&self) -> Piece {
-        let mut fill = Fill::begin(0);
-        while fill.add(self, usize::MAX) {}
-        fill.piece()
+        self.piece(0..self.len())
     }
 
     /// Some items as one piece, which may be too large for a page.
     pub(crate) fn piece(&self, items: Range<usize>) -> Piece {
-        let mut fill = Fill::begin(items.start);
-        while fill.end < items.end && fill.add(self, usize::MAX) {}
-        fill.piece()
+        let keyed = self.list.get(self.first_keyed(items.start)..items.end).unwrap_or_default();
+        // Keys ascend: what the first and the last share is what all of them share.
+        let shared = match keyed {
+            [] => 0,
+            [first, .., last] => shared_len(self.key_of(first), self.key_of(last)),
+            [only] => only.key_len.into(),
+        };
+        let longest = keyed.iter().map(|item| item.key_len).max().unwrap_or(0);
+        let any_spilled = keyed.iter().any(|item| item.key_run.is_some());
+        let prefix_len = prefix_len(shared, longest.into(), any_spilled);
+        let fill = Fill { prefix_len, ..Fill::begin(items.start) };
+        let size = prefix_len + items.clone().map(|at| fill.cost(self, at)).sum::<usize>();
+        Piece { items, prefix_len, size }
     }
 
     /// Cuts the items into `count` pieces of about equal size that fit in pages each, or more if they do not fit in so few.
@@ -315,7 +326,7 @@ impl Fill {
             let key = items.key(at);
             let model = items.key(first).bytes;
             let model = &model[..self.shared.min(model.len())];
-            next.shared = model.iter().zip(key.bytes).take_while(|(a, b)| a == b).count();
+            next.shared = shared_len(model, key.bytes);
             next.longest = self.longest.max(key.bytes.len());
             next.any_spilled |= key.run.is_some();
         }
@@ -346,6 +357,11 @@ impl Fill {
         };
         SLOT_SIZE + cell_len(items.leaf, rest, spilled, items.payload(at))
     }
+}
+
+/// How many bytes two keys begin with in common.
+fn shared_len(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// The prefix that takes the least room: what all keys share, as long as a longer prefix still shortens a tail.

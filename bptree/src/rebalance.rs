@@ -72,7 +72,7 @@ impl Edit<'_, '_> {
     }
 
     /// Makes `items` the contents of a page of the path, taking more pages or fewer as they need.
-    pub(crate) fn store(&mut self, depth: usize, items: Items, change: Change) -> Result<()> {
+    pub(crate) fn store(&mut self, depth: usize, mut items: Items, change: Change) -> Result<()> {
         let whole = items.whole();
         let has_sibling = depth > 0 && self.path[depth - 1].count > 1;
         let is_poor = change == Change::Shrank && whole.size < LEAST;
@@ -96,7 +96,7 @@ impl Edit<'_, '_> {
             return self.lay_out(depth, &items, &items.cut(pages_for(whole.size)), &[own], slot);
         };
         let both = whole.size + sibling.used;
-        let items = self.join(depth, items, sibling)?;
+        self.join(depth, &mut items, sibling)?;
         let pieces = items.cut(pages_for(both));
         if sibling.slot < slot {
             self.lay_out(depth, &items, &pieces, &[sibling.ptr, own], sibling.slot)
@@ -121,32 +121,37 @@ impl Edit<'_, '_> {
         Ok(best.expect("the caller has seen that there is one"))
     }
 
-    /// The items of a page and its neighbour, in order. The separator between them goes: to the items, or away.
-    fn join(&mut self, depth: usize, items: Items, sibling: Sibling) -> Result<Items> {
+    /// Adds the items of a page's neighbour, in order. The separator between them goes: to the items, or away.
+    fn join(&mut self, depth: usize, items: &mut Items, sibling: Sibling) -> Result<()> {
         let level = self.level(depth);
         let parent = self.path[depth - 1];
-        let on_left = sibling.slot < parent.slot;
-        let (separator, neighbour) = {
+        let separator = {
             let slot = sibling.slot.max(parent.slot);
-            let separator = with_node(self.batch, parent.ptr, level + 1, Access::Point, |node| OwnedKey {
+            with_node(self.batch, parent.ptr, level + 1, Access::Point, |node| OwnedKey {
                 bytes: node.stored_key(slot),
                 run: node.key_run(slot),
-            })?;
-            (separator, with_node(self.batch, sibling.ptr, level, Access::Point, Items::of)?)
+            })?
         };
-        let (mut left, right) = if on_left { (neighbour, items) } else { (items, neighbour) };
-        let junction = left.len();
-        left.extend(&right);
+        let own = items.len();
+        let junction = with_node(self.batch, sibling.ptr, level, Access::Point, |node| {
+            if sibling.slot < parent.slot {
+                items.prepend(node);
+                node.len()
+            } else {
+                items.append(node);
+                own
+            }
+        })?;
         if level > 0 {
-            left.set_key(junction, separator.as_ref());
+            items.set_key(junction, separator.as_ref());
         } else if let Some(run) = separator.run {
             run.free(self.batch)?;
         }
-        if !left.in_order(junction) || !left.in_order(junction + 1) {
+        if !items.in_order(junction) || !items.in_order(junction + 1) {
             let why = Malformed::SiblingOrder { neighbour: sibling.ptr.id.0 };
             return Err(Pages::malformed(self.batch, parent.ptr.id, why).into());
         }
-        Ok(left)
+        Ok(())
     }
 
     /// Puts pieces into the places of the pages `old`, whose first is at `slot` of the parent.
