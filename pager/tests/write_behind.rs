@@ -162,3 +162,17 @@ fn pages_that_are_changed_again_and_again_are_not_written_each_time() {
         assert_eq!(batch.read(page, Access::Point).expect("it is there").payload()[0], 19);
     }
 }
+
+/// As a leaf is that takes pointers to one long value after the other.
+#[test]
+fn a_leaf_that_changes_all_the_time_is_not_written_behind() {
+    let pager = create(Arc::new(DiskSim::new(10)), false).expect("nothing fails");
+    let mut batch = pager.begin().expect("nothing fails");
+    let hot = batch.allocate(PageKind::FIRST_FOREIGN, 0, Placement::Hole).expect("nothing fails");
+    for _ in 0..1_000 {
+        batch.allocate(PageKind::FIRST_FOREIGN, 0, Placement::Hole).expect("nothing fails");
+        assert_eq!(batch.writable(hot, Placement::Hole).expect("nothing fails"), hot);
+        batch.end_operation().expect("nothing fails");
+    }
+    assert!(pager.stats().early_writes >= 800, "the others are");
+}

@@ -39,7 +39,7 @@ use crate::sync::MutexGuard;
 /// Leaves that are handed over to be written behind at a time: half a megabyte keeps a device busy. Fewer in a small pool.
 const HANDFUL: usize = 128;
 
-/// Leaves that are the last to have been made writable, and so may be changed again soon: with their siblings, if changes come in
+/// Leaves that are the last to have become writable, and so may be changed again soon: with their siblings, if changes come in
 /// the order of their keys.
 const RECENT: usize = 32;
 
@@ -67,8 +67,10 @@ pub struct WriteBatch<'p> {
     pub(super) dirty: PageMap<OwnedFrame>,
     /// Pages of this batch that were written early.
     pub(super) written_early: RoaringBitmap,
-    /// Leaves of this batch in the order in which they became so; some are not there any more.
+    /// Leaves of this batch in the order in which they became so, or were given another chance; some are not there any more.
     leaves: VecDeque<PageId>,
+    /// Those that were made writable once more since.
+    touched: PageMap<()>,
     /// How many leaves were written behind, and how many pages that were written early were changed again.
     behind: usize,
     again: usize,
@@ -99,6 +101,7 @@ impl<'p> WriteBatch<'p> {
             dirty: PageMap::default(),
             written_early: RoaringBitmap::new(),
             leaves: VecDeque::new(),
+            touched: PageMap::default(),
             behind: 0,
             again: 0,
             superseded: BTreeMap::new(),
@@ -215,6 +218,7 @@ impl<'p> WriteBatch<'p> {
     pub fn writable(&mut self, ptr: PagePtr, placement: Placement) -> Result<PagePtr> {
         if self.holds(ptr)? {
             self.keep_original(ptr)?;
+            self.touch(ptr.id);
             return Ok(ptr);
         }
         let mut frame = self.take_frame()?;
@@ -439,6 +443,7 @@ impl<'p> WriteBatch<'p> {
     /// Writes the batch's pages and lets the pool evict them. A failure poisons the handle.
     fn write_early(&mut self) -> Result<()> {
         self.leaves.clear();
+        self.touched.clear();
         let pages = std::mem::take(&mut self.dirty);
         self.hand_over(pages)?;
         self.settle_behind()
@@ -453,10 +458,23 @@ impl<'p> WriteBatch<'p> {
         if !is_large || !is_done_with || self.leaves.len() < handful + RECENT {
             return Ok(());
         }
-        let leaves = self.leaves.drain(..handful);
-        let pages: Vec<_> = leaves.filter_map(|id| self.dirty.remove_entry(&id)).collect();
+        let mut pages = Vec::with_capacity(handful);
+        for _ in 0..handful {
+            let Some(id) = self.leaves.pop_front() else { break };
+            match self.touched.remove(&id) {
+                Some(()) => self.leaves.push_back(id),
+                None => pages.extend(self.dirty.remove_entry(&id)),
+            }
+        }
         self.behind += pages.len();
         self.hand_over(pages)
+    }
+
+    /// Notes that a page is about to be changed again, if it is a leaf, and the batch so large that it matters.
+    fn touch(&mut self, id: PageId) {
+        if self.leaves.len() > RECENT && self.dirty[&id].level() == 0 {
+            self.touched.insert(id, ());
+        }
     }
 
     /// Has pages written that then may leave the pool. A failure poisons the handle.

@@ -49,6 +49,9 @@ impl WriteBehind {
     /// Has pages written, in the order of their ids. Waits while enough of them are under way. Returns the failure of any that were handed
     /// over since [`settle`](Self::settle); the caller poisons the handle then.
     pub(crate) fn hand_over(&self, mut pages: Vec<PinnedFrame>) -> Result<()> {
+        if pages.is_empty() {
+            return Ok(());
+        }
         pages.sort_unstable_by_key(|page| page.ptr().id);
         let mut worker = self.worker.lock();
         if worker.is_none() && self.enabled {
