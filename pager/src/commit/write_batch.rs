@@ -470,9 +470,12 @@ impl<'p> WriteBatch<'p> {
         self.hand_over(pages)
     }
 
-    /// Notes that a page is about to be changed again, if it is a leaf, and the batch so large that it matters.
+    /// Notes that a page is about to be changed again, if it is a leaf that has not just become writable, and the batch so large that it
+    /// matters.
     fn touch(&mut self, id: PageId) {
-        if self.leaves.len() > RECENT && self.dirty[&id].level() == 0 {
+        let is_large = self.leaves.len() > RECENT;
+        if is_large && self.dirty[&id].level() == 0 && !self.leaves.iter().rev().take(4).any(|new| *new == id)
+        {
             self.touched.insert(id, ());
         }
     }
