@@ -149,7 +149,7 @@ impl DynaMite {
         };
         let created_ms = self.shared.clock.now_ms();
         let mut backup = TableBackup {
-            id: self.new_id(created_ms, state.txn(), name),
+            id: self.new_id(created_ms, state.txn(), name)?,
             name: name.to_owned(),
             created_ms,
             table: described,
@@ -165,14 +165,16 @@ impl DynaMite {
     }
 
     /// An id that no other backup has; it is being made from now on.
-    fn new_id(&self, created_ms: u64, txn: TxnId, name: &str) -> String {
+    fn new_id(&self, created_ms: u64, txn: TxnId, name: &str) -> Result<String> {
         let mut underway = self.shared.backups.underway();
         let mut salt = u64::from(std::process::id());
         loop {
             let seed = [&txn.0.to_le_bytes(), &salt.to_le_bytes(), name.as_bytes()].concat();
             let id = format!("{created_ms:014}-{:08x}", xxh3_64(&seed) as u32);
-            if underway.insert(id.clone()) {
-                return id;
+            // One that is under way no more has a tree by now, if it was made in the same millisecond of the same state.
+            let is_made = self.shared.store.read()?.table(&TableBackup::tree_name(&id))?.is_some();
+            if !is_made && underway.insert(id.clone()) {
+                return Ok(id);
             }
             salt = salt.wrapping_add(1);
         }
