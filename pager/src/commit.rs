@@ -39,6 +39,7 @@ pub(crate) mod background;
 
 pub(crate) mod write_behind;
 
+use std::io;
 use std::sync::Arc;
 
 use crate::commit::published::State;
@@ -107,11 +108,13 @@ impl Writer {
     pub(crate) fn commit_group(&self) -> Result<Birth> {
         self.core.check_forked()?;
         let mut flush_turn = self.flush_turn.lock();
-        let Some(closed) = self.close_group()? else {
-            return Ok(self.write.lock().durable.commit);
-        };
-        let written = self.write_out(&closed, &mut flush_turn);
-        self.conclude(closed, written)
+        self.in_one_piece(|| {
+            let Some(closed) = self.close_group()? else {
+                return Ok(self.write.lock().durable.commit);
+            };
+            let written = self.write_out(&closed, &mut flush_turn);
+            self.conclude(closed, written)
+        })
     }
 
     /// See [`Pager::seal`](crate::pager::Pager::seal).
@@ -139,15 +142,21 @@ impl Writer {
     /// committed what was finished.
     fn write_seal(&self) -> Result<()> {
         let mut flush_turn = self.flush_turn.lock();
-        let mut write = self.write.lock();
-        write.check_poison(&self.core.context)?;
-        let commit = write.draw_birth();
-        let header =
-            Header { commit, trust: Trust::Sealed, manifest: Manifest::default(), ..write.durable.clone() };
-        drop(write);
-        let closed = Closed { pages: Vec::new(), superseded: Vec::new(), header };
-        let written = self.write_out(&closed, &mut flush_turn);
-        self.conclude(closed, written).map(drop)
+        self.in_one_piece(|| {
+            let mut write = self.write.lock();
+            write.check_poison(&self.core.context)?;
+            let commit = write.draw_birth();
+            let header = Header {
+                commit,
+                trust: Trust::Sealed,
+                manifest: Manifest::default(),
+                ..write.durable.clone()
+            };
+            drop(write);
+            let closed = Closed { pages: Vec::new(), superseded: Vec::new(), header };
+            let written = self.write_out(&closed, &mut flush_turn);
+            self.conclude(closed, written).map(drop)
+        })
     }
 
     /// Ends the gathering group: fixes what its commit will be. `None` if there is nothing to commit.
@@ -287,20 +296,33 @@ impl Writer {
         }
     }
 
+    /// Runs a step after whose half nothing could go on: poisons the handle if it panics. The caller holds no lock that poisoning takes.
+    pub(crate) fn in_one_piece<R>(&self, step: impl FnOnce() -> R) -> R {
+        struct Begun<'a>(&'a Writer);
+        impl Drop for Begun<'_> {
+            fn drop(&mut self) {
+                self.0
+                    .write
+                    .lock()
+                    .refuse_writes(|| Arc::new(io::Error::other("a thread panicked in the middle of it")));
+            }
+        }
+        let begun = Begun(self);
+        let result = step();
+        std::mem::forget(begun);
+        result
+    }
+
     /// Refuses all further writes after a failed one, and returns the failure.
     pub(crate) fn poison(&self, error: PagerError) -> PagerError {
         self.poison_locked(&mut self.write.lock(), error)
     }
 
     fn poison_locked(&self, write: &mut MutexGuard<'_, WriteState>, error: PagerError) -> PagerError {
-        if write.poison.is_none() {
-            tracing::error!(%error, "a write failed; the database refuses writes until it is opened again");
-            let source = match &error {
-                PagerError::Io { source, .. } => source.clone(),
-                other => Arc::new(std::io::Error::other(other.to_string())),
-            };
-            write.poison = Some(source);
-        }
+        write.refuse_writes(|| match &error {
+            PagerError::Io { source, .. } => source.clone(),
+            other => Arc::new(io::Error::other(other.to_string())),
+        });
         error
     }
 }

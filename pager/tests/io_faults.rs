@@ -349,6 +349,33 @@ fn a_failed_flush_is_never_retried_and_loses_nothing_acknowledged() {
     check_every(&[OperationKind::Flush], &[Fault::Eio]);
 }
 
+/// As a failed one does, whoever's fault it is.
+#[test]
+fn a_write_or_flush_that_panics_ends_writing_and_loses_nothing_acknowledged() {
+    let log = log_of_workload();
+    let is_write =
+        |operation: &Operation| matches!(operation.kind, OperationKind::Write | OperationKind::Flush);
+    let mut ended = 0;
+    for failing in worth_failing(&log).into_iter().filter(is_write) {
+        let context = &format!("{failing:?} panics");
+        let disk = DiskSim::new(3);
+        disk.fail_operation(failing.number, Fault::Panic);
+        let Ok(mut client) = catch(|| Client::create(&disk).expect("nothing else fails")) else { continue };
+        let panics = |step| catch(|| client.take(&step).expect("nothing else fails")).is_err();
+        assert!(workload().into_iter().any(panics), "{context}");
+        match &client.pager {
+            Some(_) => check_poisoned(client, context),
+            None => check_survivors(&client, context),
+        }
+        ended += 1;
+    }
+    assert!(ended > 100, "{ended}");
+}
+
+fn catch<R>(what: impl FnOnce() -> R) -> std::thread::Result<R> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(what))
+}
+
 #[test]
 fn a_failed_change_of_the_files_size_fails_one_batch_at_most() {
     check_every(&[OperationKind::Grow], &[Fault::Eio, Fault::Enospc]);

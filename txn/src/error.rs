@@ -46,6 +46,13 @@ pub enum TxnError {
     #[error("an operation of this transaction failed; roll it back and try again")]
     Aborted,
 
+    /// Something went wrong that never should, in the middle of committing what several threads had asked for.
+    #[error(
+        "a thread panicked while it committed this transaction with those of others, so what became of it is unknown; \
+        reopen the database, look, and report what the panic said"
+    )]
+    Panicked,
+
     /// What was superseded so long ago may be gone.
     #[error(
         "table {table} keeps old versions back to transaction {horizon} only, {asked} was asked for; \

@@ -29,8 +29,10 @@
 //!    is awake who will see it before it sleeps.
 //! 2. Nobody is told that it is durable before a flush that covered it has returned.
 //! 3. Transactions are done in the order in which they were asked for.
+//! 4. Should what one does for all panic, the others are told, and the next one goes on.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +40,7 @@ use dynamite_pager::Durability;
 use dynamite_pager::sync::{Condvar, Lent, Mutex, MutexGuard, Turn, lend};
 
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{Result, TxnError};
 use crate::txn_id::TxnId;
 
 /// With more writers than these nobody waits for company.
@@ -126,6 +128,10 @@ impl<C: Company> GroupCommit<C> {
 
     /// Has `work` done, here or on the thread of somebody who waits too, after all that was asked for before, and waits for the durability.
     ///
+    /// # Errors
+    ///
+    /// Those of the company, and [`TxnError::Panicked`] if the company did.
+    ///
     /// # Panics
     ///
     /// If `work` does.
@@ -189,9 +195,11 @@ impl<C: Company> GroupCommit<C> {
         let requests: Vec<Request<C>> = queue.requests.drain(..alike).collect();
         drop(queue);
         let places: Vec<Place> = requests.iter().map(|request| request.place).collect();
-        let mut series = company.begin(durability);
-        requests.into_iter().for_each(|request| request.work.run(&mut series));
-        let needs = company.finish(series);
+        let needs = for_all(|| {
+            let mut series = company.begin(durability);
+            requests.into_iter().for_each(|request| request.work.run(&mut series));
+            company.finish(series)
+        });
         let mut queue = self.queue.lock();
         places.into_iter().for_each(|place| queue.done(place, needs.clone()));
         queue.combining = false;
@@ -225,7 +233,7 @@ impl<C: Company> GroupCommit<C> {
         }
         drop(queue);
         let begun = self.clock.elapsed();
-        let flushed = company.flush();
+        let flushed = for_all(|| company.flush());
         let mut queue = self.queue.lock();
         queue.last_flush = self.clock.elapsed().saturating_sub(begun);
         let told = queue.settle(flushed);
@@ -236,6 +244,12 @@ impl<C: Company> GroupCommit<C> {
         next.iter().chain(&told).for_each(|wake| wake.notify_one());
         self.queue.lock()
     }
+}
+
+/// Does something that others wait for. A panic is an error for each of them: whom it unwound past could tell nobody. What it leaves behind
+/// is the company's affair, which refuses what cannot go on from there.
+fn for_all(work: impl FnOnce() -> Result<TxnId>) -> Result<TxnId> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(TxnError::Panicked))
 }
 
 impl<C: Company> Queue<C> {
@@ -335,6 +349,9 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::error::TxnError;
 
+    /// A series with this in it cannot be finished.
+    const PANICS: u64 = u64::MAX;
+
     /// Transactions that are numbers.
     struct Toy {
         group: GroupCommit<Toy>,
@@ -359,6 +376,7 @@ mod tests {
 
         /// A series with a 0 in it fails.
         fn finish(&self, series: Numbers) -> Result<TxnId> {
+            assert!(!series.0.contains(&PANICS), "on purpose");
             if series.0.contains(&0) { Err(TxnError::Aborted) } else { Ok(self.finished()) }
         }
 
@@ -585,6 +603,43 @@ mod tests {
             toy.perform(|_| ()).unwrap();
         });
         assert_eq!(toy.flushes.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn a_flush_that_panics_is_an_error_for_those_who_wait_and_the_next_one_leads() {
+        let panics_once = |toy: &Toy| {
+            if toy.flushes.load(Ordering::SeqCst) == 1 {
+                wait_until(|| toy.group.queue.lock().waiting == 2);
+                panic!("on purpose");
+            }
+            Ok(toy.finished())
+        };
+        let toy = &Toy::new(0, panics_once);
+        std::thread::scope(|scope| {
+            let waiting: Vec<_> = [1, 2].map(|txn| scope.spawn(move || toy.wait_durable(txn))).into();
+            for waiting in waiting {
+                assert!(matches!(waiting.join().unwrap(), Err(TxnError::Panicked)));
+            }
+        });
+        assert!(toy.perform(|_| toy.finish_one()).is_ok());
+        assert_eq!(toy.group.durable(), TxnId(1));
+    }
+
+    #[test]
+    fn a_series_that_panics_is_an_error_for_those_in_it_and_the_next_one_is_done() {
+        let toy = &Toy::new(0, flush_all);
+        std::thread::scope(|scope| {
+            // While this one is done, two more ask, one of whom then does the work of both.
+            let first = scope.spawn(|| toy.perform(|_| toy.wait_for_requests(2)));
+            wait_until(|| toy.is_combining());
+            let both =
+                [PANICS, 1].map(|number| scope.spawn(move || toy.perform(|series| series.0.push(number))));
+            assert!(first.join().unwrap().is_ok());
+            for one in both {
+                assert!(matches!(one.join().unwrap(), Err(TxnError::Panicked)));
+            }
+        });
+        assert!(toy.perform(|_| toy.finish_one()).is_ok());
     }
 
     #[test]

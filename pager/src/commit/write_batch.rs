@@ -304,7 +304,7 @@ impl<'p> WriteBatch<'p> {
         self.writer.core.check_forked()?;
         self.accept();
         // While the last of them are written, the others get their checksums.
-        let pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
+        let mut pages: Vec<(PageId, PinnedFrame)> = std::mem::take(&mut self.dirty)
             .into_iter()
             .map(|(id, mut frame)| {
                 self.writer.core.seed.stamp(&mut frame);
@@ -312,34 +312,18 @@ impl<'p> WriteBatch<'p> {
                 (id, frame.publish(PagePtr { id, birth }))
             })
             .collect();
-        let forget =
-            |pages: Vec<(PageId, PinnedFrame)>| pages.into_iter().for_each(|(_, page)| page.forget());
-        if let Err(error) = self.settle_behind() {
-            forget(pages);
-            return Err(error);
-        }
-        let mut write = self.write_state();
-        let recycled = match self.settle_superseded(&mut write) {
-            Ok(recycled) => recycled,
+        let writer = self.writer;
+        let entered = self
+            .settle_behind()
+            .and_then(|()| writer.in_one_piece(|| self.enter_group(&mut pages, durability)));
+        let large = match entered {
+            Ok(large) => large,
             Err(error) => {
-                drop(write);
-                forget(pages);
+                pages.into_iter().for_each(|(_, page)| page.forget());
                 return Err(error);
             }
         };
-        write.space.finish(&recycled);
-        write.group.pages.extend(pages);
-        write.group.written_early |= !self.written_early.is_empty();
-        let state = State { birth: self.birth, roots: self.roots };
-        write.group.last = Some(state);
-        let eventual = durability == Durability::Eventual;
-        write.unpublished.push_back(FinishedBatch { state, eventual });
-        self.writer.publish_ready(&mut write);
-        self.finished = true;
-        let large =
-            write.group.pages.len() + write.group.superseded.len() > self.writer.core.pool.frames() / 4;
-        drop(write);
-        let (writer, birth) = (self.writer, self.birth);
+        let birth = self.birth;
         drop(self);
         if large {
             writer.commit_group()?;
@@ -356,6 +340,26 @@ impl<'p> WriteBatch<'p> {
         let birth = self.finish(Durability::Immediate)?;
         writer.commit_group()?;
         Ok(birth)
+    }
+
+    /// Adds the batch to the gathering group. Returns whether that should be committed by now. After an error the pages are still there.
+    fn enter_group(
+        &mut self,
+        pages: &mut Vec<(PageId, PinnedFrame)>,
+        durability: Durability,
+    ) -> Result<bool> {
+        let mut write = self.write_state();
+        let recycled = self.settle_superseded(&mut write)?;
+        write.space.finish(&recycled);
+        write.group.pages.extend(pages.drain(..));
+        write.group.written_early |= !self.written_early.is_empty();
+        let state = State { birth: self.birth, roots: self.roots };
+        write.group.last = Some(state);
+        let eventual = durability == Durability::Eventual;
+        write.unpublished.push_back(FinishedBatch { state, eventual });
+        self.writer.publish_ready(&mut write);
+        self.finished = true;
+        Ok(write.group.pages.len() + write.group.superseded.len() > self.writer.core.pool.frames() / 4)
     }
 
     /// Decides what becomes of the pages of unwritten batches that this one freed. Returns those that can be given out
@@ -492,7 +496,8 @@ impl<'p> WriteBatch<'p> {
             frame.publish(ptr)
         };
         let pages = pages.into_iter().map(publish).collect();
-        self.writer.behind.hand_over(pages).map_err(|error| self.writer.poison(error))
+        let writer = self.writer;
+        writer.in_one_piece(|| writer.behind.hand_over(pages)).map_err(|error| writer.poison(error))
     }
 
     /// Waits until everything that was handed over is written.

@@ -128,6 +128,15 @@ impl WriteState {
         }
     }
 
+    /// Refuses to write from now on, for the reason that came first.
+    pub(crate) fn refuse_writes(&mut self, reason: impl FnOnce() -> Arc<io::Error>) {
+        if self.poison.is_none() {
+            let reason = reason();
+            tracing::error!(%reason, "a write failed; the database refuses writes until it is opened again");
+            self.poison = Some(reason);
+        }
+    }
+
     /// Whether a batch may begin, or one of the transactions in it: with one birth more, should it be undone, and a seal's number behind
     /// that, the next header would not lead the newest durable one too far.
     pub(crate) fn has_births(&self) -> bool {

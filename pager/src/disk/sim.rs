@@ -61,11 +61,14 @@ pub enum Fault {
     Enospc,
     /// A transfer ends early, and repeating it brings nothing more. Of a write, any part may have been done.
     Short,
+    /// It panics. Of a write, any part may have been done.
+    Panic,
 }
 
 impl Fault {
     fn error(self, kind: OperationKind) -> io::Error {
         match (self, kind) {
+            (Fault::Panic, _) => panic!("the simulated disk panics in a {kind:?}"),
             (Fault::Eio, _) => io::Error::from_raw_os_error(libc::EIO),
             (Fault::Enospc, _) => io::Error::from_raw_os_error(libc::ENOSPC),
             (Fault::Short, OperationKind::Read) => io::ErrorKind::UnexpectedEof.into(),
