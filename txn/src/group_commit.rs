@@ -203,7 +203,8 @@ impl<C: Company> GroupCommit<C> {
         let mut queue = self.queue.lock();
         places.into_iter().for_each(|place| queue.done(place, needs.clone()));
         queue.combining = false;
-        let leads_next = !queue.leading && !queue.called && queue.seats[place].needs.is_some();
+        // Whoever else was called to: who is awake already is faster, and covers those too.
+        let leads_next = !queue.leading && queue.seats[place].needs.is_some();
         let is_done = queue.seats[place].outcome.is_some();
         if !leads_next {
             queue.summon();
@@ -448,7 +449,7 @@ mod tests {
 
     /// Fails, instead of waiting for ever, if that never comes.
     fn wait_for_word(told: &Receiver<()>) {
-        told.recv_timeout(Duration::from_secs(60)).expect("the one before has been told");
+        told.recv_timeout(Duration::from_secs(60)).expect("somebody goes on");
     }
 
     #[test]
@@ -580,6 +581,26 @@ mod tests {
             toy.wait_for_requests(1);
             scope.spawn(move || toy.perform_after(move || wait_for_word(&told)));
         });
+    }
+
+    #[test]
+    fn who_leads_instead_of_the_one_that_was_called_leaves_the_requests_to_somebody() {
+        let toy: &'static Toy = Box::leak(Box::new(Toy::new(0, flush_all)));
+        let (answered, told) = channel();
+        let first = std::thread::spawn(move || {
+            toy.perform_after(|| {
+                toy.wait_for_requests(1);
+                // As if a leader had called somebody, who is about to wake up.
+                toy.group.queue.lock().called = true;
+            });
+        });
+        wait_until(|| toy.is_combining());
+        std::thread::spawn(move || {
+            toy.perform_after(|| ());
+            answered.send(()).unwrap();
+        });
+        wait_for_word(&told);
+        first.join().unwrap();
     }
 
     #[test]
