@@ -44,7 +44,7 @@ impl WriteTxn<'_> {
     /// Gives the state that this transaction leaves a name. It stays readable until the name is deleted.
     pub fn create_snapshot(&mut self, name: &[u8]) -> Result<TxnId> {
         let mut record = self.record(SNAPSHOTS)?;
-        if record.tree.get(&mut self.batch, name)?.is_some() {
+        if self.look(|this| find(&record.tree, &mut this.batch, name))?.is_some() {
             return Err(TxnError::SnapshotExists { name: text(name) });
         }
         let txn = self.id();
@@ -62,7 +62,7 @@ impl WriteTxn<'_> {
     /// Gives a named snapshot up. What only it needed is collected from then on.
     pub fn delete_snapshot(&mut self, name: &[u8]) -> Result<()> {
         let mut record = self.record(SNAPSHOTS)?;
-        let Some(named) = find(&record.tree, &mut self.batch, name)? else {
+        let Some(named) = self.look(|this| find(&record.tree, &mut this.batch, name))? else {
             return Err(TxnError::NoSuchSnapshot { name: text(name) });
         };
         self.attempt(|this| {

@@ -31,7 +31,7 @@ impl Store {
 impl WriteTxn<'_> {
     /// Which superseded versions a table keeps.
     pub fn retention(&mut self, table: TableId) -> Result<Retention> {
-        Ok(self.view(table)?.record.retention)
+        self.look(|txn| Ok(txn.view(table)?.record.retention))
     }
 
     /// Changes for how long a table keeps its versions, or lets it begin to keep them [for a duration](Retention::Duration). With
@@ -96,6 +96,6 @@ impl WriteTxn<'_> {
         key: &[u8],
         visit: impl FnMut(ItemVersion<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.view(table)?.versions(&mut self.batch, key, visit)
+        self.look(|txn| txn.view(table)?.versions(&mut txn.batch, key, visit))
     }
 }

@@ -120,7 +120,7 @@ impl<'s> WriteTxn<'s> {
         key: &[u8],
         with: impl FnOnce(TxnId, &[u8]) -> R,
     ) -> Result<Option<R>> {
-        self.view(table)?.get(&mut self.batch, key, with)
+        self.look(|txn| txn.view(table)?.get(&mut txn.batch, key, with))
     }
 
     /// Visits the items of a range, as this transaction has left them, until `visit` breaks off. Returns whether it did.
@@ -131,7 +131,7 @@ impl<'s> WriteTxn<'s> {
         access: Access,
         visit: impl FnMut(Row<'_>) -> ControlFlow<()>,
     ) -> Result<bool> {
-        self.view(table)?.scan(&mut self.batch, range, access, visit)
+        self.look(|txn| txn.view(table)?.scan(&mut txn.batch, range, access, visit))
     }
 
     /// Stores an item, replacing what stands under its key.
@@ -200,9 +200,8 @@ impl<'s> WriteTxn<'s> {
     /// Cost and errors: as for [`put`](Self::put).
     pub fn delete(&mut self, table: TableId, key: &[u8]) -> Result<bool> {
         self.writable_table(table)?;
-        let Some(old) = self.current(table, key)?.filter(|old| !old.record.tombstone) else {
-            return Ok(false);
-        };
+        let current = self.look(|txn| txn.current(table, key))?;
+        let Some(old) = current.filter(|old| !old.record.tombstone) else { return Ok(false) };
         self.attempt(|txn| {
             let older = txn.link_to(table, key, Some(&old), true)?;
             let mut record = txn.record(table)?;
@@ -268,13 +267,15 @@ impl<'s> WriteTxn<'s> {
     /// The transaction that last changed what is kept with the name of a table: [`TableInfo::version`], without looking it up. `None` if
     /// there is no such table, as this transaction has left it.
     pub fn described(&mut self, table: TableId) -> Result<Option<TxnId>> {
-        if_exists(self.view(table).map(|view| view.record.described))
+        self.look(|txn| if_exists(txn.view(table).map(|view| view.record.described)))
     }
 
     /// Looks up a table by its name.
     pub fn table(&mut self, name: &[u8]) -> Result<Option<TableInfo>> {
-        let view = self.view(NAMES)?;
-        names::find(&view, &mut self.batch, name)
+        self.look(|txn| {
+            let view = txn.view(NAMES)?;
+            names::find(&view, &mut txn.batch, name)
+        })
     }
 
     /// Commits the transaction and waits for what `durability` promises. Returns its id.
@@ -389,10 +390,17 @@ impl<'s> WriteTxn<'s> {
             return Err(TxnError::Aborted);
         }
         self.failed = true;
-        let result = operation(self)?;
+        let result = self.look(operation)?;
         self.failed = false;
         self.changed = true;
         Ok(result)
+    }
+
+    /// Runs something that reads. Afterwards no page is held: whose transaction it is may take its time before the next.
+    pub(crate) fn look<R>(&mut self, operation: impl FnOnce(&mut Self) -> R) -> R {
+        let result = operation(self);
+        self.batch.rest();
+        result
     }
 
     /// What stands under a key.
@@ -623,7 +631,7 @@ impl<'s> WriteTxn<'s> {
 
     /// What is known of a table that may be written to.
     fn writable_table(&mut self, table: TableId) -> Result<TableRecord> {
-        let record = self.record(table)?;
+        let record = self.look(|txn| txn.record(table))?;
         let is_system = table < FIRST_TABLE && table != NAMES;
         if record.dropped || is_system { Err(TxnError::NoSuchTable { table }) } else { Ok(record) }
     }

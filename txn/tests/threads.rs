@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use common::*;
 use dynamite_pager::disk::sim::DiskSim;
 use dynamite_txn::{
-    Durability, Range, ReadTxn, Result, Retention, Snapshot, Store, TableId, TxnError, TxnId, WriteTxn,
+    Access, Durability, Range, ReadTxn, Result, Retention, Snapshot, Store, TableId, TxnError, TxnId,
+    WriteTxn,
 };
 
 type Change = (Vec<u8>, Option<Vec<u8>>);
@@ -317,4 +319,53 @@ fn transactions_in_company_wait_for_one_that_is_open() {
         open.put(table, b"n", &10u64.to_le_bytes()).unwrap();
         open.commit(Durability::Immediate).unwrap();
     });
+}
+
+/// A transaction that reads and then takes its time holds no page: others find frames for theirs, and so does a commit.
+#[test]
+fn nobody_waits_for_the_pages_that_an_open_transaction_has_read() {
+    let disk = DiskSim::new(6);
+    let store = create_on(&disk).unwrap();
+    let key = |n: u32| n.to_be_bytes();
+    let payload = [7; 700];
+    let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None)).unwrap();
+    for from in (0..5_000).step_by(250) {
+        store.write(|txn| (from..from + 250).try_for_each(|n| txn.put(table, &key(n), &payload))).unwrap();
+    }
+    let name = b"s";
+    store.write(|txn| txn.create_snapshot(name)).unwrap();
+    type Look = fn(&mut WriteTxn<'_>, TableId);
+    let looks: [(&str, Look); 10] = [
+        ("get", |txn, table| assert!(txn.get(table, &4_000u32.to_be_bytes(), |_, _| ()).unwrap().is_some())),
+        ("versions", |txn, table| {
+            txn.versions(table, &4_000u32.to_be_bytes(), |_| ControlFlow::Continue(())).unwrap();
+        }),
+        ("scan", |txn, table| {
+            txn.scan(table, &Range::all().borrow(), Access::Scan, |_| ControlFlow::Break(())).unwrap();
+        }),
+        ("put", |txn, table| txn.put(table, &4_000u32.to_be_bytes(), b"other").unwrap()),
+        ("delete", |txn, table| assert!(txn.delete(table, &4_000u32.to_be_bytes()).unwrap())),
+        ("delete of nothing", |txn, table| assert!(!txn.delete(table, b"none").unwrap())),
+        ("table", |txn, _| assert!(txn.table(b"t").unwrap().is_some())),
+        ("described", |txn, table| assert!(txn.described(table).unwrap().is_some())),
+        ("retention", |txn, table| assert_eq!(txn.retention(table).unwrap(), Retention::None)),
+        ("name that is taken", |txn, _| assert!(txn.create_snapshot(b"s").is_err())),
+    ];
+    for (what, look) in looks {
+        // A group that is not written yet: its commit wants a frame too.
+        store.write_with(Durability::Eventual, |txn| txn.put(table, &key(0), what.as_bytes())).unwrap();
+        let mut txn = store.begin().unwrap();
+        look(&mut txn, table);
+        std::thread::scope(|scope| {
+            let others = || {
+                for n in (1..3_000).step_by(7) {
+                    store.read()?.get(table, &key(n), |_, _| ())?;
+                }
+                store.flush()
+            };
+            scope.spawn(others).join().unwrap().unwrap_or_else(|error| panic!("{what}: {error}"));
+        });
+        txn.roll_back().unwrap_or_else(|error| panic!("{what}: {error}"));
+    }
+    store.write(|txn| txn.delete_snapshot(name)).unwrap();
 }

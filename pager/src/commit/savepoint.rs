@@ -75,7 +75,7 @@ impl WriteBatch<'_> {
     /// [commits](crate::commit)).
     pub fn undo(&mut self) {
         let Some(savepoint) = self.savepoint.take() else { return };
-        self.leave_operation();
+        self.rest();
         if self.writer.core.check_forked().is_err() {
             // The pages are not there, and nothing else can be done with the batch than to drop it.
             return;

@@ -82,7 +82,7 @@ pub struct WriteBatch<'p> {
     /// Whether what had this birth was undone: the next savepoint draws another one.
     pub(super) is_birth_spent: bool,
     /// Keeps the frame of the page that is read in place. Gone before the batch waits for anything (see
-    /// [`leave_operation`](Self::leave_operation)).
+    /// [`rest`](Self::rest)).
     operation: Option<Operation<'p>>,
     finished: bool,
     /// One batch at a time.
@@ -167,6 +167,15 @@ impl<'p> WriteBatch<'p> {
         operation.read(ptr, access).map(PageRef::into_page)
     }
 
+    /// Lets go of the frames that were read. Whoever holds the batch open and does something else for a while calls this before: as with
+    /// an [`Operation`] that rests, all others would have to do without the frames that are evicted meanwhile. To wait for a frame while
+    /// holding some would be to wait for oneself; and so would be to wait for a lock, since a commit holds it while it waits for frames.
+    ///
+    /// Cost: a store, if anything was read.
+    pub fn rest(&mut self) {
+        self.operation = None;
+    }
+
     /// Asks for pages that will be wanted soon, see [`Operation::prefetch`]. Those of the batch itself are here, or were written a
     /// moment ago.
     pub fn prefetch(&mut self, ptrs: &[PagePtr]) {
@@ -205,7 +214,7 @@ impl<'p> WriteBatch<'p> {
 
     /// Like [`allocate_run`](Self::allocate_run), from free space only: `None` if it holds no such run.
     pub fn try_allocate_run(&mut self, count: u32, kind: PageKind) -> Result<Option<Extent>> {
-        self.leave_operation();
+        self.rest();
         let found = self.writer.growth.allocate_from_free(count, Placement::Hole, self.may_use_reserve)?;
         if let Some(extent) = found {
             self.format(extent, kind, 0)?;
@@ -289,7 +298,7 @@ impl<'p> WriteBatch<'p> {
     /// its pages out early.
     pub fn end_operation(&mut self) -> Result<()> {
         self.writer.core.check_forked()?;
-        self.leave_operation();
+        self.rest();
         let kept = self.savepoint.as_ref().map_or(0, |savepoint| savepoint.originals.len());
         if self.dirty.len() + kept > self.writer.core.pool.frames() / 4 {
             self.write_early()
@@ -395,25 +404,19 @@ impl<'p> WriteBatch<'p> {
         Ok(ptr.birth >= self.first_birth && self.dirty.get(&ptr.id).is_some_and(is_of_birth))
     }
 
-    /// Lets go of the frames that were read. To wait for a frame while holding some would be to wait for oneself; and so would be to
-    /// wait for a lock, since a commit holds it while it waits for frames.
-    pub(super) fn leave_operation(&mut self) {
-        self.operation = None;
-    }
-
     /// The one way to the lock that a commit may hold while it waits for frames.
     pub(super) fn write_state(&mut self) -> MutexGuard<'p, WriteState> {
-        self.leave_operation();
+        self.rest();
         self.writer.write.lock()
     }
 
     fn allocate_pages(&mut self, count: u32, placement: Placement) -> Result<Extent> {
-        self.leave_operation();
+        self.rest();
         self.writer.growth.allocate(count, placement, self.may_use_reserve)
     }
 
     pub(super) fn take_frame(&mut self) -> Result<OwnedFrame> {
-        self.leave_operation();
+        self.rest();
         self.writer.core.pool.take_frame()
     }
 
@@ -502,7 +505,7 @@ impl<'p> WriteBatch<'p> {
 
     /// Waits until everything that was handed over is written.
     fn settle_behind(&mut self) -> Result<()> {
-        self.leave_operation();
+        self.rest();
         self.writer.behind.settle().map_err(|error| self.writer.poison(error))
     }
 }
