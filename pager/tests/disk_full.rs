@@ -35,7 +35,7 @@ fn on_full_device() -> (DiskSim, Pager, Cells) {
 #[track_caller]
 fn delete_last(pager: &Pager, state: &mut Cells) {
     let mut batch = pager.begin().expect("the handle is not poisoned");
-    batch.use_reserve();
+    batch.use_reserve(true);
     remove_last(&mut batch).unwrap_or_else(|error| panic!("{} cells left: {error}", state.len()));
     batch.commit().unwrap_or_else(|error| panic!("{} cells left: {error}", state.len()));
     state.pop();

@@ -65,7 +65,7 @@ impl WriteTxn<'_> {
         let Some(named) = self.look(|this| find(&record.tree, &mut this.batch, name))? else {
             return Err(TxnError::NoSuchSnapshot { name: text(name) });
         };
-        self.attempt(|this| {
+        self.attempt_with_reserve(|this| {
             record.tree.remove(&mut this.batch, name)?;
             this.set_table(SNAPSHOTS, record);
             this.named.delete(named.txn);

@@ -44,7 +44,7 @@ impl WriteTxn<'_> {
     /// What each transaction does for the tidiness of the whole.
     pub(crate) fn reclaim_some(&mut self) -> Result<()> {
         let budget = 2 * self.superseded() as usize + EXTRA_ENTRIES;
-        self.attempt(|txn| {
+        self.attempt_with_reserve(|txn| {
             txn.collect(None, txn.horizon, budget)?;
             txn.sweep(SWEPT_ENTRIES)?;
             txn.collect_touched(budget)?;
@@ -54,7 +54,7 @@ impl WriteTxn<'_> {
 
     /// A step of a transaction that does nothing else. Returns whether anything was done.
     pub(crate) fn reclaim_step(&mut self, budget: usize) -> Result<bool> {
-        self.attempt(|txn| {
+        self.attempt_with_reserve(|txn| {
             let mut did = txn.collect(None, txn.horizon, budget)?;
             for (table, record) in txn.catalog.tables(&mut txn.batch)? {
                 if let Retention::Duration(_) = record.retention {

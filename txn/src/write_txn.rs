@@ -202,8 +202,10 @@ impl<'s> WriteTxn<'s> {
         self.writable_table(table)?;
         let current = self.look(|txn| txn.current(table, key))?;
         let Some(old) = current.filter(|old| !old.record.tombstone) else { return Ok(false) };
-        self.attempt(|txn| {
+        self.attempt_with_reserve(|txn| {
             let older = txn.link_to(table, key, Some(&old), true)?;
+            // What is kept for others frees nothing.
+            txn.batch.use_reserve(older.link.is_none());
             let mut record = txn.record(table)?;
             record.forget_item(size(key, old.payload_len));
             let displaced = if older.link.is_none() {
@@ -246,7 +248,7 @@ impl<'s> WriteTxn<'s> {
         let record = self.writable_table(info.id)?;
         self.delete(NAMES, name)?;
         self.set_table(info.id, TableRecord { dropped: true, ..record });
-        self.attempt(|txn| {
+        self.attempt_with_reserve(|txn| {
             let entry = Entry {
                 table: info.id,
                 key: Vec::new(),
@@ -358,6 +360,8 @@ impl<'s> WriteTxn<'s> {
     /// Stores what the transaction leaves behind, and joins the gathering group. The next transaction may begin.
     fn enter_group(mut self, durability: Durability) -> Result<TxnId> {
         let now = self.now_ms();
+        // It takes some pages, as many of which the next transaction frees.
+        self.batch.use_reserve(true);
         times::note(&mut self, now)?;
         for (table, open) in std::mem::take(&mut self.tables) {
             if !open.stored {
@@ -394,6 +398,18 @@ impl<'s> WriteTxn<'s> {
         self.failed = false;
         self.changed = true;
         Ok(result)
+    }
+
+    /// [Runs](Self::attempt) something that frees more than it allocates, in the long run at least: it may take the last pages of a full
+    /// device.
+    pub(crate) fn attempt_with_reserve<R>(
+        &mut self,
+        operation: impl FnOnce(&mut Self) -> Result<R>,
+    ) -> Result<R> {
+        self.batch.use_reserve(true);
+        let result = self.attempt(operation);
+        self.batch.use_reserve(false);
+        result
     }
 
     /// Runs something that reads. Afterwards no page is held: whose transaction it is may take its time before the next.

@@ -23,7 +23,6 @@ use crate::pool::dirty_frame::OwnedFrame;
 #[derive(Debug)]
 pub(super) struct Savepoint {
     roots: Roots,
-    may_use_reserve: bool,
     /// Pages of before as they were, of those that were changed or given up since.
     pub(super) originals: PageMap<OwnedFrame>,
     /// Pages of before that the batch held itself and has given up since.
@@ -60,7 +59,6 @@ impl WriteBatch<'_> {
         }
         self.savepoint = Some(Savepoint {
             roots: self.roots,
-            may_use_reserve: std::mem::take(&mut self.may_use_reserve),
             originals: PageMap::default(),
             given_up: RoaringBitmap::new(),
             freed: Vec::new(),
@@ -106,7 +104,6 @@ impl WriteBatch<'_> {
         drop(write);
         self.dirty.extend(savepoint.originals);
         self.roots = savepoint.roots;
-        self.may_use_reserve = savepoint.may_use_reserve;
     }
 
     /// Keeps what the batch has done since the savepoint.
@@ -116,7 +113,6 @@ impl WriteBatch<'_> {
             let mut write = self.write_state();
             savepoint.given_up.into_iter().for_each(|id| write.space.take_back(Extent::single(PageId(id))));
         }
-        self.may_use_reserve |= savepoint.may_use_reserve;
     }
 
     /// Whether a page of the batch is of after the savepoint, or was kept as it was.

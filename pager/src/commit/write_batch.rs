@@ -77,7 +77,7 @@ pub struct WriteBatch<'p> {
     /// Pages of unwritten earlier batches that this one freed; what becomes of them is decided at the end.
     pub(super) superseded: BTreeMap<PageId, Birth>,
     /// Whether allocations may use the file's last pages.
-    pub(super) may_use_reserve: bool,
+    may_use_reserve: bool,
     pub(super) savepoint: Option<Savepoint>,
     /// Whether what had this birth was undone: the next savepoint draws another one.
     pub(super) is_birth_spent: bool,
@@ -135,9 +135,10 @@ impl<'p> WriteBatch<'p> {
         self.roots = roots;
     }
 
-    /// Lets the batch use the last pages of a full device. For batches that free more than they allocate.
-    pub fn use_reserve(&mut self) {
-        self.may_use_reserve = true;
+    /// Lets the batch use the last pages of a full device from here on, or no longer: for changes that free more than they allocate, and for
+    /// the little that has to be noted in the end.
+    pub fn use_reserve(&mut self, may: bool) {
+        self.may_use_reserve = may;
     }
 
     /// The page count that the file could have if whatever lies beyond were made [`writable`](Self::writable) by batches that
