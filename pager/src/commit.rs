@@ -47,7 +47,7 @@ use crate::commit::write_batch::WriteBatch;
 use crate::commit::write_state::{Group, Release, WriteState};
 use crate::commit::writer::Writer;
 use crate::disk::PageWrite;
-use crate::error::{PagerError, Result};
+use crate::error::{IoOperation, PagerError, Result};
 use crate::format::header::{Header, Trust};
 use crate::format::manifest::{MANIFEST_PAGES, Manifest};
 use crate::format::page::Page;
@@ -93,6 +93,15 @@ impl Writer {
             self.write_seal()?;
             write = self.write.lock();
             write.check_poison(&self.core.context)?;
+        }
+        if write.group.is_large(&self.core.pool) {
+            drop(write);
+            match self.commit_group() {
+                // A batch that frees something may help; and whoever waits for the group is told.
+                Err(PagerError::DiskFull { .. }) => {}
+                committed => drop(committed?),
+            }
+            write = self.write.lock();
         }
         write.release_passed(&self.core.pool);
         let usable_pages = self.growth.usable_pages(&write);
@@ -179,6 +188,11 @@ impl Writer {
                         write = self.growth.extend_for_close(write)?;
                     }
                 }
+                // Nothing has changed here either: once others have let go of their frames, it can be committed.
+                Err(error @ PagerError::PoolExhausted { .. }) => {
+                    write.group = group;
+                    return Err(error);
+                }
                 // As with a group that fails later, its pages stay in the pool.
                 Err(error) => return Err(self.poison_locked(&mut write, error)),
             }
@@ -207,7 +221,8 @@ impl Writer {
         Ok(Some(Closed { pages, superseded: group.superseded, header }))
     }
 
-    /// Turns the free space of the finished batches into pages of the group.
+    /// Turns the free space of the finished batches into pages of the group. What comes of it can be tried again after `None` and after
+    /// [`PagerError::PoolExhausted`].
     fn close_space(
         &self,
         write: &mut WriteState,
@@ -216,17 +231,36 @@ impl Writer {
     ) -> Result<Option<ClosedSpace>> {
         let core = &*self.core;
         let WriteState { space, file_pages, .. } = write;
-        space.close(&mut &*core, number, *file_pages, &mut |ptr, encode| {
-            if group.pages.len() > core.pool.frames() / 2 {
+        let mut emitted: Vec<PinnedFrame> = Vec::new();
+        let mut is_emitted_written = false;
+        let closed = space.close(&mut &*core, number, *file_pages, &mut |ptr, encode| {
+            if group.frames() + emitted.len() > core.pool.frames() / 2 {
                 group.written_early = true;
                 core.write_early(&mut group.take_pages())?;
+                core.write_early(&mut group.superseded)?;
+                is_emitted_written |= !emitted.is_empty();
+                core.write_early(&mut emitted)?;
             }
             let mut frame = core.pool.take_frame()?;
             encode(&mut frame);
             core.seed.stamp(&mut frame);
-            group.pages.insert(ptr.id, frame.publish(ptr));
+            emitted.push(frame.publish(ptr));
             Ok(())
-        })
+        });
+        match closed {
+            // The next try may have other things to write at these places, with the same number.
+            Err(error @ PagerError::PoolExhausted { .. }) if is_emitted_written => {
+                Err(core.context.io(IoOperation::WriteBatch, io::Error::other(error)))
+            }
+            Err(error @ PagerError::PoolExhausted { .. }) => {
+                emitted.into_iter().for_each(PinnedFrame::forget);
+                Err(error)
+            }
+            closed => {
+                group.pages.extend(emitted.into_iter().map(|page| (page.ptr().id, page)));
+                closed
+            }
+        }
     }
 
     /// Writes and flushes a closed group, as its header's trust demands.

@@ -394,6 +394,18 @@ impl Pager {
         self.writer()?.begin()
     }
 
+    /// Whether this process is a child that has inherited the handle by `fork`: everything is refused then, and the threads that served it are
+    /// the parent's.
+    pub fn is_forked(&self) -> bool {
+        self.core.check_forked().is_err()
+    }
+
+    /// The newest batch before this one that was finished as [`Immediate`](crate::commit::write_batch::Durability::Immediate) and is not
+    /// published yet. Once that is durable, everything up to an eventual batch of this birth is published. `None` if it is already.
+    pub fn published_after(&self, birth: Birth) -> Result<Option<Birth>> {
+        Ok(self.writer()?.write.lock().published_after(birth))
+    }
+
     /// Makes everything that was finished so far durable, publishes it, and returns the number of the newest durable
     /// commit. Batches that finish while a flush is under way gather and share the next one.
     ///
@@ -488,7 +500,7 @@ impl Pager {
 
 impl Drop for Pager {
     fn drop(&mut self) {
-        if self.core.check_forked().is_err() {
+        if self.is_forked() {
             // The parent's threads do not exist here, and its file is not ours to write. Leak the handle's share.
             std::mem::forget(self.core.clone());
             return;

@@ -534,3 +534,47 @@ fn a_commit_gets_the_frames_of_a_batch_that_waits_for_its_lock() {
     drop(batch);
     assert_sound(&pager, "after the commit");
 }
+
+#[test]
+fn a_group_that_finds_no_frame_is_committed_when_there_is_one() {
+    let disk = DiskSim::new(1);
+    drop(create_on(&disk).expect("nothing fails"));
+    let small = quiet().cache_bytes(64 << 12);
+    let pager = small.open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, true).expect("nothing fails");
+    fill(&pager, &vec![Cell::of(0); CELLS_MAX]).expect("nothing fails");
+    set(&pager, 0, 1, Durability::Eventual);
+    set(&pager, 0, 2, Durability::Immediate);
+    let (mut resting, state) = pager.enter().expect("not forked");
+    let ptrs = cell_ptrs(&mut resting, state);
+    let (mut operation, _) = pager.enter().expect("not forked");
+    let exhausted = ptrs.iter().find_map(|ptr| operation.read(*ptr, Access::Point).err());
+    drop(operation);
+    assert!(matches!(exhausted, Some(PagerError::PoolExhausted { .. })), "{exhausted:?}");
+    for _ in 0..2 {
+        let refused = pager.commit_group();
+        assert!(matches!(refused, Err(PagerError::PoolExhausted { .. })), "{refused:?}");
+    }
+    drop(resting);
+    pager.commit_group().expect("there are frames");
+    assert_eq!(values(&pager)[..2], [2, 0]);
+    assert_sound(&pager, "after the commit");
+    set_durably(&pager, 1, 3);
+    assert_eq!(values(&open_on(&disk.after_power_loss(0)).expect("it opens"))[..2], [2, 3]);
+}
+
+/// Also if nobody ever asks for it to be made durable.
+#[test]
+fn a_group_is_committed_before_it_fills_the_pool() {
+    let disk = DiskSim::new(1);
+    drop(create_on(&disk).expect("nothing fails"));
+    let small = quiet().cache_bytes(64 << 12);
+    let pager = small.open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, true).expect("nothing fails");
+    fill(&pager, &vec![Cell::of(0); CELLS_MAX]).expect("nothing fails");
+    for value in 1..200 {
+        set(&pager, value as usize, value, Durability::Eventual);
+    }
+    let expected: Vec<u64> = (0..200).collect();
+    assert_eq!(values(&pager)[..200], expected);
+    let survivor = open_on(&disk.after_power_loss(0)).expect("it opens");
+    assert!(values(&survivor)[..150] == expected[..150], "all but the last ones are durable");
+}

@@ -202,6 +202,23 @@ fn the_background_extends_and_cuts_the_file() {
     assert_sound(&open(&path), "after the cut and reopening");
 }
 
+/// What the seal at the end makes possible is nothing to begin a thread for: the file is free for the next one.
+#[test]
+fn a_closed_file_is_touched_by_nobody() {
+    for round in 0..20 {
+        let disk: Arc<dyn Disk> = Arc::new(DiskSim::new(round));
+        let options = Options::new().cache_bytes(4 << 20);
+        let pager = options.create_on(disk.clone(), DATABASE_ID).expect("nothing fails");
+        fill(&pager, &vec![Cell { value: 1, pages: 60 }; 60]).expect("nothing fails");
+        let changes: Vec<_> = (0..60).map(|index| (index, Cell::of(2))).collect();
+        for _ in 0..3 {
+            commit(&pager, &changes).expect("nothing fails");
+        }
+        drop(pager);
+        assert_eq!(Arc::strong_count(&disk), 1, "round {round}");
+    }
+}
+
 /// Grows and shrinks by turns. Tells what was acknowledged last, and what was attempted since.
 fn breathe(pager: &Pager, allowed: &mut Vec<Cells>) -> Result<()> {
     let mut cells: Cells = vec![Cell::of(0); 6];

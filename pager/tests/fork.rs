@@ -6,6 +6,8 @@ mod toy;
 
 use std::path::Path;
 
+use dynamite_pager::disk::gated::GatedDisk;
+use dynamite_pager::disk::sim::DiskSim;
 use dynamite_pager::{Access, IoChoice, Options, PageKind, Pager, PagerError, Placement, Result};
 use toy::*;
 
@@ -162,4 +164,27 @@ fn a_forked_child_cannot_finish_the_batch_that_it_inherited() {
     batch.take().expect("only the children took it").commit().expect("the parent goes on");
     assert_eq!(read_all(&pager).expect("the state can be read")[1], Cell::of(5));
     assert_sound(&pager, "in the parent");
+}
+
+/// The thread that writes behind a large batch is the parent's: the child does not wait for it.
+#[test]
+fn a_forked_child_drops_a_batch_that_is_being_written_behind() {
+    if !common::in_child("a_forked_child_drops_a_batch_that_is_being_written_behind", &[]) {
+        return;
+    }
+    let disk = GatedDisk::new(DiskSim::new(4));
+    let options = Options::new().cache_bytes(16 << 20);
+    let pager = options.create_on(disk.clone(), DATABASE_ID).expect("nothing fails");
+    let cells = vec![Cell { value: 1, pages: 3 }; 130];
+    let mut batch = Some(pager.begin().expect("nothing fails"));
+    disk.hold_next_write();
+    write_all(batch.as_mut().expect("just begun"), &cells).expect("nothing fails");
+    disk.wait_for_the_write();
+    in_forked_child(|| {
+        drop(batch.take());
+        Ok(())
+    });
+    disk.open();
+    batch.take().expect("only the child took it").commit().expect("the parent goes on");
+    assert_eq!(read_all(&pager).expect("the state can be read"), cells);
 }

@@ -12,9 +12,15 @@ use crate::sync::Mutex;
 #[derive(Debug)]
 pub(crate) struct Background {
     growth: Arc<Growth>,
-    /// Whether to start a thread at all. Without one the owner calls [`Growth::maintain`] when it likes.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Whether to start a thread at all. Without one the owner calls [`Growth::maintain`] when it likes. Not after a
+    /// [stop](Background::stop), since the file is given free then.
     enabled: bool,
-    worker: Mutex<Option<Worker>>,
+    worker: Option<Worker>,
 }
 
 #[derive(Debug)]
@@ -26,23 +32,23 @@ struct Worker {
 
 impl Background {
     pub(crate) fn new(growth: Arc<Growth>, enabled: bool) -> Background {
-        Background { growth, enabled, worker: Mutex::new(None) }
+        Background { growth, state: Mutex::new(State { enabled, worker: None }) }
     }
 
     /// Asks for a run. Never blocks for long.
     pub(crate) fn request(&self) {
-        if !self.enabled {
+        let mut state = self.state.lock();
+        if !state.enabled {
             return;
         }
-        let mut worker = self.worker.lock();
-        if worker.is_none() {
-            *worker = self.start();
+        if state.worker.is_none() {
+            state.worker = self.start();
         }
-        if let Some(running) = &*worker
+        if let Some(running) = &state.worker
             && let Err(TrySendError::Disconnected(())) = running.requests.try_send(())
         {
             // The thread has panicked; the next request starts another.
-            *worker = None;
+            state.worker = None;
         }
     }
 
@@ -59,9 +65,13 @@ impl Background {
         }
     }
 
-    /// Ends the thread and waits for what it is doing.
+    /// Ends the thread, for good, and waits for what it is doing.
     pub(crate) fn stop(&self) {
-        if let Some(Worker { requests, thread }) = self.worker.lock().take() {
+        let mut state = self.state.lock();
+        state.enabled = false;
+        let worker = state.worker.take();
+        drop(state);
+        if let Some(Worker { requests, thread }) = worker {
             drop(requests);
             // A panic in it has been reported by the panic hook and harms nothing here.
             let _ = thread.join();

@@ -326,19 +326,11 @@ impl<'p> WriteBatch<'p> {
         let entered = self
             .settle_behind()
             .and_then(|()| writer.in_one_piece(|| self.enter_group(&mut pages, durability)));
-        let large = match entered {
-            Ok(large) => large,
-            Err(error) => {
-                pages.into_iter().for_each(|(_, page)| page.forget());
-                return Err(error);
-            }
-        };
-        let birth = self.birth;
-        drop(self);
-        if large {
-            writer.commit_group()?;
+        if let Err(error) = entered {
+            pages.into_iter().for_each(|(_, page)| page.forget());
+            return Err(error);
         }
-        Ok(birth)
+        Ok(self.birth)
     }
 
     /// Finishes the batch and makes it, and all before it, durable.
@@ -352,12 +344,8 @@ impl<'p> WriteBatch<'p> {
         Ok(birth)
     }
 
-    /// Adds the batch to the gathering group. Returns whether that should be committed by now. After an error the pages are still there.
-    fn enter_group(
-        &mut self,
-        pages: &mut Vec<(PageId, PinnedFrame)>,
-        durability: Durability,
-    ) -> Result<bool> {
+    /// Adds the batch to the gathering group. After an error the pages are still there.
+    fn enter_group(&mut self, pages: &mut Vec<(PageId, PinnedFrame)>, durability: Durability) -> Result<()> {
         let mut write = self.write_state();
         let recycled = self.settle_superseded(&mut write)?;
         write.space.finish(&recycled);
@@ -369,7 +357,7 @@ impl<'p> WriteBatch<'p> {
         write.unpublished.push_back(FinishedBatch { state, eventual });
         self.writer.publish_ready(&mut write);
         self.finished = true;
-        Ok(write.group.pages.len() + write.group.superseded.len() > self.writer.core.pool.frames() / 4)
+        Ok(())
     }
 
     /// Decides what becomes of the pages of unwritten batches that this one freed. Returns those that can be given out
@@ -517,6 +505,10 @@ impl Drop for WriteBatch<'_> {
             return;
         }
         self.dirty.clear();
+        if self.writer.core.check_forked().is_err() {
+            // The thread that would say that it has written is the parent's.
+            return;
+        }
         // Poisons the handle if it fails; the batch is gone either way.
         let _ = self.settle_behind();
         for id in &self.written_early {

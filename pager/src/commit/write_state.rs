@@ -111,6 +111,16 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// The frames that it keeps from being evicted.
+    pub(crate) fn frames(&self) -> usize {
+        self.pages.len() + self.superseded.len()
+    }
+
+    /// Whether it takes so much of the pool that it is committed before another batch begins.
+    pub(crate) fn is_large(&self, pool: &BufferPool) -> bool {
+        self.last.is_some() && self.frames() > pool.frames() / 4
+    }
+
     /// Takes the pages to write out, in the order of their ids.
     pub(crate) fn take_pages(&mut self) -> Vec<PinnedFrame> {
         let mut pages: Vec<_> = std::mem::take(&mut self.pages).into_values().collect();
@@ -173,6 +183,12 @@ impl WriteState {
             release.superseded.drain(..).for_each(PinnedFrame::unpin);
         }
         Ok(())
+    }
+
+    /// See [`Pager::published_after`](crate::pager::Pager::published_after).
+    pub(crate) fn published_after(&self, birth: Birth) -> Option<Birth> {
+        let mut older = self.unpublished.iter().rev().skip_while(|batch| batch.state.birth >= birth);
+        older.find(|batch| !batch.eventual).map(|batch| batch.state.birth)
     }
 
     /// Whether a reader may see, now or before the group is durable, a state in which a page of birth `from` is
