@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use dynamite_pager::disk::Disk;
 use dynamite_pager::sync::{Mutex, Turn};
-use dynamite_pager::{Durability, IoChoice, Pager, Stats};
+use dynamite_pager::{Durability, IoChoice, Pager, PagerError, Stats};
 
 use crate::catalog::{Catalog, Retention, TIMES};
 use crate::clock::Clock;
@@ -163,7 +163,7 @@ impl Options {
         });
         shared.load()?;
         let worker = if self.background { Some(Worker::start(&shared)?) } else { None };
-        Ok(Store { shared, _worker: worker })
+        Ok(Store { shared, worker })
     }
 }
 
@@ -261,7 +261,7 @@ impl Company for Shared {
 #[derive(Debug)]
 pub struct Store {
     shared: Arc<Shared>,
-    _worker: Option<Worker>,
+    worker: Option<Worker>,
 }
 
 impl Store {
@@ -424,18 +424,24 @@ impl Store {
     }
 
     /// Makes everything durable, seals, and gives the file free, unless a snapshot is still held.
-    pub fn close(self) -> Result<()> {
-        let Store { shared, _worker } = self;
-        drop(_worker);
-        shared.pager.seal()?;
-        match Arc::try_unwrap(shared) {
-            Ok(shared) => Ok(shared.pager.close()?),
-            Err(_) => Ok(()),
-        }
+    pub fn close(mut self) -> Result<()> {
+        drop(self.worker.take());
+        Ok(self.shared.pager.seal()?)
     }
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        drop(self.worker.take());
+        // The pager does the same, but only when the last snapshot is gone.
+        match self.shared.pager.commit_group() {
+            Ok(_) | Err(PagerError::ReadOnly { .. } | PagerError::Forked { .. }) => {}
+            Err(error) => tracing::warn!(%error, "what was committed last may not be durable"),
+        }
     }
 }
 

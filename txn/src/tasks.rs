@@ -89,6 +89,11 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if self.shared.pager.is_forked() {
+            // The thread is the parent's, and so, perhaps, is the lock.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.shared.tasks.state.lock().stopped = true;
         self.shared.tasks.told.notify_all();
         if let Some(thread) = self.thread.take() {

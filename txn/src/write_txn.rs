@@ -331,14 +331,16 @@ impl<'s> WriteTxn<'s> {
             return Ok((self.base(), self.base()));
         }
         self.reclaim_some()?;
-        let shared = self.shared;
+        let (shared, birth) = (self.shared, self.batch.birth());
         let id = self.enter_group(durability)?;
         shared.tasks.committed();
         match durability {
             Durability::Immediate => Ok((id, id)),
             Durability::Eventual => {
                 shared.tasks.flush_later();
-                Ok((id, TxnId(0)))
+                // Whoever has been told that it was done finds it.
+                let visible_after = shared.pager.published_after(birth)?;
+                Ok((id, visible_after.map_or(TxnId(0), TxnId::from)))
             }
         }
     }

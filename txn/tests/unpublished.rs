@@ -105,6 +105,49 @@ fn readers_go_on_during_a_flush_and_see_what_is_durable() {
     assert_eq!(store.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"new");
 }
 
+/// An eventual transaction does not wait for its own flush, but for those before it that must not be seen earlier: whoever has been told
+/// of it finds it.
+#[test]
+fn an_eventual_write_is_seen_by_whoever_has_been_told_of_it() {
+    let (disk, store, table) = store();
+    // Nothing is before it.
+    disk.shut();
+    store.write_with(Durability::Eventual, |txn| txn.put(table, b"eventual", b"first")).unwrap();
+    let seen = |store: &Store| store.read().unwrap().get(table, b"eventual", bytes).unwrap().unwrap();
+    assert_eq!(seen(&store), b"first");
+    std::thread::scope(|scope| {
+        scope.spawn(|| store.write(|txn| txn.put(table, b"key", b"new")).unwrap());
+        disk.wait_for_a_flush();
+        let eventual = scope.spawn(|| {
+            store.write_with(Durability::Eventual, |txn| txn.put(table, b"eventual", b"second")).unwrap();
+            seen(&store)
+        });
+        let in_company = scope.spawn(|| {
+            let put = |txn: &mut WriteTxn<'_>| txn.put(table, b"in company", b"third");
+            store.write_in_company(Durability::Eventual, put).unwrap();
+            store.read().unwrap().get(table, b"in company", bytes).unwrap()
+        });
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        disk.open();
+        assert_eq!(eventual.join().unwrap(), b"second");
+        assert_eq!(in_company.join().unwrap().as_deref(), Some(&b"third"[..]));
+    });
+}
+
+/// Not only with the last of its snapshots, which may outlive it by long.
+#[test]
+fn a_dropped_store_leaves_everything_durable() {
+    let sim = DiskSim::new(2);
+    let store = create_on(&sim).unwrap();
+    let table = store.write(|txn| txn.create_table(b"t", b"", Retention::None)).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    store.write_with(Durability::Eventual, |txn| txn.put(table, b"key", b"last")).unwrap();
+    drop(store);
+    let survivor = open_on(&sim.after_power_loss(3)).unwrap();
+    assert_eq!(survivor.read().unwrap().get(table, b"key", bytes).unwrap().unwrap(), b"last");
+    assert_eq!(snapshot.read().unwrap().get(table, b"key", bytes).unwrap(), None);
+}
+
 /// A transaction that only read what another one had written says so when that one is durable.
 #[test]
 fn an_answer_waits_for_the_transaction_that_it_depends_on() {
