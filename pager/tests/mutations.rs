@@ -167,9 +167,9 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         rule: "6",
         mistake: "a failed write does not stop later ones",
-        file: "commit.rs",
-        from: "            write.poison = Some(source);\n",
-        to: "            drop(source);\n",
+        file: "commit/write_state.rs",
+        from: "            self.poison = Some(reason);\n",
+        to: "            drop(reason);\n",
         caught_by: "io_faults",
     },
     Mutation {
