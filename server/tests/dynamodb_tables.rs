@@ -264,12 +264,21 @@ fn tags_ttl_and_policies_are_kept() {
         json!({"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "end"}})
     );
     endpoint.invalid("UpdateTimeToLive", ttl(true), "TimeToLive is already enabled");
+    let other = "TimeToLive is active on a different AttributeName: current AttributeName is end";
+    for enabled in [true, false] {
+        let mut by_other = ttl(enabled);
+        by_other["TimeToLiveSpecification"]["AttributeName"] = json!("other");
+        endpoint.invalid("UpdateTimeToLive", by_other, other);
+    }
     endpoint.done(
         "PutItem",
         json!({"TableName": "hhh", "Item": {"p": {"S": "old"}, "end": {"N": "1700000000"}}}),
     );
     assert_eq!(endpoint.done("GetItem", json!({"TableName": "hhh", "Key": {"p": {"S": "old"}}})), json!({}));
     endpoint.done("UpdateTimeToLive", ttl(false));
+    let mut by_other = ttl(false);
+    by_other["TimeToLiveSpecification"]["AttributeName"] = json!("other");
+    endpoint.invalid("UpdateTimeToLive", by_other, "TimeToLive is already disabled");
 
     let backups = endpoint.done("DescribeContinuousBackups", json!({"TableName": "hhh"}));
     let recovery = &backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];

@@ -1,5 +1,6 @@
 //! DescribeTimeToLive, UpdateTimeToLive.
 
+use dynamite_core::error::{Error, Invalid};
 use serde_json::json;
 
 use super::{reply, tables};
@@ -43,7 +44,11 @@ pub(crate) fn update(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let attribute =
         specification.and_then(|specification| specification.str("AttributeName")).unwrap_or_default();
     let _turn = endpoint.control();
-    tables::find(endpoint, name)?;
+    let table = tables::find(endpoint, name)?;
+    // Who switches it off says what by, so that nobody does so by mistake.
+    if let Some(current) = table.ttl.filter(|current| !enabled && current != attribute) {
+        return Err(Error::Validation(Invalid::TtlAttributeDiffers { current }).into());
+    }
     let update = endpoint.db.update_table(name);
     let update = if enabled { update.ttl(attribute) } else { update.no_ttl() };
     update.execute()?;
