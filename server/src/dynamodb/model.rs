@@ -67,6 +67,8 @@ pub(crate) enum Rule {
     Values(&'static [Rule]),
     /// Refused before all others, and alone: the name of a table, where it may be an ARN too.
     TableName,
+    /// For all texts but the ARN of a table.
+    UnlessArn(&'static Rule),
 }
 
 /// What a text must be made of.
@@ -74,6 +76,7 @@ pub(crate) enum Rule {
 pub(crate) enum Pattern {
     Name,
 }
+    /// Of a table, an index or a backup.
 
 impl Pattern {
     fn as_str(self) -> &'static str {
@@ -82,7 +85,7 @@ impl Pattern {
         }
     }
 
-    fn matches(self, text: &str) -> bool {
+    pub(crate) fn matches(self, text: &str) -> bool {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         !text.is_empty() && text.bytes().all(allowed)
     }

@@ -1,6 +1,7 @@
 //! The constraints of a body: all that are broken, in one message.
 
 use super::{Field, Member, Rule, Shape};
+use crate::dynamodb::arn;
 use crate::dynamodb::errors::Failure;
 use crate::dynamodb::json::Json;
 
@@ -145,6 +146,7 @@ fn holds(rule: &Rule, value: Option<&Json<'_>>) -> bool {
             rules.iter().all(|rule| holds(rule, Some(&key)))
         }),
         Rule::Values(rules) => value
+        Rule::UnlessArn(rule) => value.as_str().is_some_and(arn::is_of_table) || holds(rule, Some(value)),
             .as_object()
             .unwrap_or_default()
             .iter()
@@ -168,7 +170,8 @@ fn describe_all(rules: &[Rule]) -> String {
 
 fn describe(rule: &Rule) -> String {
     match rule {
-        Rule::NotNull => "Member must not be null".to_owned(),
+        Rule::NotNull | Rule::NotNullUnless(_) => "Member must not be null".to_owned(),
+        Rule::UnlessArn(rule) => describe(rule),
         Rule::AtLeast(least) => format!("Member must have value greater than or equal to {least}"),
         Rule::AtMost(most) => format!("Member must have value less than or equal to {most}"),
         Rule::Pattern(pattern) => {

@@ -7,7 +7,10 @@ pub(crate) const NAME: &[Rule] =
     &[Rule::NotNull, Rule::Pattern(Pattern::Name), Rule::MinLength(3), Rule::MaxLength(255)];
 const OPTIONAL_NAME: &[Rule] = &[Rule::Pattern(Pattern::Name), Rule::MinLength(3), Rule::MaxLength(255)];
 
-const KEYS_ARE_NAMES: &[Rule] = &[Rule::MaxLength(255), Rule::MinLength(3), Rule::Pattern(Pattern::Name)];
+/// The rules of names of tables, for which their ARNs may stand.
+const TABLE_PATTERN: Rule = Rule::UnlessArn(&Rule::Pattern(Pattern::Name));
+const TABLE_LENGTH: Rule = Rule::UnlessArn(&Rule::MaxLength(255));
+const KEYS_ARE_TABLES: &[Rule] = &[TABLE_LENGTH, Rule::MinLength(3), TABLE_PATTERN];
 
 pub(crate) const fn field(name: &'static str, shape: Shape, rules: &'static [Rule]) -> Field {
     Field { name, shape, rules }
@@ -19,11 +22,11 @@ pub(crate) const fn plain(name: &'static str, shape: Shape) -> Field {
 }
 
 /// The name of a table that items are in.
-pub(crate) const TABLE_NAME: Field = field("TableName", Shape::String, NAME);
+pub(crate) const TABLE_NAME: Field =
+    field("TableName", Shape::String, &[Rule::NotNull, TABLE_PATTERN, Rule::MinLength(3), TABLE_LENGTH]);
 
 /// The name of a table that is itself what an operation is about.
-pub(crate) const TABLE: Field =
-    field("TableName", Shape::String, &[Rule::TableName, Rule::Pattern(Pattern::Name)]);
+pub(crate) const TABLE: Field = field("TableName", Shape::String, &[Rule::TableName, TABLE_PATTERN]);
 
 pub(crate) const INDEX_NAME: Field = field("IndexName", Shape::String, OPTIONAL_NAME);
 
@@ -144,13 +147,13 @@ pub(crate) const STATEMENT: Field = field(
 pub(crate) const PARAMETERS: Field = field("Parameters", VALUES, &[Rule::MinLength(1)]);
 
 /// The items or keys of a batch, by the names of their tables.
-pub(crate) const BY_TABLE: &[Rule] = &[Rule::NotNull, Rule::MinLength(1), Rule::Keys(KEYS_ARE_NAMES)];
+pub(crate) const BY_TABLE: &[Rule] = &[Rule::NotNull, Rule::MinLength(1), Rule::Keys(KEYS_ARE_TABLES)];
 
 /// The same, with bounds for how many there are of each table.
 pub(crate) const WRITES_BY_TABLE: &[Rule] = &[
     Rule::NotNull,
     Rule::MinLength(1),
-    Rule::Keys(KEYS_ARE_NAMES),
+    Rule::Keys(KEYS_ARE_TABLES),
     Rule::Values(&[Rule::MaxLength(25), Rule::MinLength(1)]),
 ];
 
