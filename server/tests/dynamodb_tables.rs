@@ -291,6 +291,32 @@ fn tags_ttl_and_policies_are_kept() {
     );
     let got = endpoint.done("GetResourcePolicy", json!({"ResourceArn": arn}));
     assert_eq!(got, json!({"Policy": policy, "RevisionId": put["RevisionId"]}));
+    // It is the same however it is written.
+    let other = policy.replace("[]", "[{\"Sid\":\"x\",\"Action\":\"*\"}]");
+    let mut revisions = vec![put["RevisionId"].clone()];
+    for same in [
+        [policy, "{\"Statement\": [ ],\n\"Version\":\"2012-10-17\"}"],
+        [&other, &other.replace("\"*\"", "[\"*\"]")],
+        [policy, policy],
+    ] {
+        let [first, second] = same.map(|policy| {
+            let put = json!({"ResourceArn": arn, "Policy": policy});
+            endpoint.done("PutResourcePolicy", put)["RevisionId"].clone()
+        });
+        assert_eq!(first, second, "{same:?}");
+        revisions.push(first);
+    }
+    assert_eq!(revisions[0], revisions[1]);
+    let revisions: Vec<u64> = revisions.iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect();
+    assert!(revisions[1] < revisions[2] && revisions[2] < revisions[3], "{revisions:?}");
+    for (policy, text) in [
+        ("[]".to_owned(), "Invalid policy document: This policy contains invalid Json"),
+        ("{".to_owned(), "Invalid policy document: This policy contains invalid Json"),
+        (policy.replace("2012", &" ".repeat(20_480)), "Maximum policy size of 20480 bytes exceeded"),
+    ] {
+        let put = json!({"ResourceArn": arn, "Policy": policy});
+        endpoint.invalid("PutResourcePolicy", put, &format!("{INVALID}{text}"));
+    }
     endpoint.done("DeleteResourcePolicy", json!({"ResourceArn": arn}));
     let (_, gone) = endpoint.call("GetResourcePolicy", json!({"ResourceArn": arn}));
     assert_eq!(gone["__type"], "com.amazonaws.dynamodb.v20120810#PolicyNotFoundException");

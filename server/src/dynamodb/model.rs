@@ -50,10 +50,12 @@ pub(crate) struct Field {
     pub(crate) rules: &'static [Rule],
 }
 
-/// A constraint. All but `NotNull` are about values that there are.
+/// A constraint. All but the first are about values that there are.
 #[derive(Debug)]
 pub(crate) enum Rule {
     NotNull,
+    /// The same, if there is none of these fields beside it.
+    NotNullUnless(&'static [&'static str]),
     AtLeast(i64),
     AtMost(i64),
     /// Letters, digits, and what [`Pattern`] allows beside them.
@@ -65,18 +67,18 @@ pub(crate) enum Rule {
     Keys(&'static [Rule]),
     /// Of the values of a map.
     Values(&'static [Rule]),
-    /// Refused before all others, and alone: the name of a table, where it may be an ARN too.
-    TableName,
     /// For all texts but the ARN of a table.
     UnlessArn(&'static Rule),
+    /// Refused before all others, and alone: the name of a table, where it may be an ARN too.
+    TableName,
 }
 
 /// What a text must be made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
+    /// Of a table, an index or a backup.
     Name,
 }
-    /// Of a table, an index or a backup.
 
 impl Pattern {
     fn as_str(self) -> &'static str {

@@ -2,7 +2,7 @@
 
 use super::{Field, Member, Pattern, Rule, Shape, Structure};
 
-/// The rules of names of tables and indexes.
+/// The rules of names of indexes, and of tables for which no ARN may stand.
 pub(crate) const NAME: &[Rule] =
     &[Rule::NotNull, Rule::Pattern(Pattern::Name), Rule::MinLength(3), Rule::MaxLength(255)];
 const OPTIONAL_NAME: &[Rule] = &[Rule::Pattern(Pattern::Name), Rule::MinLength(3), Rule::MaxLength(255)];
@@ -169,7 +169,31 @@ const THROUGHPUT: Shape = Shape::Structure(&Structure {
 
 pub(crate) const PROVISIONED_THROUGHPUT: Field = plain("ProvisionedThroughput", THROUGHPUT);
 
-const REQUIRED_THROUGHPUT: Field = field("ProvisionedThroughput", THROUGHPUT, &[Rule::NotNull]);
+/// Of an update of an index, which may be about other units alone.
+const UPDATED_THROUGHPUT: Field = field(
+    "ProvisionedThroughput",
+    THROUGHPUT,
+    &[Rule::NotNullUnless(&["OnDemandThroughput", "WarmThroughput"])],
+);
+
+pub(crate) const ON_DEMAND_THROUGHPUT: Field = plain(
+    "OnDemandThroughput",
+    Shape::Structure(&Structure {
+        name: "OnDemandThroughput",
+        fields: &[plain("MaxReadRequestUnits", Shape::Long), plain("MaxWriteRequestUnits", Shape::Long)],
+    }),
+);
+
+pub(crate) const WARM_THROUGHPUT: Field = plain(
+    "WarmThroughput",
+    Shape::Structure(&Structure {
+        name: "WarmThroughput",
+        fields: &[
+            field("ReadUnitsPerSecond", Shape::Long, &[Rule::AtLeast(1)]),
+            field("WriteUnitsPerSecond", Shape::Long, &[Rule::AtLeast(1)]),
+        ],
+    }),
+);
 
 pub(crate) const BILLING_MODE: Field =
     field("BillingMode", Shape::String, &[Rule::OneOf(&["PROVISIONED", "PAY_PER_REQUEST"])]);
@@ -233,7 +257,14 @@ pub(crate) const GLOBAL_INDEXES: Field = plain(
     Shape::List(&Member {
         shape: Shape::Structure(&Structure {
             name: "GlobalSecondaryIndex",
-            fields: &[INDEX, GLOBAL_KEY_SCHEMA, PROJECTION, PROVISIONED_THROUGHPUT],
+            fields: &[
+                INDEX,
+                GLOBAL_KEY_SCHEMA,
+                PROJECTION,
+                PROVISIONED_THROUGHPUT,
+                ON_DEMAND_THROUGHPUT,
+                WARM_THROUGHPUT,
+            ],
         }),
         rules: &[],
     }),
@@ -249,14 +280,21 @@ pub(crate) const GLOBAL_INDEX_UPDATES: Field = plain(
                     "Update",
                     Shape::Structure(&Structure {
                         name: "UpdateGlobalSecondaryIndexAction",
-                        fields: &[INDEX, REQUIRED_THROUGHPUT],
+                        fields: &[INDEX, UPDATED_THROUGHPUT, ON_DEMAND_THROUGHPUT, WARM_THROUGHPUT],
                     }),
                 ),
                 plain(
                     "Create",
                     Shape::Structure(&Structure {
                         name: "CreateGlobalSecondaryIndexAction",
-                        fields: &[PROJECTION, INDEX, PROVISIONED_THROUGHPUT, GLOBAL_KEY_SCHEMA],
+                        fields: &[
+                            PROJECTION,
+                            INDEX,
+                            PROVISIONED_THROUGHPUT,
+                            GLOBAL_KEY_SCHEMA,
+                            ON_DEMAND_THROUGHPUT,
+                            WARM_THROUGHPUT,
+                        ],
                     }),
                 ),
                 plain(
@@ -268,6 +306,15 @@ pub(crate) const GLOBAL_INDEX_UPDATES: Field = plain(
                 ),
             ],
         }),
+        rules: &[],
+    }),
+);
+
+/// Tables have none: it is known only so that it can be refused.
+pub(crate) const REPLICA_UPDATES: Field = plain(
+    "ReplicaUpdates",
+    Shape::List(&Member {
+        shape: Shape::Structure(&Structure { name: "ReplicationGroupUpdate", fields: &[] }),
         rules: &[],
     }),
 );

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::backups::{BACKUP_ARN, find_backup};
 use super::continuous_backups::{date_time, find, no_table, window};
-use super::create_table::{check_units, units_of};
 use super::reply;
+use super::throughput::{check_units, units_of};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
