@@ -205,14 +205,12 @@ pub(crate) fn stream(request: &Json<'_>) -> Answer<Option<Option<StreamView>>> {
     }
 }
 
-/// Encryption, if it is asked for.
-pub(crate) fn encryption(request: &Json<'_>) -> Option<Option<Encryption>> {
-    let specification = request.field("SSESpecification")?;
-    let encryption = Encryption {
-        kind: specification.str("SSEType").unwrap_or("KMS").to_owned(),
-        key: specification.str("KMSMasterKeyId").map(str::to_owned),
-    };
-    Some(specification.bool("Enabled").unwrap_or_default().then_some(encryption))
+/// Encryption, if it is asked for: also by who only says which.
+pub(crate) fn encryption(specification: &Json<'_>) -> Option<Encryption> {
+    let (kind, key) = (specification.str("SSEType"), specification.str("KMSMasterKeyId"));
+    let is_enabled = specification.bool("Enabled").unwrap_or(kind.is_some() || key.is_some());
+    let kind = kind.unwrap_or("KMS").to_owned();
+    is_enabled.then(|| Encryption { kind, key: key.map(str::to_owned) })
 }
 
 fn settings(request: &Json<'_>, definitions: Definitions) -> Answer<TableSettings> {
@@ -241,7 +239,7 @@ fn settings(request: &Json<'_>, definitions: Definitions) -> Answer<TableSetting
         policy: request.str("ResourcePolicy").map(resource_policy::first).transpose()?,
         deletion_protection: request.bool("DeletionProtectionEnabled"),
         table_class: request.str("TableClass").map(str::to_owned),
-        encryption: encryption(request).flatten(),
+        encryption: request.field("SSESpecification").and_then(encryption),
         ..TableSettings::default()
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dynamite_core::api::{GlobalIndex, LocalIndex, Projection};
-use dynamite_core::types::{KeyType, MAX_KEY_ATTRIBUTES};
+use dynamite_core::types::{KeySchema, KeyType, MAX_KEY_ATTRIBUTES};
 
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
@@ -78,6 +78,14 @@ impl<'r> Keys<'r> {
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether they are these, in this order.
+    pub(crate) fn are(&self, keys: &KeySchema) -> bool {
+        let kinds = [("HASH", keys.partition_attributes()), ("RANGE", keys.sort_attributes())];
+        let attributes =
+            kinds.into_iter().flat_map(|(kind, of_kind)| of_kind.iter().map(move |of| (of.name(), kind)));
+        self.0.iter().copied().eq(attributes)
     }
 
     /// Refuses names that are not defined.
@@ -156,7 +164,7 @@ impl<'r> Keys<'r> {
 }
 
 /// What an index holds.
-fn projection(index: &Json<'_>) -> Answer<Projection> {
+pub(crate) fn projection(index: &Json<'_>) -> Answer<Projection> {
     let projection = index.field("Projection");
     let kind = projection.and_then(|projection| projection.str("ProjectionType"));
     let names = projection.and_then(|projection| projection.array("NonKeyAttributes"));

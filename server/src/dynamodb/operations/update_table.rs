@@ -288,8 +288,8 @@ fn change_units(
 }
 
 fn change_others(request: &Json<'_>, settings: &mut TableSettings) {
-    if let Some(encryption) = encryption(request) {
-        settings.encryption = encryption;
+    if let Some(specification) = request.field("SSESpecification") {
+        settings.encryption = encryption(specification);
     }
     if let Some(class) = request.str("TableClass") {
         settings.table_class = Some(class.to_owned());
