@@ -62,6 +62,13 @@ fn what_is_no_request_for_an_operation_is_answered_as_by_the_service() {
 }
 
 #[test]
+fn the_endpoint_that_there_is_is_the_one_that_was_asked() {
+    let endpoint = Endpoint::start();
+    let told = endpoint.done("DescribeEndpoints", json!({}));
+    assert_eq!(told, json!({"Endpoints": [{"Address": "localhost", "CachePeriodInMinutes": 1440}]}));
+}
+
+#[test]
 fn browsers_are_told_that_they_may_ask() {
     let endpoint = Endpoint::start();
     let answer = endpoint.send(

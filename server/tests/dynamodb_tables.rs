@@ -245,6 +245,29 @@ fn tags_ttl_and_policies_are_kept() {
     );
     endpoint.done("UntagResource", json!({"ResourceArn": arn, "TagKeys": ["a", "c"]}));
     assert_eq!(tags(&endpoint), json!([{"Key": "b", "Value": "2"}]));
+    let long = "x".repeat(257);
+    let many: Vec<Value> = (0..50).map(|nth| json!({"Key": nth.to_string(), "Value": ""})).collect();
+    for (refused, text) in [
+        (json!([{"Key": "", "Value": "1"}]), "The Tag Key provided is invalid, Key: ".to_owned()),
+        (
+            json!([{"Key": &long[..129], "Value": "1"}]),
+            format!("The Tag Key provided is invalid, Key: {}", &long[..129]),
+        ),
+        (json!([{"Key": "c", "Value": long}]), format!("The Tag Value provided is invalid, Value: {long}")),
+        (json!([{"Key": "c"}]), "The Tag Value provided is invalid, Value: null".to_owned()),
+        (
+            json!([{"Key": "aws:c", "Value": "1"}]),
+            "Tag Key cannot be prefixed with aws:, Key: aws:c".to_owned(),
+        ),
+        (
+            json!([{"Key": "c", "Value": "1"}, {"Key": "c", "Value": "1"}]),
+            "Duplicate Tag Keys provided as input: Duplicate Tag Key found c".to_owned(),
+        ),
+        (many.into(), "Number of Tags exceed the current limit for the provided ResourceArn".to_owned()),
+    ] {
+        endpoint.invalid("TagResource", json!({"ResourceArn": arn, "Tags": refused}), &text);
+    }
+    assert_eq!(tags(&endpoint), json!([{"Key": "b", "Value": "2"}]));
     let other = format!("{ARN}other");
     endpoint.refused(
         "ListTagsOfResource",
@@ -373,5 +396,22 @@ fn tables_may_pretend_that_they_are_being_created() {
         json!({"TableName": "hhh"}),
         IN_USE,
         "Attempt to change a resource which is still in use: Table is being created: hhh",
+    );
+    endpoint.refused(
+        "UpdateTable",
+        json!({"TableName": "hhh", "DeletionProtectionEnabled": true}),
+        IN_USE,
+        "Attempt to change a resource which is still in use: Table is being created: hhh",
+    );
+    endpoint.refused(
+        "UpdateTimeToLive",
+        json!({"TableName": "hhh", "TimeToLiveSpecification": {"Enabled": true, "AttributeName": "end"}}),
+        IN_USE,
+        "Attempt to change a resource which is still in use: Table hhh is being created",
+    );
+    endpoint.invalid(
+        "DescribeTimeToLive",
+        json!({"TableName": "hhh"}),
+        "Cannot describe time to live while table is in CREATING state: Current table state is CREATING",
     );
 }

@@ -109,8 +109,7 @@ fn early(head: &Parts, body: &[u8]) -> Option<Response<Reply>> {
         return Some(allow_origin(&head.headers));
     }
     if head.method == Method::GET {
-        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or(head.uri.host()).unwrap_or_default();
+        let host = host(head).unwrap_or_default();
         // The space at the end is the service's.
         return Some(with_crc(StatusCode::OK, format!("healthy: {host} ").into_bytes()));
     }
@@ -120,6 +119,12 @@ fn early(head: &Parts, body: &[u8]) -> Option<Response<Reply>> {
         return Some(with_crc(StatusCode::NOT_FOUND, b"<UnknownOperationException/>\n".to_vec()));
     }
     None
+}
+
+/// The host that was asked. HTTP/2 has it in the address.
+fn host(head: &Parts) -> Option<&str> {
+    let told = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    told.or_else(|| head.uri.authority().map(|authority| authority.as_str()))
 }
 
 fn content_type(headers: &HeaderMap) -> &str {
@@ -244,6 +249,7 @@ fn begin_decoded(
     model::check_rules(&json, target.fields)?;
     Ok(match target.run {
         Run::Quick(run) | Run::Slow(run) => Begun::Answered(run(endpoint, &json)),
+        Run::Host(run) => Begun::Answered(run(endpoint, host(head).unwrap_or_default())),
         Run::Write(write) => Begun::Write(write(endpoint, &json)?),
         Run::Statements(read) => match read(endpoint, &json)? {
             // They write nothing that somebody would have to settle.

@@ -54,7 +54,12 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         create = create.sort_key(name, key_type);
     }
     create = add_indexes(create, request, &keys, &definitions)?;
-    if let Some(view) = stream(request)?.flatten() {
+    let stream = stream(
+        request,
+        "Table is being created with a stream enabled, UpdateViewType is required",
+        "Table is being created with a stream disabled, UpdateViewType should not be specified",
+    )?;
+    if let Some(view) = stream.flatten() {
         create = create.stream(view);
     }
     let settings = settings(request, definitions)?;
@@ -193,14 +198,19 @@ fn check_index_units(index: &Json<'_>, is_on_demand: bool) -> Answer<()> {
     }
 }
 
-/// What is said of the stream: `None` if nothing is, `Some(None)` if there shall be none.
-pub(crate) fn stream(request: &Json<'_>) -> Answer<Option<Option<StreamView>>> {
+/// What is said of the stream: `None` if nothing is, `Some(None)` if there shall be none. The texts are for one whose images are not
+/// said, and for none whose images are.
+pub(crate) fn stream(
+    request: &Json<'_>,
+    is_required: &str,
+    is_refused: &str,
+) -> Answer<Option<Option<StreamView>>> {
     let Some(specification) = request.field("StreamSpecification") else { return Ok(None) };
     let view = specification.str("StreamViewType");
     match (specification.bool("StreamEnabled").unwrap_or_default(), view) {
         (false, None) => Ok(Some(None)),
-        (false, Some(_)) => Err(invalid("StreamEnabled is false, but StreamViewType is specified")),
-        (true, None) => Err(invalid("StreamEnabled is true, but StreamViewType is not specified")),
+        (false, Some(_)) => Err(invalid(is_refused)),
+        (true, None) => Err(invalid(is_required)),
         (true, Some(name)) => Ok(Some(StreamView::of_name(name))),
     }
 }

@@ -1,12 +1,14 @@
 //! UpdateTable.
 
 use dynamite_core::api::{IndexKind, TableDescription};
+use dynamite_core::error::Error;
 use serde_json::json;
 
 use super::create_table::{encryption, stream};
 use super::index_definitions::{Definitions, global_index};
 use super::throughput::{Owner, check_units, take_over, throughput};
 use super::{reply, tables};
+use crate::dynamodb::creating::in_use;
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
@@ -28,6 +30,18 @@ pub(crate) const FIELDS: &[Field] = &[
     REPLICA_UPDATES,
 ];
 
+/// What may change beside indexes.
+const OTHERS: &[&str] = &[
+    "ProvisionedThroughput",
+    "BillingMode",
+    "SSESpecification",
+    "StreamSpecification",
+    "TableClass",
+    "DeletionProtectionEnabled",
+    "OnDemandThroughput",
+    "WarmThroughput",
+];
+
 fn invalid(text: impl std::fmt::Display) -> Failure {
     Failure::validation(format!("One or more parameter values were invalid: {text}"))
 }
@@ -39,6 +53,9 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let table = tables::find(endpoint, name)?;
     let mut settings = TableSettings::of(&table)?;
 
+    if endpoint.creating.contains(name) {
+        return Err(in_use(name));
+    }
     let mut told = settings.clone();
     change_throughput(request, &table, &mut settings, &mut told)?;
     change_others(request, &mut settings);
@@ -63,13 +80,26 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
             is_index_change = true;
         }
     }
-    if let Some(view) = stream(request)? {
+    let stream = stream(
+        request,
+        "If stream is being enabled then UpdateViewType is required",
+        "If stream is being disabled, then UpdateViewType must not be specified",
+    )?;
+    if let Some(view) = stream {
         update = match view {
             Some(view) => update.stream(view),
+            None if table.stream.is_none() => {
+                return Err(Failure::validation(format!(
+                    "Table has no stream to disable: TableName: {name}"
+                )));
+            }
             None => update.no_stream(),
         };
     }
-    update.metadata(settings.to_metadata()?).execute()?;
+    update.metadata(settings.to_metadata()?).execute().map_err(|error| match error {
+        Error::IndexNotFound { index, .. } => no_index(name, &index),
+        other => other.into(),
+    })?;
 
     // What is told is how the table was, with what is about to change.
     let described = if is_index_change || request.has("StreamSpecification") {
@@ -86,25 +116,16 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
 
 fn check(request: &Json<'_>) -> Answer<()> {
     let updates = request.array("GlobalSecondaryIndexUpdates").unwrap_or_default();
-    let others = [
-        "ProvisionedThroughput",
-        "BillingMode",
-        "SSESpecification",
-        "StreamSpecification",
-        "TableClass",
-        "DeletionProtectionEnabled",
-        "OnDemandThroughput",
-        "WarmThroughput",
-    ];
     if request.array("ReplicaUpdates").is_some_and(|updates| !updates.is_empty()) {
         return Err(invalid("ReplicaUpdates cannot be specified: tables have no replicas here"));
     }
-    if updates.is_empty() && !others.iter().any(|name| request.has(name)) {
+    if updates.is_empty() && !OTHERS.iter().any(|name| request.has(name)) {
         return Err(Failure::validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
              SSESpecification or ReplicaUpdates is required",
         ));
     }
+    check_together(request, updates)?;
     if request.str("BillingMode") == Some("PROVISIONED") && !request.has("ProvisionedThroughput") {
         return Err(invalid("ProvisionedThroughput must be specified when BillingMode is PROVISIONED"));
     }
@@ -132,6 +153,40 @@ fn check(request: &Json<'_>) -> Answer<()> {
         names.push(name);
     }
     Ok(())
+}
+
+/// Refuses changes that the service does not make together.
+fn check_together(request: &Json<'_>, updates: &[Json<'_>]) -> Answer<()> {
+    if updates.is_empty() && request.has("GlobalSecondaryIndexUpdates") {
+        return Err(invalid("List of GlobalSecondaryIndexUpdates is empty"));
+    }
+    let changes = OTHERS.iter().filter(|name| request.has(name)).count() + usize::from(!updates.is_empty());
+    for (name, shown) in [
+        ("SSESpecification", "Server-Side Encryption modification"),
+        ("DeletionProtectionEnabled", "DeletionProtection modification"),
+        ("TableClass", "TableClass modification"),
+        ("WarmThroughput", "WarmThroughput"),
+    ] {
+        if changes > 1 && request.has(name) {
+            return Err(invalid(format_args!("{shown} must be the only operation in the request")));
+        }
+    }
+    let has_units = request.has("ProvisionedThroughput");
+    let is_provisioned = request.str("BillingMode") == Some("PROVISIONED");
+    let has_stream = request.has("StreamSpecification");
+    let has_index = updates.iter().any(|update| update.has("Create") || update.has("Delete"));
+    let text = if request.has("OnDemandThroughput") && (has_stream || has_index) {
+        "OnDemandThroughput can only be combined with BillingMode in an UpdateTable request"
+    } else if has_stream && (has_units || is_provisioned) {
+        "You cannot modify stream status while updating table IOPS"
+    } else if has_index && has_units {
+        "You cannot create or delete index while updating table IOPS"
+    } else if has_index && has_stream {
+        "You cannot create or delete index while changing stream status"
+    } else {
+        return Ok(());
+    };
+    Err(invalid(text))
 }
 
 /// Changes how the table and its indexes are billed. `told` is what the answer shows: the old units, with the new times.
@@ -245,10 +300,12 @@ fn unknown_index(table: &TableDescription, name: &str) -> Failure {
         true => {
             Failure::validation(format!("Cannot update an index that is not a GlobalSecondaryIndex: {name}"))
         }
-        false => {
-            Failure::not_found(format!("Requested resource not found: Index {name} for table {}", table.name))
-        }
+        false => no_index(&table.name, name),
     }
+}
+
+fn no_index(table: &str, index: &str) -> Failure {
+    Failure::not_found(format!("Requested resource not found: Index {index} for table {table}"))
 }
 
 /// Changes the units of the table, or of an index.
