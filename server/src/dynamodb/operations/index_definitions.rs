@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dynamite_core::api::{GlobalIndex, LocalIndex, Projection};
-use dynamite_core::types::{KeySchema, KeyType, MAX_KEY_ATTRIBUTES};
+use dynamite_core::types::{KeySchema, KeyType};
 
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
@@ -112,27 +112,16 @@ impl<'r> Keys<'r> {
         }
     }
 
-    /// Refuses what is no key of a global index: up to four partition attributes come first, then up to four sort attributes.
+    /// Refuses what is no key of a global index: partition attributes come first, then sort attributes. How many there may be of each,
+    /// and that none is there twice, is the database's own rule.
     fn check_global_kinds(&self) -> Answer<()> {
         self.check_first()?;
-        let has_twice = |nth: usize, name: &str| self.0[..nth].iter().any(|(other, _)| *other == name);
-        if self.0.iter().enumerate().any(|(nth, (name, _))| has_twice(nth, name)) {
-            let text = "The KeySchema contains multiple key attributes with the same name";
-            return Err(Failure::validation(text));
-        }
-        if !self.0.is_sorted_by_key(|(_, kind)| *kind == "RANGE") {
-            return Err(invalid(
-                "All HASH key attributes must precede RANGE key attributes in the KeySchema",
-            ));
-        }
-        for kind in ["HASH", "RANGE"] {
-            if self.0.iter().filter(|(_, other)| *other == kind).count() > MAX_KEY_ATTRIBUTES {
-                return Err(invalid(format_args!(
-                    "The KeySchema exceeds the maximum allowed number of {kind} key attributes"
-                )));
+        match self.0.is_sorted_by_key(|(_, kind)| *kind == "RANGE") {
+            true => Ok(()),
+            false => {
+                Err(invalid("All HASH key attributes must precede RANGE key attributes in the KeySchema"))
             }
         }
-        Ok(())
     }
 
     fn check_first(&self) -> Answer<()> {
