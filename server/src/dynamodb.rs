@@ -6,7 +6,7 @@
 //!
 //! # The modules, in reading order
 //!
-//! `http` reads requests and writes answers, `sigv4` checks signatures, `target` finds the operation. `json` is what bodies are
+//! `connections` are accepted and given up, `body` is read from them, `http` reads requests and writes answers, `sigv4` checks signatures, `target` finds the operation. `json` is what bodies are
 //! made of. `model` checks a body against the shapes of its operation: first the types, then the constraints. `errors` are the
 //! refusals, by the texts that clients know. `attributes` makes values of JSON, `expressions` and `legacy` hand conditions and
 //! updates to the database's own language, `capacity` counts units, `reply` writes answers. `table_settings` is what only this protocol knows of a table,
@@ -14,8 +14,10 @@
 
 mod arn;
 mod attributes;
+mod body;
 mod capacity;
 mod compression;
+mod connections;
 mod creating;
 mod errors;
 mod expressions;
@@ -37,6 +39,7 @@ use std::time::Duration;
 use dynamite_core::api::DynaMite;
 use tokio::net::TcpListener;
 
+use crate::dynamodb::body::Room;
 use crate::dynamodb::creating::Creating;
 pub use crate::dynamodb::http::Limits;
 pub use crate::dynamodb::sigv4::AccessKeys;
@@ -79,6 +82,7 @@ struct Endpoint {
     control: Mutex<()>,
     creating: Creating,
     writes: Arc<Writes>,
+    room: Room,
 }
 
 impl Endpoint {
@@ -114,5 +118,7 @@ pub(crate) async fn serve_beside(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (control, creating) = (Mutex::default(), Creating::default());
-    http::serve(listener, Arc::new(Endpoint { db, config, control, creating, writes }), shutdown).await
+    let room = Room::new(config.limits);
+    let endpoint = Arc::new(Endpoint { db, config, control, creating, writes, room });
+    connections::serve(listener, endpoint, shutdown).await
 }

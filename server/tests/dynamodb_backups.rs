@@ -298,12 +298,8 @@ fn a_restored_table_is_billed_as_it_was_or_as_it_is_told_and_nothing_else_is_tak
     endpoint.done("TagResource", json!({"ResourceArn": arn, "Tags": [{"Key": "a", "Value": "b"}]}));
     let policy = json!({"Version": "2012-10-17", "Statement": []}).to_string();
     endpoint.done("PutResourcePolicy", json!({"ResourceArn": arn, "Policy": policy}));
-    endpoint.done(
-        "UpdateTable",
-        json!({
-            "TableName": "ttt", "DeletionProtectionEnabled": true, "TableClass": "STANDARD_INFREQUENT_ACCESS",
-        }),
-    );
+    endpoint.done("UpdateTable", json!({"TableName": "ttt", "DeletionProtectionEnabled": true}));
+    endpoint.done("UpdateTable", json!({"TableName": "ttt", "TableClass": "STANDARD_INFREQUENT_ACCESS"}));
     let encryption = json!({"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": "alias/one"});
     endpoint.done("UpdateTable", json!({"TableName": "ttt", "SSESpecification": encryption}));
     endpoint.done(
@@ -358,7 +354,45 @@ fn a_restored_table_is_billed_as_it_was_or_as_it_is_told_and_nothing_else_is_tak
     assert_eq!(table["ProvisionedThroughput"]["ReadCapacityUnits"], 0);
     assert_eq!(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
 
+    // The units of an index are taken over, and nothing else of it can be said otherwise.
+    let index = |units: Value, change: Value| {
+        let mut index = json!({
+            "IndexName": "global", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["n"]}, "ProvisionedThroughput": units,
+        });
+        index.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        json!([index])
+    };
+    let provisioned = |index: Value| json!({"BillingModeOverride": "PROVISIONED", "ProvisionedThroughputOverride": units, "GlobalSecondaryIndexOverride": index});
+    endpoint.done("RestoreTableFromBackup", restore("index", provisioned(index(units.clone(), json!({})))));
+    let table = endpoint.done("DescribeTable", json!({"TableName": "index"}))["Table"].clone();
+    assert_eq!(table["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]["WriteCapacityUnits"], 4);
+    let no_match = "Index global does not match a secondary index that existed in the source table and cannot be created during the \
+                    restore operation";
+    let local = json!([{
+        "IndexName": "local", "Projection": {"ProjectionType": "ALL"},
+        "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "l", "KeyType": "RANGE"}],
+    }]);
+
     for (more, text) in [
+        (
+            json!({"GlobalSecondaryIndexOverride": index(Value::Null, json!({"Projection": {"ProjectionType": "ALL"}}))}),
+            no_match,
+        ),
+        (
+            json!({"GlobalSecondaryIndexOverride": index(Value::Null, json!({"KeySchema": [{"AttributeName": "n", "KeyType": "HASH"}]}))}),
+            no_match,
+        ),
+        (json!({"LocalSecondaryIndexOverride": local}), &no_match.replace("global", "local")),
+        (provisioned(index(Value::Null, json!({}))), "Must specify provisioned throughput for index global"),
+        (
+            json!({"BillingModeOverride": "PAY_PER_REQUEST", "GlobalSecondaryIndexOverride": index(units.clone(), json!({}))}),
+            "Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST for index global",
+        ),
+        (
+            json!({"GlobalSecondaryIndexOverride": index(units.clone(), json!({}))}),
+            "Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED",
+        ),
         (
             json!({"BillingModeOverride": "PAY_PER_REQUEST", "ProvisionedThroughputOverride": units}),
             "Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST",

@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use dynamite_core::api::DynaMite;
 use dynamite_server::dynamodb::{Config, Limits};
@@ -61,6 +62,13 @@ fn what_is_no_request_for_an_operation_is_answered_as_by_the_service() {
 }
 
 #[test]
+fn the_endpoint_that_there_is_is_the_one_that_was_asked() {
+    let endpoint = Endpoint::start();
+    let told = endpoint.done("DescribeEndpoints", json!({}));
+    assert_eq!(told, json!({"Endpoints": [{"Address": "localhost", "CachePeriodInMinutes": 1440}]}));
+}
+
+#[test]
 fn browsers_are_told_that_they_may_ask() {
     let endpoint = Endpoint::start();
     let answer = endpoint.send(
@@ -86,6 +94,18 @@ fn one_connection_carries_many_requests_without_waiting() {
 }
 
 #[test]
+fn an_answer_does_not_wait_for_the_rest_of_the_next_request() {
+    let endpoint = Endpoint::start();
+    let mut connection = endpoint.connect();
+    connection.get_mut().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let one = request("DynamoDB_20120810.ListTables", b"{}");
+    connection.get_mut().write_all(&[&one[..], &one[..40]].concat()).unwrap();
+    assert_eq!(read_answer(&mut connection).status, 200);
+    connection.get_mut().write_all(&one[40..]).unwrap();
+    assert_eq!(read_answer(&mut connection).status, 200);
+}
+
+#[test]
 fn bodies_may_come_in_chunks() {
     let endpoint = Endpoint::start();
     let answer = endpoint.send(
@@ -107,11 +127,113 @@ fn a_body_that_is_too_large_is_refused_and_the_next_is_served() {
     assert_eq!(endpoint.ask("DynamoDB_20120810.ListTables", &fits).status, 200);
 }
 
+/// What all bodies take is bounded. Small ones are served meanwhile, and the others when there is room.
+#[test]
+fn large_bodies_wait_for_room() {
+    let limits = Limits {
+        body_bytes: 1 << 20,
+        bodies_bytes: 1 << 20,
+        body_time: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let endpoint = Endpoint::with(DynaMite::in_memory().unwrap(), Config { limits, ..Config::default() });
+    let request =
+        |len: usize| request("DynamoDB_20120810.ListTables", &[vec![b' '; len - 2], b"{}".to_vec()].concat());
+    let large = request((1 << 20) - 10_000);
+    // It takes most of what there is, and is not whole yet.
+    let mut slow = endpoint.connect();
+    slow.get_mut().write_all(&large[..100_000]).unwrap();
+    let compressed = with_header("Content-Encoding: gzip", "ListTables", &gzip(b"{}"));
+    let mut waiting = Vec::new();
+    for request in [compressed, request(20_000), chunked(20_000)] {
+        let mut connection = endpoint.connect();
+        connection.get_mut().write_all(&request).unwrap();
+        connection.get_mut().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        assert!(connection.read(&mut [0]).is_err(), "it was answered");
+        connection.get_mut().set_read_timeout(None).unwrap();
+        waiting.push(connection);
+    }
+    for small in [request(1000), chunked(1000)] {
+        assert_eq!(endpoint.send(&small).status, 200);
+    }
+    slow.get_mut().write_all(&large[100_000..]).unwrap();
+    assert_eq!(read_answer(&mut slow).status, 200);
+    waiting.iter_mut().for_each(|connection| assert_eq!(read_answer(connection).status, 200));
+    // One that is larger than all may be takes all.
+    let limits = Limits { body_bytes: 1 << 20, bodies_bytes: 1 << 16, ..Limits::default() };
+    let endpoint = Endpoint::with(DynaMite::in_memory().unwrap(), Config { limits, ..Config::default() });
+    assert_eq!(endpoint.send(&large).status, 200);
+}
+
+/// A body of which nobody says how long it is.
+fn chunked(len: usize) -> Vec<u8> {
+    let plain = String::from_utf8(request("DynamoDB_20120810.ListTables", b"")).unwrap();
+    let head = plain.replace("Content-Length: 0", "Transfer-Encoding: chunked");
+    format!("{head}{len:x}\r\n{{{}}}\r\n0\r\n\r\n", " ".repeat(len - 2)).into_bytes()
+}
+
+/// Places for two connections, and little time.
+fn with_two_places() -> Endpoint {
+    let short = Duration::from_millis(200);
+    let limits = Limits { connections: 2, head_time: short, write_time: short, ..Limits::default() };
+    Endpoint::with(DynaMite::in_memory().unwrap(), Config { limits, ..Config::default() })
+}
+
+/// A request that is answered, although it may have to wait for a place.
+#[track_caller]
+fn check_served(endpoint: &Endpoint, case: &str) {
+    let mut connection = endpoint.connect();
+    connection.get_mut().set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    connection.get_mut().write_all(&request("DynamoDB_20120810.ListTables", b"{}")).unwrap();
+    let mut begin = [0; 12];
+    let read = connection.read_exact(&mut begin);
+    assert!(read.is_ok() && &begin == b"HTTP/1.1 200", "{case}: {read:?}");
+}
+
+#[test]
+fn who_asks_for_nothing_does_not_keep_a_place() {
+    let endpoint = with_two_places();
+    let settings = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+    let beginnings: [&[u8]; 6] =
+        [b"", b"P", b"PRI * HT", b"POST / HTTP/1.1\r\nHost: a\r\n", &settings[..24], &settings];
+    for beginning in beginnings {
+        let silent = [endpoint.connect(), endpoint.connect()];
+        silent.iter().for_each(|connection| connection.get_ref().write_all(beginning).unwrap());
+        check_served(&endpoint, &String::from_utf8_lossy(beginning));
+    }
+    // Who has asked for something is not cut off when that time is over.
+    let mut connection = endpoint.connect();
+    for _ in 0..5 {
+        connection.get_mut().write_all(&request("DynamoDB_20120810.ListTables", b"{}")).unwrap();
+        assert_eq!(read_answer(&mut connection).status, 200);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn who_does_not_read_does_not_keep_a_place() {
+    let endpoint = with_two_places();
+    endpoint.create_hash_table();
+    let item = json!({"p": {"S": "a"}, "x": {"S": "x".repeat(390_000)}});
+    endpoint.done("PutItem", json!({"TableName": "hhh", "Item": item}));
+    let get = json!({"TableName": "hhh", "Key": {"p": {"S": "a"}}}).to_string();
+    let many = request("DynamoDB_20120810.GetItem", get.as_bytes()).repeat(200);
+    let deaf = [endpoint.connect(), endpoint.connect()];
+    deaf.iter().for_each(|connection| connection.get_ref().write_all(&many).unwrap());
+    check_served(&endpoint, "two who do not read");
+}
+
 /// A request with one more header.
 fn with_header(header: &str, operation: &str, body: &[u8]) -> Vec<u8> {
     let request = request(&format!("DynamoDB_20120810.{operation}"), body);
     let line_end = request.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     [&request[..line_end], header.as_bytes(), b"\r\n", &request[line_end..]].concat()
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn gunzip(bytes: &[u8]) -> Vec<u8> {
@@ -157,11 +279,6 @@ fn requests_may_be_compressed() {
     let limits = Limits { body_bytes: 1 << 20, ..Limits::default() };
     let endpoint = Endpoint::with(DynaMite::in_memory().unwrap(), Config { limits, ..Config::default() });
     endpoint.create_hash_table();
-    let gzip = |body: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        encoder.write_all(body).unwrap();
-        encoder.finish().unwrap()
-    };
     let put = |name: &str| {
         let item = json!({"p": {"S": name}, "x": {"S": "x".repeat(20_000)}});
         json!({"TableName": "hhh", "Item": item}).to_string().into_bytes()

@@ -160,3 +160,24 @@ fn whatever_is_wrong_with_a_signature_is_refused_in_the_services_words() {
         "Credential should be scoped to correct service: 'dynamodb'.",
     );
 }
+
+#[test]
+fn what_is_no_json_is_told_of_before_a_wrong_signature() {
+    let endpoint = endpoint();
+    let refused = |signing: Signing| {
+        let answer = endpoint.send(&signing.request());
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        (answer.status, body["__type"].as_str().unwrap().trim_start_matches(CORAL).to_owned())
+    };
+    let right = Signing::right;
+    let wrong = || Signing { secret: "other", ..right() };
+    let broken = "{\"x\":[0,}";
+    let malformed = (400, "SerializationException".to_owned());
+    assert_eq!(refused(Signing { body: broken, sent: broken, ..wrong() }), malformed);
+    assert_eq!(refused(Signing { body: broken, sent: broken, ..right() }), malformed);
+    // What is JSON and no body for the operation is looked at only in what is signed.
+    let list = "[]";
+    assert_eq!(refused(Signing { body: list, sent: list, ..right() }), malformed);
+    let invalid = (400, "InvalidSignatureException".to_owned());
+    assert_eq!(refused(Signing { body: list, sent: list, ..wrong() }), invalid);
+}

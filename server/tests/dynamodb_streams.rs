@@ -4,6 +4,11 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynamite_core::api::{DynaMite, ManualClock};
+use dynamite_server::dynamodb::Config;
 use serde_json::{Value, json};
 use support::Endpoint;
 
@@ -108,5 +113,86 @@ fn what_is_no_iterator_or_no_stream_is_refused() {
         json!({"StreamArn": none}),
         "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
         &format!("Requested resource not found: Stream: {none} not found"),
+    );
+}
+
+#[test]
+fn the_only_shard_has_no_children() {
+    let endpoint = Endpoint::start();
+    endpoint.create_hash_table();
+    stream(&endpoint, true);
+    let arn = &endpoint.done("ListStreams", json!({}))["Streams"][0]["StreamArn"];
+    let shards = |more: Value| {
+        let mut body = json!({"StreamArn": arn});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        endpoint.done("DescribeStream", body)["StreamDescription"]["Shards"].clone()
+    };
+    let id = &shards(json!({}))[0]["ShardId"];
+    assert!(id.is_string());
+    assert_eq!(shards(json!({"ShardFilter": {"Type": "CHILD_SHARDS", "ShardId": id}})), json!([]));
+    let filter = json!({"StreamArn": arn, "ShardFilter": {"Type": "PARENTS"}});
+    let text = "1 validation error detected: Value 'PARENTS' at 'shardFilter.type' failed to satisfy constraint: Member must satisfy enum value set: [CHILD_SHARDS]";
+    endpoint.invalid("DescribeStream", filter, text);
+}
+
+#[test]
+fn an_iterator_of_records_that_were_trimmed_is_not_given() {
+    let clock = Arc::new(ManualClock::at(1_700_000_000_000));
+    let builder = DynaMite::builder().clock(clock.clone()).stream_retention(Duration::from_secs(10));
+    let db = builder.in_memory().unwrap();
+    let endpoint = Endpoint::with(db.clone(), Config::default());
+    endpoint.create_hash_table();
+    stream(&endpoint, true);
+    (1..4).for_each(|n| put(&endpoint, n));
+    let arn = &endpoint.done("ListStreams", json!({}))["Streams"][0]["StreamArn"];
+    let start = iterator(&endpoint, arn, json!({"ShardIteratorType": "TRIM_HORIZON"}));
+    let numbers: Vec<Value> = records(&endpoint, &start)
+        .0
+        .iter()
+        .map(|record| record["dynamodb"]["SequenceNumber"].clone())
+        .collect();
+    clock.advance(11_000);
+    db.maintain().unwrap();
+    put(&endpoint, 4);
+    let shard = &endpoint.done("DescribeStream", json!({"StreamArn": arn}))["StreamDescription"]["Shards"][0]
+        ["ShardId"];
+    let ask = |kind: &str, number: &Value| {
+        let body =
+            json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": kind, "SequenceNumber": number});
+        let (status, answer) = endpoint.call("GetShardIterator", body);
+        (status, answer["__type"].as_str().unwrap_or_default().to_owned())
+    };
+    let trimmed = (400, "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException".to_owned());
+    for (kind, given) in [("AT_SEQUENCE_NUMBER", &numbers[..3]), ("AFTER_SEQUENCE_NUMBER", &numbers[..2])] {
+        given.iter().for_each(|number| assert_eq!(ask(kind, number), trimmed, "{kind} {number}"));
+    }
+    // Behind the last that was trimmed is the first that was not.
+    assert_eq!(ask("AFTER_SEQUENCE_NUMBER", &numbers[2]).0, 200);
+}
+
+#[test]
+fn a_list_of_streams_goes_on_behind_one_that_is_gone() {
+    let endpoint = Endpoint::start();
+    for name in ["aaa", "bbb", "ccc"] {
+        endpoint.done("CreateTable", json!({
+            "TableName": name, "BillingMode": "PAY_PER_REQUEST", "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "KEYS_ONLY"},
+            "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
+        }));
+    }
+    let first = endpoint.done("ListStreams", json!({"Limit": 2}));
+    let tables = |answer: &Value| {
+        let streams = answer["Streams"].as_array().unwrap().iter();
+        streams.map(|stream| stream["TableName"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(tables(&first), ["aaa", "bbb"]);
+    let next = json!({"ExclusiveStartStreamArn": first["LastEvaluatedStreamArn"]});
+    assert_eq!(tables(&endpoint.done("ListStreams", next.clone())), ["ccc"]);
+    endpoint.done("DeleteTable", json!({"TableName": "bbb"}));
+    assert_eq!(tables(&endpoint.done("ListStreams", next)), ["ccc"]);
+    let none = "arn:aws:dynamodb:us-east-1:000000000000:table/bbb";
+    endpoint.invalid(
+        "ListStreams",
+        json!({"ExclusiveStartStreamArn": none}),
+        &format!("Invalid StreamArn: {none}"),
     );
 }

@@ -245,6 +245,29 @@ fn tags_ttl_and_policies_are_kept() {
     );
     endpoint.done("UntagResource", json!({"ResourceArn": arn, "TagKeys": ["a", "c"]}));
     assert_eq!(tags(&endpoint), json!([{"Key": "b", "Value": "2"}]));
+    let long = "x".repeat(257);
+    let many: Vec<Value> = (0..50).map(|nth| json!({"Key": nth.to_string(), "Value": ""})).collect();
+    for (refused, text) in [
+        (json!([{"Key": "", "Value": "1"}]), "The Tag Key provided is invalid, Key: ".to_owned()),
+        (
+            json!([{"Key": &long[..129], "Value": "1"}]),
+            format!("The Tag Key provided is invalid, Key: {}", &long[..129]),
+        ),
+        (json!([{"Key": "c", "Value": long}]), format!("The Tag Value provided is invalid, Value: {long}")),
+        (json!([{"Key": "c"}]), "The Tag Value provided is invalid, Value: null".to_owned()),
+        (
+            json!([{"Key": "aws:c", "Value": "1"}]),
+            "Tag Key cannot be prefixed with aws:, Key: aws:c".to_owned(),
+        ),
+        (
+            json!([{"Key": "c", "Value": "1"}, {"Key": "c", "Value": "1"}]),
+            "Duplicate Tag Keys provided as input: Duplicate Tag Key found c".to_owned(),
+        ),
+        (many.into(), "Number of Tags exceed the current limit for the provided ResourceArn".to_owned()),
+    ] {
+        endpoint.invalid("TagResource", json!({"ResourceArn": arn, "Tags": refused}), &text);
+    }
+    assert_eq!(tags(&endpoint), json!([{"Key": "b", "Value": "2"}]));
     let other = format!("{ARN}other");
     endpoint.refused(
         "ListTagsOfResource",
@@ -264,12 +287,21 @@ fn tags_ttl_and_policies_are_kept() {
         json!({"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "end"}})
     );
     endpoint.invalid("UpdateTimeToLive", ttl(true), "TimeToLive is already enabled");
+    let other = "TimeToLive is active on a different AttributeName: current AttributeName is end";
+    for enabled in [true, false] {
+        let mut by_other = ttl(enabled);
+        by_other["TimeToLiveSpecification"]["AttributeName"] = json!("other");
+        endpoint.invalid("UpdateTimeToLive", by_other, other);
+    }
     endpoint.done(
         "PutItem",
         json!({"TableName": "hhh", "Item": {"p": {"S": "old"}, "end": {"N": "1700000000"}}}),
     );
     assert_eq!(endpoint.done("GetItem", json!({"TableName": "hhh", "Key": {"p": {"S": "old"}}})), json!({}));
     endpoint.done("UpdateTimeToLive", ttl(false));
+    let mut by_other = ttl(false);
+    by_other["TimeToLiveSpecification"]["AttributeName"] = json!("other");
+    endpoint.invalid("UpdateTimeToLive", by_other, "TimeToLive is already disabled");
 
     let backups = endpoint.done("DescribeContinuousBackups", json!({"TableName": "hhh"}));
     let recovery = &backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
@@ -282,6 +314,32 @@ fn tags_ttl_and_policies_are_kept() {
     );
     let got = endpoint.done("GetResourcePolicy", json!({"ResourceArn": arn}));
     assert_eq!(got, json!({"Policy": policy, "RevisionId": put["RevisionId"]}));
+    // It is the same however it is written.
+    let other = policy.replace("[]", "[{\"Sid\":\"x\",\"Action\":\"*\"}]");
+    let mut revisions = vec![put["RevisionId"].clone()];
+    for same in [
+        [policy, "{\"Statement\": [ ],\n\"Version\":\"2012-10-17\"}"],
+        [&other, &other.replace("\"*\"", "[\"*\"]")],
+        [policy, policy],
+    ] {
+        let [first, second] = same.map(|policy| {
+            let put = json!({"ResourceArn": arn, "Policy": policy});
+            endpoint.done("PutResourcePolicy", put)["RevisionId"].clone()
+        });
+        assert_eq!(first, second, "{same:?}");
+        revisions.push(first);
+    }
+    assert_eq!(revisions[0], revisions[1]);
+    let revisions: Vec<u64> = revisions.iter().map(|id| id.as_str().unwrap().parse().unwrap()).collect();
+    assert!(revisions[1] < revisions[2] && revisions[2] < revisions[3], "{revisions:?}");
+    for (policy, text) in [
+        ("[]".to_owned(), "Invalid policy document: This policy contains invalid Json"),
+        ("{".to_owned(), "Invalid policy document: This policy contains invalid Json"),
+        (policy.replace("2012", &" ".repeat(20_480)), "Maximum policy size of 20480 bytes exceeded"),
+    ] {
+        let put = json!({"ResourceArn": arn, "Policy": policy});
+        endpoint.invalid("PutResourcePolicy", put, &format!("{INVALID}{text}"));
+    }
     endpoint.done("DeleteResourcePolicy", json!({"ResourceArn": arn}));
     let (_, gone) = endpoint.call("GetResourcePolicy", json!({"ResourceArn": arn}));
     assert_eq!(gone["__type"], "com.amazonaws.dynamodb.v20120810#PolicyNotFoundException");
@@ -338,5 +396,22 @@ fn tables_may_pretend_that_they_are_being_created() {
         json!({"TableName": "hhh"}),
         IN_USE,
         "Attempt to change a resource which is still in use: Table is being created: hhh",
+    );
+    endpoint.refused(
+        "UpdateTable",
+        json!({"TableName": "hhh", "DeletionProtectionEnabled": true}),
+        IN_USE,
+        "Attempt to change a resource which is still in use: Table is being created: hhh",
+    );
+    endpoint.refused(
+        "UpdateTimeToLive",
+        json!({"TableName": "hhh", "TimeToLiveSpecification": {"Enabled": true, "AttributeName": "end"}}),
+        IN_USE,
+        "Attempt to change a resource which is still in use: Table hhh is being created",
+    );
+    endpoint.invalid(
+        "DescribeTimeToLive",
+        json!({"TableName": "hhh"}),
+        "Cannot describe time to live while table is in CREATING state: Current table state is CREATING",
     );
 }

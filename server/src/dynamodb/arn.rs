@@ -1,6 +1,7 @@
 //! The names of resources: `arn:aws:dynamodb:region:account:table/name`, and what hangs on a table.
 
 use crate::dynamodb::Config;
+use crate::dynamodb::model::Pattern;
 
 /// The name of a table's resource.
 pub(crate) fn of_table(config: &Config, table: &str) -> String {
@@ -33,6 +34,14 @@ pub(crate) fn table_name(text: &str) -> &str {
         Some(rest) => rest.split_once(":table/").map_or(text, |(_, name)| name),
         None => text,
     }
+}
+
+/// Whether a text is the name of a table's resource, whatever its region and account. The service allows no longer ones.
+pub(crate) fn is_of_table(text: &str) -> bool {
+    let Some((_, name)) = text.strip_prefix("arn:").and_then(|rest| rest.split_once(":table/")) else {
+        return false;
+    };
+    text.len() <= 1024 && (3..=255).contains(&name.len()) && Pattern::Name.matches(name)
 }
 
 /// The table and the stream's label that a stream's resource names.

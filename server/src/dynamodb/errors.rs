@@ -1,7 +1,7 @@
 //! Refusals: what clients are told, under the names that they know.
 
 use dynamite_core::Item;
-use dynamite_core::error::{CancellationReason, Error};
+use dynamite_core::error::{CancellationReason, Error, IndexError, Invalid};
 use serde_json::{Map, Value, json};
 
 use crate::caught::Panicked;
@@ -172,6 +172,9 @@ impl From<Error> for Failure {
             },
             Error::DuplicateItem => Failure::dynamodb("DuplicateItemException", error.to_string()),
             Error::StreamTrimmed { .. } => Failure::dynamodb("TrimmedDataAccessException", error.to_string()),
+            Error::Validation(Invalid::Index(IndexError::TooManyGlobalAdded)) => {
+                Failure::dynamodb("LimitExceededException", error.to_string())
+            }
             Error::Value(_)
             | Error::ItemTooLarge
             | Error::Expression(_)

@@ -1,20 +1,17 @@
-//! HTTP: connections, requests read whole within limits, and answers with what SDKs check.
+//! HTTP: requests, and answers with what SDKs check.
 //!
 //! An answer to a request has a request id and, if it has a body, that body's CRC. What a request is refused for comes in the
 //! service's order: method and content type (404), JSON, target, signature, and then what the operation says.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use dynamite_core::api::Deferred;
-use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -22,17 +19,12 @@ use hyper::header::{
     CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN,
 };
 use hyper::http::request::Parts;
-use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::sync::oneshot;
 
 use crate::caught::caught;
 use crate::dynamodb::Endpoint;
+use crate::dynamodb::body::Unread;
 use crate::dynamodb::compression::{self, Encoding, Undecoded};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
@@ -44,10 +36,16 @@ use crate::dynamodb::{model, sigv4};
 pub struct Limits {
     /// Bytes of a body.
     pub body_bytes: usize,
-    /// How long the head of a request may take, also while a connection is idle between two.
+    /// Bytes of all bodies of more than 8 KB at one time; more have to wait. What is made of them takes up to some twenty times as
+    /// much.
+    pub bodies_bytes: usize,
+    /// How long the head of a request may take, also while a connection is idle between two, and how long a new connection may
+    /// take to ask for anything.
     pub head_time: Duration,
     /// How long a body may take.
     pub body_time: Duration,
+    /// How long a client may take nothing of what it is answered.
+    pub write_time: Duration,
     /// Connections at one time; more have to wait.
     pub connections: usize,
     /// How long connections may go on once the endpoint was told to stop.
@@ -58,8 +56,10 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             body_bytes: 16 << 20,
+            bodies_bytes: 128 << 20,
             head_time: Duration::from_secs(60),
             body_time: Duration::from_secs(60),
+            write_time: Duration::from_secs(60),
             connections: 1024,
             shutdown_time: Duration::from_secs(10),
         }
@@ -74,75 +74,25 @@ const AMZ_JSON: &str = "application/x-amz-json-1.0";
 const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
-/// See [`serve`](crate::dynamodb::serve).
-pub(crate) async fn serve(
-    listener: TcpListener,
-    endpoint: Arc<Endpoint>,
-    shutdown: impl Future<Output = ()> + Send,
-) -> io::Result<()> {
-    let limits = endpoint.config.limits;
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_time).pipeline_flush(true);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(limits.head_time);
-    let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(limits.connections)));
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted?,
-            () = &mut shutdown => break,
-        };
-        let (stream, place) = accepted;
-        // Answers are small, and are not to wait for each other.
-        let _ = stream.set_nodelay(true);
-        let (endpoint, number) = (endpoint.clone(), endpoint.writes.new_connection());
-        let service = service_fn(move |request| answer(endpoint.clone(), number, request));
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            // A connection that ends badly has nobody left to be told.
-            let _ = connection.await;
-            drop(place);
-        });
-    }
-    drop(listener);
-    let _ = timeout(limits.shutdown_time, graceful.shutdown()).await;
-    Ok(())
-}
-
-type Accepted = (tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit);
-
-/// The next connection, once there is a place for it. That one connection failed before it was accepted is no reason to stop.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Accepted> {
-    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return Ok((stream, place)),
-            Err(error) if error.raw_os_error().is_none() => return Err(error),
-            // No more descriptors, most likely: others have to be closed first.
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-}
-
-async fn answer(
+/// Reads a request of a connection, and answers it.
+pub(super) async fn answer(
     endpoint: Arc<Endpoint>,
     connection: u64,
     request: Request<Incoming>,
 ) -> Result<Response<Reply>, Infallible> {
     let (head, body) = request.into_parts();
-    let body = match timeout(endpoint.config.limits.body_time, read(body, endpoint.config.limits.body_bytes))
-        .await
-    {
-        Ok(Ok(body)) => body,
-        Ok(Err(TooLarge)) => return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, Reply::unsized_empty())),
-        Err(_) => return Ok(plain(StatusCode::REQUEST_TIMEOUT, Reply::empty())),
+    let too_large = || Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, Reply::unsized_empty()));
+    let body = match endpoint.room.read(&head.headers, body).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => return too_large(),
+        Err(Unread::TooSlow) => return Ok(plain(StatusCode::REQUEST_TIMEOUT, Reply::empty())),
     };
     let has_origin = head.headers.contains_key(ORIGIN);
-    let mut response = match early(&head, &body) {
+    let mut response = match early(&head, &body.bytes) {
         Some(response) => response,
-        None => match operate(endpoint, connection, head, body).await {
+        None => match operate(endpoint, connection, head, body.bytes.clone()).await {
             Ok(response) => response,
-            Err(TooLarge) => return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, Reply::unsized_empty())),
+            Err(TooLarge) => return too_large(),
         },
     };
     let headers = response.headers_mut();
@@ -153,46 +103,13 @@ async fn answer(
     Ok(response)
 }
 
-struct TooLarge;
-
-/// Reads a body. One that is too large is read on for a while, so that who sends it may see the answer; a broken one counts as
-/// empty, since nobody will see any.
-async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, TooLarge> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    let mut len = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Ok(Bytes::new()) };
-        let Ok(data) = frame.into_data() else { continue };
-        len += data.len();
-        if len > 2 * limit {
-            return Err(TooLarge);
-        }
-        if len > limit {
-            all.clear();
-        } else if len == data.len() {
-            first = data;
-        } else {
-            if all.is_empty() {
-                all.extend_from_slice(&first);
-            }
-            all.extend_from_slice(&data);
-        }
-    }
-    match len > limit {
-        true => Err(TooLarge),
-        false => Ok(if all.is_empty() { first } else { all.freeze() }),
-    }
-}
-
 /// The answers to what is no request for an operation.
 fn early(head: &Parts, body: &[u8]) -> Option<Response<Reply>> {
     if head.method == Method::OPTIONS && head.headers.contains_key(ORIGIN) {
         return Some(allow_origin(&head.headers));
     }
     if head.method == Method::GET {
-        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or(head.uri.host()).unwrap_or_default();
+        let host = host(head).unwrap_or_default();
         // The space at the end is the service's.
         return Some(with_crc(StatusCode::OK, format!("healthy: {host} ").into_bytes()));
     }
@@ -202,6 +119,12 @@ fn early(head: &Parts, body: &[u8]) -> Option<Response<Reply>> {
         return Some(with_crc(StatusCode::NOT_FOUND, b"<UnknownOperationException/>\n".to_vec()));
     }
     None
+}
+
+/// The host that was asked. HTTP/2 has it in the address.
+fn host(head: &Parts) -> Option<&str> {
+    let told = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    told.or_else(|| head.uri.authority().map(|authority| authority.as_str()))
 }
 
 fn content_type(headers: &HeaderMap) -> &str {
@@ -268,6 +191,9 @@ async fn operate(
     Ok(response)
 }
 
+/// A body that holds too much.
+struct TooLarge;
+
 /// How far a request got where it was read.
 enum Begun {
     Answered(Answer),
@@ -309,20 +235,21 @@ fn begin_decoded(
     sent: &[u8],
     body: &[u8],
 ) -> Answer<Begun> {
+    let signed = sigv4::check(endpoint.config.access_keys.as_ref(), head, sent);
+    // What is no JSON is told of first, also to those who may ask for nothing: for them nothing of it is kept.
+    let fields = target.filter(|_| signed.is_ok()).map_or(&[][..], |target| target.fields);
     let json = match body {
         [] => None,
-        body => {
-            let fields = target.map_or(&[][..], |target| target.fields);
-            Some(Json::parse(body, fields).map_err(|_| Failure::malformed())?)
-        }
+        body => Some(Json::parse(body, fields).map_err(|_| Failure::malformed())?),
     };
     let target = target.ok_or_else(Failure::unknown_operation)?;
-    sigv4::check(endpoint.config.access_keys.as_ref(), head, sent)?;
+    signed?;
     let json = json.ok_or_else(Failure::malformed)?;
     model::check_types(&json, target.fields)?;
     model::check_rules(&json, target.fields)?;
     Ok(match target.run {
         Run::Quick(run) | Run::Slow(run) => Begun::Answered(run(endpoint, &json)),
+        Run::Host(run) => Begun::Answered(run(endpoint, host(head).unwrap_or_default())),
         Run::Write(write) => Begun::Write(write(endpoint, &json)?),
         Run::Statements(read) => match read(endpoint, &json)? {
             // They write nothing that somebody would have to settle.
@@ -396,7 +323,7 @@ fn mixed(number: u64) -> u64 {
 }
 
 /// The body of an answer, whole.
-struct Reply {
+pub(super) struct Reply {
     bytes: Option<Bytes>,
     /// Whether the length is told in advance; else it goes in chunks.
     is_sized: bool,
@@ -445,6 +372,7 @@ mod tests {
 
     use super::*;
     use crate::dynamodb::Config;
+    use crate::dynamodb::body::Room;
     use crate::dynamodb::creating::Creating;
     use crate::writes::Writes;
 
@@ -452,7 +380,8 @@ mod tests {
         let db = DynaMite::in_memory().unwrap();
         let writes = Arc::new(Writes::settled_by(&db, move |_| settle()).unwrap());
         let (control, creating) = (std::sync::Mutex::default(), Creating::default());
-        Arc::new(Endpoint { db, config: Config::default(), control, creating, writes })
+        let room = Room::new(Limits::default());
+        Arc::new(Endpoint { db, config: Config::default(), control, creating, writes, room })
     }
 
     #[tokio::test]

@@ -2,13 +2,15 @@
 //!
 //! Items that are to be written are no part of the tree, but encoded while the body is read, if there is nothing about them that must
 //! be refused or overlooked: then the body is read again as a tree, in which mistakes are found in the service's order.
+//!
+//! What the shape of the body does not know is read over, and no part of the tree: nobody would look at it.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
 use dynamite_core::api::EncodedItem;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::dynamodb::model::{Field, Shape};
 
@@ -33,12 +35,16 @@ pub(crate) type Entries<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 impl<'a> Json<'a> {
     /// Reads the body of a request that has these fields.
     pub(crate) fn parse(body: &'a [u8], fields: &'static [Field]) -> Result<Json<'a>, serde_json::Error> {
-        Json::parse_as(body, Inner::Fields(fields)).or_else(|_| Json::parse_as(body, Inner::Unknown))
+        Json::parse_as(body, fields, Items::Encoded).or_else(|_| Json::parse_as(body, fields, Items::Trees))
     }
 
-    fn parse_as(body: &'a [u8], inner: Inner) -> Result<Json<'a>, serde_json::Error> {
+    fn parse_as(
+        body: &'a [u8],
+        fields: &'static [Field],
+        items: Items,
+    ) -> Result<Json<'a>, serde_json::Error> {
         let mut body = serde_json::Deserializer::from_slice(body);
-        let json = JsonVisitor(inner).deserialize(&mut body)?;
+        let json = JsonVisitor { inner: Inner::Fields(fields), items }.deserialize(&mut body)?;
         body.end()?;
         Ok(json)
     }
@@ -133,10 +139,19 @@ pub(crate) fn bool_of_text(text: &str) -> Option<bool> {
     }
 }
 
+/// How items that are to be written are read.
+#[derive(Clone, Copy)]
+enum Items {
+    Encoded,
+    Trees,
+}
+
 /// What is known of the shapes of what is in a value.
 #[derive(Clone, Copy)]
 enum Inner {
+    /// Anything: it is an attribute value.
     Unknown,
+    /// These fields, and others that nobody looks at.
     Fields(&'static [Field]),
     Members(Shape),
 }
@@ -146,37 +161,51 @@ impl Inner {
         match shape {
             Shape::List(member) | Shape::Map(member) => Inner::Members(member.shape),
             Shape::Structure(structure) => Inner::Fields(structure.fields),
-            _ => Inner::Unknown,
+            Shape::AttributeValue | Shape::Item => Inner::Unknown,
+            // Nothing can be in them.
+            Shape::Boolean | Shape::Integer | Shape::Long | Shape::String | Shape::Blob => Inner::Fields(&[]),
         }
     }
 
-    /// The shape of a field or a member.
-    fn shape(self, name: &str) -> Option<Shape> {
+    /// The shape of a field, unless nobody looks at it.
+    fn field(self, name: &str) -> Option<Shape> {
         match self {
-            Inner::Unknown => None,
             Inner::Fields(fields) => fields.iter().find(|field| field.name == name).map(|field| field.shape),
+            inner => inner.element(),
+        }
+    }
+
+    /// The shape of an element, unless nobody looks at it.
+    fn element(self) -> Option<Shape> {
+        match self {
+            Inner::Unknown => Some(Shape::AttributeValue),
+            Inner::Fields(_) => None,
             Inner::Members(shape) => Some(shape),
         }
     }
 }
 
 /// Reads a value of a shape.
-struct Shaped(Option<Shape>);
+struct Shaped(Shape, Items);
 
 impl<'de> DeserializeSeed<'de> for Shaped {
     type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
-        match self.0 {
-            Some(Shape::Item) => {
+        let Shaped(shape, items) = self;
+        match (shape, items) {
+            (Shape::Item, Items::Encoded) => {
                 EncodedItem::deserialize(deserializer).map(|item| Json::Item(item.into_owned()))
             }
-            shape => JsonVisitor(shape.map_or(Inner::Unknown, Inner::of)).deserialize(deserializer),
+            _ => JsonVisitor { inner: Inner::of(shape), items }.deserialize(deserializer),
         }
     }
 }
 
-struct JsonVisitor(Inner);
+struct JsonVisitor {
+    inner: Inner,
+    items: Items,
+}
 
 impl<'de> DeserializeSeed<'de> for JsonVisitor {
     type Value = Json<'de>;
@@ -223,7 +252,11 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json<'de>, A::Error> {
         let mut array = Vec::new();
-        while let Some(element) = elements.next_element_seed(Shaped(self.0.shape("")))? {
+        let Some(shape) = self.inner.element() else {
+            while elements.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(Json::Array(array));
+        };
+        while let Some(element) = elements.next_element_seed(Shaped(shape, self.items))? {
             array.push(element);
         }
         Ok(Json::Array(array))
@@ -232,8 +265,10 @@ impl<'de> Visitor<'de> for JsonVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
         let mut object = Vec::new();
         while let Some(Name(name)) = entries.next_key()? {
-            let value = entries.next_value_seed(Shaped(self.0.shape(&name)))?;
-            object.push((name, value));
+            match self.inner.field(&name) {
+                Some(shape) => object.push((name, entries.next_value_seed(Shaped(shape, self.items))?)),
+                None => drop(entries.next_value::<IgnoredAny>()?),
+            }
         }
         Ok(Json::Object(object))
     }
@@ -317,6 +352,26 @@ mod tests {
             // Something in one of them that the service overlooks.
             let body = body.replacen(item, &odd, 1);
             assert_eq!(encoded(&Json::parse(body.as_bytes(), fields).unwrap()), 0, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_no_shape_knows_is_not_kept() {
+        let parse = |body: &'static str| Json::parse(body.as_bytes(), put_item::FIELDS).unwrap().to_string();
+        assert_eq!(parse(r#"{"x": [0, {"Item": 1}], "TableName": "a", "y": {}}"#), r#"{"TableName":"a"}"#);
+        assert_eq!(parse(r#"[0, [{"TableName": "a"}]]"#), "[]");
+        // Where no value can be in one, only its kind is kept.
+        assert_eq!(
+            parse(r#"{"TableName": [0, 0], "ReturnValues": {"a": 0}}"#),
+            r#"{"TableName":[],"ReturnValues":{}}"#
+        );
+        let expected = r#"{"Expected":{"a":{"Value":{"S":"x","y":[0]}}}}"#;
+        assert_eq!(parse(r#"{"Expected": {"a": {"Value": {"S": "x", "y": [0]}, "z": [0]}}}"#), expected);
+        // An item that is read as a tree, since something in it is overlooked.
+        let odd = r#"{"Item":{"a":{"S":"x","N":null}}}"#;
+        assert_eq!(parse(r#"{"Item": {"a": {"S": "x", "N": null}}, "x": 0}"#), odd);
+        for broken in [r#"{"x": [0,}"#, r#"{"x": 0"#, r#"{"x": 0} 1"#] {
+            assert!(Json::parse(broken.as_bytes(), put_item::FIELDS).is_err(), "{broken}");
         }
     }
 }

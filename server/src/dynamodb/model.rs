@@ -50,10 +50,12 @@ pub(crate) struct Field {
     pub(crate) rules: &'static [Rule],
 }
 
-/// A constraint. All but `NotNull` are about values that there are.
+/// A constraint. All but the first are about values that there are.
 #[derive(Debug)]
 pub(crate) enum Rule {
     NotNull,
+    /// The same, if there is none of these fields beside it.
+    NotNullUnless(&'static [&'static str]),
     AtLeast(i64),
     AtMost(i64),
     /// Letters, digits, and what [`Pattern`] allows beside them.
@@ -65,6 +67,8 @@ pub(crate) enum Rule {
     Keys(&'static [Rule]),
     /// Of the values of a map.
     Values(&'static [Rule]),
+    /// For all texts but the ARN of a table.
+    UnlessArn(&'static Rule),
     /// Refused before all others, and alone: the name of a table, where it may be an ARN too.
     TableName,
 }
@@ -72,6 +76,7 @@ pub(crate) enum Rule {
 /// What a text must be made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
+    /// Of a table, an index or a backup.
     Name,
 }
 
@@ -82,7 +87,7 @@ impl Pattern {
         }
     }
 
-    fn matches(self, text: &str) -> bool {
+    pub(crate) fn matches(self, text: &str) -> bool {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         !text.is_empty() && text.bytes().all(allowed)
     }

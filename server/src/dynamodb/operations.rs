@@ -28,6 +28,7 @@ pub(crate) mod update_item;
 pub(crate) mod update_table;
 
 mod pages;
+mod throughput;
 mod writes;
 
 use dynamite_core::api::{Consumed, EncodedItem};

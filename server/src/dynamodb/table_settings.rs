@@ -66,7 +66,7 @@ pub(crate) struct Billing {
     pub(crate) on_demand_ms: u64,
 }
 
-/// Units that were provisioned.
+/// Units of a table or an index: those that were provisioned, and what was said beside them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Throughput {
@@ -76,6 +76,12 @@ pub(crate) struct Throughput {
     pub(crate) decreased_ms: u64,
     /// How often it was decreased on the day of the last decrease.
     pub(crate) decreases: u64,
+    /// The most that may be used on demand.
+    pub(crate) max_read: Option<u64>,
+    pub(crate) max_write: Option<u64>,
+    /// What is to be kept warm.
+    pub(crate) warm_read: Option<u64>,
+    pub(crate) warm_write: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -143,6 +149,7 @@ impl TableSettings {
         tell("ItemCount", json!(table.item_count));
         tell("TableSizeBytes", json!(table.size_bytes));
         tell("ProvisionedThroughput", self.throughput.describe());
+        self.throughput.others().into_iter().for_each(|(name, units)| tell(name, units));
         if self.billing.was_chosen {
             let mode = if self.billing.is_on_demand { "PAY_PER_REQUEST" } else { "PROVISIONED" };
             let (mut summary, mut mode_summary) =
@@ -246,12 +253,42 @@ impl TableSettings {
             }
             let throughput = self.indexes.get(&index.name).cloned().unwrap_or_default();
             told["ProvisionedThroughput"] = throughput.describe();
+            throughput.others().into_iter().for_each(|(name, units)| told[name] = units);
         }
         told
     }
 }
 
 impl Throughput {
+    /// Drops what does not belong to the way in which a table is billed from now on.
+    pub(crate) fn change_billing(&mut self, to_on_demand: bool) {
+        (self.max_read, self.max_write) = (None, None);
+        if to_on_demand {
+            (self.read, self.write, self.increased_ms, self.decreased_ms) = (0, 0, 0, 0);
+        }
+    }
+
+    /// Takes over all but the provisioned units.
+    pub(crate) fn take_others(&mut self, from: &Throughput) {
+        (self.max_read, self.max_write) = (from.max_read, from.max_write);
+        (self.warm_read, self.warm_write) = (from.warm_read, from.warm_write);
+    }
+
+    /// What is told beside the provisioned units, if it was ever set.
+    fn others(&self) -> Vec<(&'static str, Value)> {
+        let on_demand = [("MaxReadRequestUnits", self.max_read), ("MaxWriteRequestUnits", self.max_write)];
+        let warm = [("ReadUnitsPerSecond", self.warm_read), ("WriteUnitsPerSecond", self.warm_write)];
+        let mut told = Vec::new();
+        if let Some(units) = units_by_name(on_demand) {
+            told.push(("OnDemandThroughput", Value::Object(units)));
+        }
+        if let Some(mut units) = units_by_name(warm) {
+            units.insert("Status".to_owned(), json!("ACTIVE"));
+            told.push(("WarmThroughput", Value::Object(units)));
+        }
+        told
+    }
+
     pub(crate) fn describe(&self) -> Value {
         let day = |ms: u64| ms / 86_400_000;
         let decreases = if day(self.decreased_ms) == day(now_ms()) { self.decreases } else { 0 };
@@ -269,6 +306,12 @@ impl Throughput {
         }
         told
     }
+}
+
+/// Units by their names; `None` if there are none.
+fn units_by_name(units: [(&str, Option<u64>); 2]) -> Option<Map<String, Value>> {
+    let units = units.into_iter().filter_map(|(name, units)| Some((name.to_owned(), json!(units?))));
+    Some(units.collect::<Map<_, _>>()).filter(|units| !units.is_empty())
 }
 
 fn key_schema(keys: &KeySchema) -> Value {

@@ -1,6 +1,7 @@
 //! The constraints of a body: all that are broken, in one message.
 
 use super::{Field, Member, Rule, Shape};
+use crate::dynamodb::arn;
 use crate::dynamodb::errors::Failure;
 use crate::dynamodb::json::Json;
 
@@ -46,9 +47,15 @@ fn check_table_name(field: &str, name: Option<&str>) -> Result<(), Failure> {
 struct Broken(Vec<String>);
 
 impl Broken {
-    fn fields(&mut self, parent: &str, value: Option<&Json<'_>>, fields: &'static [Field]) {
+    fn fields(&mut self, parent: &str, whole: Option<&Json<'_>>, fields: &'static [Field]) {
+        let has = |name: &&str| whole.is_some_and(|whole| whole.has(name));
         for field in fields {
-            let value = value.and_then(|value| value.field(field.name));
+            let value = whole.and_then(|whole| whole.field(field.name));
+            let is_excused =
+                |rule: &Rule| matches!(rule, Rule::NotNullUnless(others) if others.iter().any(has));
+            if value.is_none() && field.rules.iter().any(is_excused) {
+                continue;
+            }
             self.value(parent, &lower_first(field.name), value, field.shape, field.rules);
         }
     }
@@ -131,12 +138,15 @@ fn has_rules(member: &Member) -> bool {
 }
 
 fn holds(rule: &Rule, value: Option<&Json<'_>>) -> bool {
-    let Some(value) = value else { return !matches!(rule, Rule::NotNull) };
+    let Some(value) = value else {
+        return !matches!(rule, Rule::NotNull | Rule::NotNullUnless(_));
+    };
     match rule {
-        Rule::NotNull | Rule::TableName => true,
+        Rule::NotNull | Rule::NotNullUnless(_) | Rule::TableName => true,
         Rule::AtLeast(least) => value.as_integer().is_none_or(|value| value >= *least),
         Rule::AtMost(most) => value.as_integer().is_none_or(|value| value <= *most),
         Rule::Pattern(pattern) => value.as_str().is_none_or(|text| pattern.matches(text)),
+        Rule::UnlessArn(rule) => value.as_str().is_some_and(arn::is_of_table) || holds(rule, Some(value)),
         Rule::MinLength(least) => len(value) >= *least,
         Rule::MaxLength(most) => len(value) <= *most,
         Rule::OneOf(values) => value.as_str().is_none_or(|text| values.contains(&text)),
@@ -168,7 +178,8 @@ fn describe_all(rules: &[Rule]) -> String {
 
 fn describe(rule: &Rule) -> String {
     match rule {
-        Rule::NotNull => "Member must not be null".to_owned(),
+        Rule::NotNull | Rule::NotNullUnless(_) => "Member must not be null".to_owned(),
+        Rule::UnlessArn(rule) => describe(rule),
         Rule::AtLeast(least) => format!("Member must have value greater than or equal to {least}"),
         Rule::AtMost(most) => format!("Member must have value less than or equal to {most}"),
         Rule::Pattern(pattern) => {

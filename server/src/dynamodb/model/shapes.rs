@@ -2,12 +2,15 @@
 
 use super::{Field, Member, Pattern, Rule, Shape, Structure};
 
-/// The rules of names of tables and indexes.
+/// The rules of names of indexes, and of tables for which no ARN may stand.
 pub(crate) const NAME: &[Rule] =
     &[Rule::NotNull, Rule::Pattern(Pattern::Name), Rule::MinLength(3), Rule::MaxLength(255)];
 const OPTIONAL_NAME: &[Rule] = &[Rule::Pattern(Pattern::Name), Rule::MinLength(3), Rule::MaxLength(255)];
 
-const KEYS_ARE_NAMES: &[Rule] = &[Rule::MaxLength(255), Rule::MinLength(3), Rule::Pattern(Pattern::Name)];
+/// The rules of names of tables, for which their ARNs may stand.
+const TABLE_PATTERN: Rule = Rule::UnlessArn(&Rule::Pattern(Pattern::Name));
+const TABLE_LENGTH: Rule = Rule::UnlessArn(&Rule::MaxLength(255));
+const KEYS_ARE_TABLES: &[Rule] = &[TABLE_LENGTH, Rule::MinLength(3), TABLE_PATTERN];
 
 pub(crate) const fn field(name: &'static str, shape: Shape, rules: &'static [Rule]) -> Field {
     Field { name, shape, rules }
@@ -19,11 +22,11 @@ pub(crate) const fn plain(name: &'static str, shape: Shape) -> Field {
 }
 
 /// The name of a table that items are in.
-pub(crate) const TABLE_NAME: Field = field("TableName", Shape::String, NAME);
+pub(crate) const TABLE_NAME: Field =
+    field("TableName", Shape::String, &[Rule::NotNull, TABLE_PATTERN, Rule::MinLength(3), TABLE_LENGTH]);
 
 /// The name of a table that is itself what an operation is about.
-pub(crate) const TABLE: Field =
-    field("TableName", Shape::String, &[Rule::TableName, Rule::Pattern(Pattern::Name)]);
+pub(crate) const TABLE: Field = field("TableName", Shape::String, &[Rule::TableName, TABLE_PATTERN]);
 
 pub(crate) const INDEX_NAME: Field = field("IndexName", Shape::String, OPTIONAL_NAME);
 
@@ -144,13 +147,13 @@ pub(crate) const STATEMENT: Field = field(
 pub(crate) const PARAMETERS: Field = field("Parameters", VALUES, &[Rule::MinLength(1)]);
 
 /// The items or keys of a batch, by the names of their tables.
-pub(crate) const BY_TABLE: &[Rule] = &[Rule::NotNull, Rule::MinLength(1), Rule::Keys(KEYS_ARE_NAMES)];
+pub(crate) const BY_TABLE: &[Rule] = &[Rule::NotNull, Rule::MinLength(1), Rule::Keys(KEYS_ARE_TABLES)];
 
 /// The same, with bounds for how many there are of each table.
 pub(crate) const WRITES_BY_TABLE: &[Rule] = &[
     Rule::NotNull,
     Rule::MinLength(1),
-    Rule::Keys(KEYS_ARE_NAMES),
+    Rule::Keys(KEYS_ARE_TABLES),
     Rule::Values(&[Rule::MaxLength(25), Rule::MinLength(1)]),
 ];
 
@@ -166,7 +169,31 @@ const THROUGHPUT: Shape = Shape::Structure(&Structure {
 
 pub(crate) const PROVISIONED_THROUGHPUT: Field = plain("ProvisionedThroughput", THROUGHPUT);
 
-const REQUIRED_THROUGHPUT: Field = field("ProvisionedThroughput", THROUGHPUT, &[Rule::NotNull]);
+/// Of an update of an index, which may be about other units alone.
+const UPDATED_THROUGHPUT: Field = field(
+    "ProvisionedThroughput",
+    THROUGHPUT,
+    &[Rule::NotNullUnless(&["OnDemandThroughput", "WarmThroughput"])],
+);
+
+pub(crate) const ON_DEMAND_THROUGHPUT: Field = plain(
+    "OnDemandThroughput",
+    Shape::Structure(&Structure {
+        name: "OnDemandThroughput",
+        fields: &[plain("MaxReadRequestUnits", Shape::Long), plain("MaxWriteRequestUnits", Shape::Long)],
+    }),
+);
+
+pub(crate) const WARM_THROUGHPUT: Field = plain(
+    "WarmThroughput",
+    Shape::Structure(&Structure {
+        name: "WarmThroughput",
+        fields: &[
+            field("ReadUnitsPerSecond", Shape::Long, &[Rule::AtLeast(1)]),
+            field("WriteUnitsPerSecond", Shape::Long, &[Rule::AtLeast(1)]),
+        ],
+    }),
+);
 
 pub(crate) const BILLING_MODE: Field =
     field("BillingMode", Shape::String, &[Rule::OneOf(&["PROVISIONED", "PAY_PER_REQUEST"])]);
@@ -230,7 +257,14 @@ pub(crate) const GLOBAL_INDEXES: Field = plain(
     Shape::List(&Member {
         shape: Shape::Structure(&Structure {
             name: "GlobalSecondaryIndex",
-            fields: &[INDEX, GLOBAL_KEY_SCHEMA, PROJECTION, PROVISIONED_THROUGHPUT],
+            fields: &[
+                INDEX,
+                GLOBAL_KEY_SCHEMA,
+                PROJECTION,
+                PROVISIONED_THROUGHPUT,
+                ON_DEMAND_THROUGHPUT,
+                WARM_THROUGHPUT,
+            ],
         }),
         rules: &[],
     }),
@@ -246,14 +280,21 @@ pub(crate) const GLOBAL_INDEX_UPDATES: Field = plain(
                     "Update",
                     Shape::Structure(&Structure {
                         name: "UpdateGlobalSecondaryIndexAction",
-                        fields: &[INDEX, REQUIRED_THROUGHPUT],
+                        fields: &[INDEX, UPDATED_THROUGHPUT, ON_DEMAND_THROUGHPUT, WARM_THROUGHPUT],
                     }),
                 ),
                 plain(
                     "Create",
                     Shape::Structure(&Structure {
                         name: "CreateGlobalSecondaryIndexAction",
-                        fields: &[PROJECTION, INDEX, PROVISIONED_THROUGHPUT, GLOBAL_KEY_SCHEMA],
+                        fields: &[
+                            PROJECTION,
+                            INDEX,
+                            PROVISIONED_THROUGHPUT,
+                            GLOBAL_KEY_SCHEMA,
+                            ON_DEMAND_THROUGHPUT,
+                            WARM_THROUGHPUT,
+                        ],
                     }),
                 ),
                 plain(
@@ -265,6 +306,15 @@ pub(crate) const GLOBAL_INDEX_UPDATES: Field = plain(
                 ),
             ],
         }),
+        rules: &[],
+    }),
+);
+
+/// Tables have none: it is known only so that it can be refused.
+pub(crate) const REPLICA_UPDATES: Field = plain(
+    "ReplicaUpdates",
+    Shape::List(&Member {
+        shape: Shape::Structure(&Structure { name: "ReplicationGroupUpdate", fields: &[] }),
         rules: &[],
     }),
 );

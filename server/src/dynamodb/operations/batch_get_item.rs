@@ -60,7 +60,7 @@ struct Asked<'r, 'a> {
 }
 
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
-    let mut asked = Vec::new();
+    let mut asked: Vec<Asked<'_, '_>> = Vec::new();
     let mut count = 0;
     for (name, table) in request.object("RequestItems").unwrap_or_default() {
         check_parameters(table, &["ProjectionExpression"], &["AttributesToGet"])?;
@@ -80,6 +80,11 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
             }
         }
         let table_name = arn::table_name(name).to_owned();
+        if asked.iter().any(|other| other.table == table_name) {
+            return Err(Failure::validation(
+                "Each table name or ARN can be used only once per BatchGetItem request",
+            ));
+        }
         asked.push(Asked {
             name: name.to_string(),
             table: table_name,

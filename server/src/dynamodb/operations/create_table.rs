@@ -6,15 +6,14 @@ use dynamite_core::api::{CreateTable, StreamView};
 use serde_json::json;
 
 use super::index_definitions::{Definitions, Keys, global_index, local_index};
-use super::{reply, tags};
+use super::throughput::{Owner, check_units, take_over, throughput};
+use super::{reply, resource_policy, tags};
 use crate::dynamodb::Endpoint;
 use crate::dynamodb::arn;
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::table_settings::{
-    Billing, Encryption, Statuses, TableSettings, Throughput, new_id, now_ms,
-};
+use crate::dynamodb::table_settings::{Billing, Encryption, Statuses, TableSettings, new_id, now_ms};
 
 pub(crate) const FIELDS: &[Field] = &[
     field("AttributeDefinitions", ATTRIBUTE_DEFINITIONS_SHAPE, &[Rule::NotNull]),
@@ -29,9 +28,10 @@ pub(crate) const FIELDS: &[Field] = &[
     TABLE_CLASS,
     DELETION_PROTECTION,
     plain("Tags", TAGS_SHAPE),
+    ON_DEMAND_THROUGHPUT,
+    WARM_THROUGHPUT,
+    plain("ResourcePolicy", Shape::String),
 ];
-
-const MAX_UNITS: i64 = 1_000_000_000_000;
 
 fn invalid(text: impl std::fmt::Display) -> Failure {
     Failure::validation(format!("One or more parameter values were invalid: {text}"))
@@ -40,8 +40,10 @@ fn invalid(text: impl std::fmt::Display) -> Failure {
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     check_billing(request)?;
     let definitions = Definitions::of(request);
+    Definitions::check_once(request)?;
     let keys = Keys::of(request);
     check_keys(request, &keys, &definitions)?;
+    check_indexes(request, &keys, &definitions)?;
 
     let name = arn::table_name(request.str("TableName").unwrap_or_default());
     let mut create = endpoint.db.create_table(name);
@@ -52,7 +54,12 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         create = create.sort_key(name, key_type);
     }
     create = add_indexes(create, request, &keys, &definitions)?;
-    if let Some(view) = stream(request)?.flatten() {
+    let stream = stream(
+        request,
+        "Table is being created with a stream enabled, UpdateViewType is required",
+        "Table is being created with a stream disabled, UpdateViewType should not be specified",
+    )?;
+    if let Some(view) = stream.flatten() {
         create = create.stream(view);
     }
     let settings = settings(request, definitions)?;
@@ -84,17 +91,6 @@ fn check_billing(request: &Json<'_>) -> Answer<()> {
     check_units(throughput)
 }
 
-/// Refuses units that nobody has.
-pub(crate) fn check_units(throughput: &Json<'_>) -> Answer<()> {
-    for name in ["ReadCapacityUnits", "WriteCapacityUnits"] {
-        let units = throughput.integer(name).unwrap_or_default();
-        if units > MAX_UNITS {
-            return Err(Failure::validation(format!("Given value {units} for {name} is out of bounds")));
-        }
-    }
-    Ok(())
-}
-
 fn check_keys(request: &Json<'_>, keys: &Keys<'_>, definitions: &Definitions) -> Answer<()> {
     if keys.len() > definitions.names.len() {
         let text = "Invalid KeySchema: Some index key attribute have no definition";
@@ -110,6 +106,41 @@ fn check_keys(request: &Json<'_>, keys: &Keys<'_>, definitions: &Definitions) ->
         ));
     }
     Ok(())
+}
+
+/// What the indexes are held against before each is looked at by itself: every attribute of a key is defined, and every one that is
+/// defined is in a key.
+fn check_indexes(request: &Json<'_>, keys: &Keys<'_>, definitions: &Definitions) -> Answer<()> {
+    let (local, global) = (request.array("LocalSecondaryIndexes"), request.array("GlobalSecondaryIndexes"));
+    if local.is_some_and(<[_]>::is_empty) {
+        return Err(invalid("List of LocalSecondaryIndexes is empty"));
+    }
+    if local.is_some() && keys.len() != 2 {
+        return Err(invalid(
+            "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
+        ));
+    }
+    if global.is_some_and(<[_]>::is_empty) {
+        return Err(invalid("List of GlobalSecondaryIndexes is empty"));
+    }
+    let mut used = keys.names();
+    for index in [local, global].into_iter().flatten().flatten() {
+        let keys = Keys::of(index);
+        keys.check_defined(definitions)?;
+        for name in keys.names() {
+            if !used.contains(&name) {
+                used.push(name);
+            }
+        }
+    }
+    if definitions.names.iter().all(|name| used.contains(&name.as_str())) {
+        return Ok(());
+    }
+    Err(invalid(format_args!(
+        "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",
+        definitions.list(),
+        used.join(", ")
+    )))
 }
 
 fn add_indexes<'c>(
@@ -128,14 +159,6 @@ fn add_indexes<'c>(
         Ok(())
     };
     if let Some(indexes) = request.array("LocalSecondaryIndexes") {
-        if indexes.is_empty() {
-            return Err(invalid("List of LocalSecondaryIndexes is empty"));
-        }
-        if keys.len() != 2 {
-            return Err(invalid(
-                "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
-            ));
-        }
         for index in indexes {
             let local = local_index(index, keys.names()[0], definitions)?;
             add_name(index)?;
@@ -146,18 +169,10 @@ fn add_indexes<'c>(
         }
     }
     if let Some(indexes) = request.array("GlobalSecondaryIndexes") {
-        if indexes.is_empty() {
-            return Err(invalid("List of GlobalSecondaryIndexes is empty"));
-        }
         let is_on_demand = request.str("BillingMode") == Some("PAY_PER_REQUEST");
         for index in indexes {
             let global = global_index(index, definitions)?;
-            if is_on_demand && index.has("ProvisionedThroughput") {
-                return Err(invalid(format_args!(
-                    "ProvisionedThroughput should not be specified for index: {} when BillingMode is PAY_PER_REQUEST",
-                    index.str("IndexName").unwrap_or_default()
-                )));
-            }
+            check_index_units(index, is_on_demand)?;
             add_name(index)?;
             create = create.global_index(global);
         }
@@ -168,46 +183,56 @@ fn add_indexes<'c>(
     Ok(create)
 }
 
-/// What is said of the stream: `None` if nothing is, `Some(None)` if there shall be none.
-pub(crate) fn stream(request: &Json<'_>) -> Answer<Option<Option<StreamView>>> {
+/// Refuses units for an index of a table that is billed on demand, and none for one of another table.
+fn check_index_units(index: &Json<'_>, is_on_demand: bool) -> Answer<()> {
+    let name = index.str("IndexName").unwrap_or_default();
+    match (is_on_demand, index.field("ProvisionedThroughput")) {
+        (true, None) => Ok(()),
+        (false, Some(units)) => check_units(units),
+        (true, Some(_)) => Err(invalid(format_args!(
+            "ProvisionedThroughput should not be specified for index: {name} when BillingMode is PAY_PER_REQUEST"
+        ))),
+        (false, None) => {
+            Err(invalid(format_args!("ProvisionedThroughput is not specified for index: {name}")))
+        }
+    }
+}
+
+/// What is said of the stream: `None` if nothing is, `Some(None)` if there shall be none. The texts are for one whose images are not
+/// said, and for none whose images are.
+pub(crate) fn stream(
+    request: &Json<'_>,
+    is_required: &str,
+    is_refused: &str,
+) -> Answer<Option<Option<StreamView>>> {
     let Some(specification) = request.field("StreamSpecification") else { return Ok(None) };
     let view = specification.str("StreamViewType");
     match (specification.bool("StreamEnabled").unwrap_or_default(), view) {
         (false, None) => Ok(Some(None)),
-        (false, Some(_)) => Err(invalid("StreamEnabled is false, but StreamViewType is specified")),
-        (true, None) => Err(invalid("StreamEnabled is true, but StreamViewType is not specified")),
+        (false, Some(_)) => Err(invalid(is_refused)),
+        (true, None) => Err(invalid(is_required)),
         (true, Some(name)) => Ok(Some(StreamView::of_name(name))),
     }
 }
 
-/// Encryption, if it is asked for.
-pub(crate) fn encryption(request: &Json<'_>) -> Option<Option<Encryption>> {
-    let specification = request.field("SSESpecification")?;
-    let encryption = Encryption {
-        kind: specification.str("SSEType").unwrap_or("KMS").to_owned(),
-        key: specification.str("KMSMasterKeyId").map(str::to_owned),
-    };
-    Some(specification.bool("Enabled").unwrap_or_default().then_some(encryption))
-}
-
-/// Units that are provisioned.
-pub(crate) fn throughput(of: &Json<'_>) -> Throughput {
-    units_of(of.field("ProvisionedThroughput"))
-}
-
-/// Units, if there are any.
-pub(crate) fn units_of(throughput: Option<&Json<'_>>) -> Throughput {
-    let units = |name| throughput.and_then(|throughput| throughput.integer(name)).unwrap_or_default();
-    Throughput {
-        read: u64::try_from(units("ReadCapacityUnits")).unwrap_or_default(),
-        write: u64::try_from(units("WriteCapacityUnits")).unwrap_or_default(),
-        ..Throughput::default()
-    }
+/// Encryption, if it is asked for: also by who only says which.
+pub(crate) fn encryption(specification: &Json<'_>) -> Option<Encryption> {
+    let (kind, key) = (specification.str("SSEType"), specification.str("KMSMasterKeyId"));
+    let is_enabled = specification.bool("Enabled").unwrap_or(kind.is_some() || key.is_some());
+    let kind = kind.unwrap_or("KMS").to_owned();
+    is_enabled.then(|| Encryption { kind, key: key.map(str::to_owned) })
 }
 
 fn settings(request: &Json<'_>, definitions: Definitions) -> Answer<TableSettings> {
     let is_on_demand = request.str("BillingMode") == Some("PAY_PER_REQUEST");
-    let indexes = request.array("GlobalSecondaryIndexes").unwrap_or_default().iter();
+    let mut units = throughput(request);
+    take_over(&mut units, request, Owner::Table, is_on_demand, true)?;
+    let mut indexes = BTreeMap::new();
+    for index in request.array("GlobalSecondaryIndexes").unwrap_or_default() {
+        let (name, mut units) = (index.str("IndexName").unwrap_or_default(), throughput(index));
+        take_over(&mut units, index, Owner::Index(name), is_on_demand, true)?;
+        indexes.insert(name.to_owned(), units);
+    }
     let mut tags = BTreeMap::new();
     tags::add(&mut tags, request.array("Tags").unwrap_or_default())?;
     Ok(TableSettings {
@@ -218,14 +243,13 @@ fn settings(request: &Json<'_>, definitions: Definitions) -> Answer<TableSetting
             was_chosen: is_on_demand,
             on_demand_ms: if is_on_demand { now_ms() } else { 0 },
         },
-        throughput: throughput(request),
-        indexes: indexes
-            .map(|index| (index.str("IndexName").unwrap_or_default().to_owned(), throughput(index)))
-            .collect(),
+        throughput: units,
+        indexes,
         tags,
+        policy: request.str("ResourcePolicy").map(resource_policy::first).transpose()?,
         deletion_protection: request.bool("DeletionProtectionEnabled"),
         table_class: request.str("TableClass").map(str::to_owned),
-        encryption: encryption(request).flatten(),
+        encryption: request.field("SSESpecification").and_then(encryption),
         ..TableSettings::default()
     })
 }

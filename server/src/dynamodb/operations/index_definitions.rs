@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dynamite_core::api::{GlobalIndex, LocalIndex, Projection};
-use dynamite_core::types::KeyType;
+use dynamite_core::types::{KeySchema, KeyType};
 
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
@@ -40,7 +40,17 @@ impl Definitions {
         }
     }
 
-    fn list(&self) -> String {
+    /// Refuses a name that is defined twice.
+    pub(crate) fn check_once(request: &Json<'_>) -> Answer<()> {
+        let defined = request.array("AttributeDefinitions").unwrap_or_default();
+        let names: Vec<_> = defined.iter().filter_map(|definition| definition.str("AttributeName")).collect();
+        match names.iter().enumerate().find(|(nth, name)| names[..*nth].contains(name)) {
+            Some((_, name)) => Err(Failure::validation(format!("Attribute Name is duplicated: {name}"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn list(&self) -> String {
         self.names.join(", ")
     }
 
@@ -70,6 +80,14 @@ impl<'r> Keys<'r> {
         self.0.len()
     }
 
+    /// Whether they are these, in this order.
+    pub(crate) fn are(&self, keys: &KeySchema) -> bool {
+        let kinds = [("HASH", keys.partition_attributes()), ("RANGE", keys.sort_attributes())];
+        let attributes =
+            kinds.into_iter().flat_map(|(kind, of_kind)| of_kind.iter().map(move |of| (of.name(), kind)));
+        self.0.iter().copied().eq(attributes)
+    }
+
     /// Refuses names that are not defined.
     pub(crate) fn check_defined(&self, definitions: &Definitions) -> Answer<()> {
         if self.0.iter().all(|(name, _)| definitions.types.contains_key(*name)) {
@@ -82,25 +100,41 @@ impl<'r> Keys<'r> {
         )))
     }
 
-    /// Refuses what is no key: partition attributes come first, then sort attributes, no name twice.
+    /// Refuses what is no key of a table or a local index: a partition attribute, and perhaps a sort attribute.
     pub(crate) fn check_kinds(&self) -> Answer<()> {
+        self.check_first()?;
+        match self.0.get(1) {
+            Some((_, kind)) if *kind != "RANGE" => {
+                let text = "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type";
+                Err(Failure::validation(text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what is no key of a global index: partition attributes come first, then sort attributes. How many there may be of each,
+    /// and that none is there twice, is the database's own rule.
+    fn check_global_kinds(&self) -> Answer<()> {
+        self.check_first()?;
+        match self.0.is_sorted_by_key(|(_, kind)| *kind == "RANGE") {
+            true => Ok(()),
+            false => {
+                Err(invalid("All HASH key attributes must precede RANGE key attributes in the KeySchema"))
+            }
+        }
+    }
+
+    fn check_first(&self) -> Answer<()> {
         let refuse = |text: &str| Err(Failure::validation(text));
-        if let [(first, _), (second, _)] = self.0[..]
-            && first == second
-        {
-            return refuse("Both the Hash Key and the Range Key element in the KeySchema have the same name");
+        match self.0[..] {
+            [(first, _), (second, _)] if first == second => {
+                refuse("Both the Hash Key and the Range Key element in the KeySchema have the same name")
+            }
+            [(_, kind), ..] if kind != "HASH" => {
+                refuse("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
+            }
+            _ => Ok(()),
         }
-        if self.0.first().is_some_and(|(_, kind)| *kind != "HASH") {
-            return refuse("Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
-        }
-        if self.0.len() == 2 && self.0[1].1 != "RANGE" {
-            return refuse("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
-        }
-        let is_sorted = self.0.is_sorted_by_key(|(_, kind)| *kind == "RANGE");
-        if !is_sorted {
-            return refuse("Invalid KeySchema: HASH key elements must come before RANGE key elements");
-        }
-        Ok(())
     }
 
     /// The attributes of a kind.
@@ -119,7 +153,7 @@ impl<'r> Keys<'r> {
 }
 
 /// What an index holds.
-fn projection(index: &Json<'_>) -> Answer<Projection> {
+pub(crate) fn projection(index: &Json<'_>) -> Answer<Projection> {
     let projection = index.field("Projection");
     let kind = projection.and_then(|projection| projection.str("ProjectionType"));
     let names = projection.and_then(|projection| projection.array("NonKeyAttributes"));
@@ -143,7 +177,6 @@ pub(crate) fn local_index(
 ) -> Answer<LocalIndex> {
     let name = index.str("IndexName").unwrap_or_default();
     let keys = Keys::of(index);
-    keys.check_defined(definitions)?;
     keys.check_kinds()?;
     if keys.len() != 2 {
         return Err(invalid(format_args!("Index KeySchema does not have a range key for index: {name}")));
@@ -168,7 +201,7 @@ pub(crate) fn global_index(index: &Json<'_>, definitions: &Definitions) -> Answe
     let name = index.str("IndexName").unwrap_or_default();
     let keys = Keys::of(index);
     keys.check_defined(definitions)?;
-    keys.check_kinds()?;
+    keys.check_global_kinds()?;
     let mut global = GlobalIndex::new(name).projection(projection(index)?);
     for (name, key_type) in keys.partition(definitions)? {
         global = global.partition_key(name, key_type);

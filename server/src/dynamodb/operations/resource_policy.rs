@@ -1,6 +1,6 @@
 //! PutResourcePolicy, GetResourcePolicy, DeleteResourcePolicy: policies are kept and given back; nobody is refused by them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{reply, tables};
 use crate::dynamodb::errors::{Answer, Failure};
@@ -30,19 +30,58 @@ const NO_POLICY: &str = "NO_POLICY";
 
 pub(crate) fn put(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let text = request.str("Policy").unwrap_or_default();
-    let is_object = serde_json::from_str::<serde_json::Value>(text).is_ok_and(|policy| policy.is_object());
-    if !is_object || text.len() > MAX_POLICY {
-        return Err(Failure::validation(
-            "Invalid policy document: it must be a JSON object of at most 20 KB",
-        ));
-    }
+    let meaning = meaning(text)?;
     let _turn = endpoint.control();
     let (name, mut settings) = find(endpoint, request)?;
     check_revision(request, &settings)?;
-    let revision = now_ms().to_string();
-    settings.policy = Some(Policy { text: text.to_owned(), revision: revision.clone() });
+    let last = settings.policy.take();
+    if let Some(last) =
+        last.as_ref().filter(|last| self::meaning(&last.text).is_ok_and(|last| last == meaning))
+    {
+        // The same policy has the same revision.
+        return reply(&json!({"RevisionId": last.revision}));
+    }
+    let policy = Policy { text: text.to_owned(), revision: revision_behind(last.as_ref()) };
+    let told = json!({"RevisionId": policy.revision});
+    settings.policy = Some(policy);
     endpoint.db.update_table(name).metadata(settings.to_metadata()?).execute()?;
-    reply(&json!({"RevisionId": revision}))
+    reply(&told)
+}
+
+/// The policy of a table that is being created.
+pub(crate) fn first(text: &str) -> Answer<Policy> {
+    meaning(text)?;
+    Ok(Policy { text: text.to_owned(), revision: revision_behind(None) })
+}
+
+/// What a policy says, however it is written: spaces and the order of names mean nothing, and a list of one is that one.
+fn meaning(text: &str) -> Answer<Value> {
+    let invalid =
+        |text: &str| Failure::validation(format!("One or more parameter values were invalid: {text}"));
+    if text.len() > MAX_POLICY {
+        return Err(invalid("Maximum policy size of 20480 bytes exceeded"));
+    }
+    match serde_json::from_str::<Value>(text) {
+        Ok(policy) if policy.is_object() => Ok(plain_of(policy)),
+        _ => Err(invalid("Invalid policy document: This policy contains invalid Json")),
+    }
+}
+
+fn plain_of(value: Value) -> Value {
+    match value {
+        Value::Array(mut elements) if elements.len() == 1 => plain_of(elements.remove(0)),
+        Value::Array(elements) => elements.into_iter().map(plain_of).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, plain_of(value))).collect())
+        }
+        other => other,
+    }
+}
+
+/// The time, as the service has it; later ones are larger in any case.
+fn revision_behind(last: Option<&Policy>) -> String {
+    let last = last.and_then(|last| last.revision.parse::<u64>().ok()).unwrap_or_default();
+    now_ms().max(last + 1).to_string()
 }
 
 pub(crate) fn get(endpoint: &Endpoint, request: &Json<'_>) -> Answer {

@@ -2,18 +2,20 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use dynamite_core::api::{RestoreTable, TableDescription};
+use dynamite_core::api::{IndexKind, RestoreTable, TableDescription};
 use dynamite_core::error::Error;
 use serde_json::json;
 
 use super::backups::{BACKUP_ARN, find_backup};
 use super::continuous_backups::{date_time, find, no_table, window};
-use super::create_table::{check_units, units_of};
+use super::create_table::encryption;
+use super::index_definitions::{Keys, projection};
 use super::reply;
+use super::throughput::{check_units, units_of};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::table_settings::{Encryption, Restored, Statuses, TableSettings, new_id, now_ms};
+use crate::dynamodb::table_settings::{Restored, Statuses, TableSettings, new_id, now_ms};
 use crate::dynamodb::{Endpoint, arn};
 
 const TARGET: Field = field("TargetTableName", Shape::String, NAME);
@@ -124,11 +126,16 @@ fn restore<'a>(
     let asked_ms = restored.ms;
     let settings = settings(request, source, restored)?;
     let mut restore = from(endpoint.db.restore_table(target)).metadata(settings.to_metadata()?);
-    if let Some(indexes) = request.array("GlobalSecondaryIndexOverride") {
-        restore = restore.global_indexes(names(indexes));
-    }
-    if let Some(indexes) = request.array("LocalSecondaryIndexOverride") {
-        restore = restore.local_indexes(names(indexes));
+    for (field, kind) in [
+        ("GlobalSecondaryIndexOverride", IndexKind::Global),
+        ("LocalSecondaryIndexOverride", IndexKind::Local),
+    ] {
+        let Some(indexes) = request.array(field) else { continue };
+        indexes.iter().try_for_each(|index| check_override(index, source, kind))?;
+        restore = match kind {
+            IndexKind::Global => restore.global_indexes(names(indexes)),
+            IndexKind::Local => restore.local_indexes(names(indexes)),
+        };
     }
     restore.execute().map_err(|error| match error {
         Error::TableExists { table } => {
@@ -139,10 +146,7 @@ fn restore<'a>(
             "BackupNotFoundException",
             format!("Backup not found: {}", request.str("BackupArn").unwrap_or_default()),
         ),
-        Error::IndexNotFound { index, .. } => Failure::validation(format!(
-            "Invalid Request: Index {index} does not match a secondary index that existed in the source table and cannot be \
-             created during the restore operation"
-        )),
+        Error::IndexNotFound { index, .. } => no_match(&index),
         // The window has moved on since it was looked at.
         Error::BeyondHistory { .. } | Error::NotYet { .. } => {
             let recovery = TableSettings::of(source).ok().and_then(|settings| settings.recovery);
@@ -161,6 +165,50 @@ fn names<'a>(indexes: &'a [Json<'_>]) -> impl Iterator<Item = &'a str> {
     indexes.iter().map(|index| index.str("IndexName").unwrap_or_default())
 }
 
+/// An index that the source does not have.
+fn no_match(index: &str) -> Failure {
+    Failure::validation(format!(
+        "Invalid Request: Index {index} does not match a secondary index that existed in the source table and cannot be created \
+         during the restore operation"
+    ))
+}
+
+/// Refuses an index that is not as it is in the source: it is restored, not made anew.
+fn check_override(index: &Json<'_>, source: &TableDescription, kind: IndexKind) -> Answer<()> {
+    let name = index.str("IndexName").unwrap_or_default();
+    let found = source.indexes.iter().find(|found| found.name == name && found.kind == kind);
+    let found = found.ok_or_else(|| no_match(name))?;
+    match Keys::of(index).are(&found.keys) && projection(index)? == found.projection {
+        true => Ok(()),
+        false => Err(no_match(name)),
+    }
+}
+
+/// Takes over the units of the indexes that are restored. A table that is not billed on demand any more needs them of each.
+fn override_units(request: &Json<'_>, settings: &mut TableSettings, was_on_demand: bool) -> Answer<()> {
+    let is_on_demand = settings.billing.is_on_demand;
+    for index in request.array("GlobalSecondaryIndexOverride").unwrap_or_default() {
+        let name = index.str("IndexName").unwrap_or_default();
+        let text = match (index.field("ProvisionedThroughput"), is_on_demand) {
+            (Some(units), false) => {
+                check_units(units)?;
+                settings.indexes.insert(name.to_owned(), units_of(Some(units)));
+                continue;
+            }
+            (None, false) if was_on_demand => format!("Must specify provisioned throughput for index {name}"),
+            (None, _) => continue,
+            (Some(_), true) if request.has("BillingModeOverride") => format!(
+                "Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST for index {name}"
+            ),
+            (Some(_), true) => {
+                "Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED".to_owned()
+            }
+        };
+        return Err(Failure::validation(format!("Invalid Request: {text}")));
+    }
+    Ok(())
+}
+
 /// What is to be known of the table: what is billed is taken over, what protects, classifies and names it is not.
 fn settings(request: &Json<'_>, source: &TableDescription, restored: Restored) -> Answer<TableSettings> {
     let mut settings = TableSettings { restored: Some(restored), ..TableSettings::of(source)? };
@@ -168,8 +216,9 @@ fn settings(request: &Json<'_>, source: &TableDescription, restored: Restored) -
     settings.tags.clear();
     (settings.policy, settings.deletion_protection, settings.recovery) = (None, None, None);
     settings.table_class = None;
+    let was_on_demand = settings.billing.is_on_demand;
     let throughput = request.field("ProvisionedThroughputOverride");
-    check_billing(request.str("BillingModeOverride"), throughput.is_some(), settings.billing.is_on_demand)?;
+    check_billing(request.str("BillingModeOverride"), throughput.is_some(), was_on_demand)?;
     match request.str("BillingModeOverride") {
         Some("PAY_PER_REQUEST") => {
             (settings.billing.is_on_demand, settings.billing.was_chosen) = (true, true);
@@ -184,12 +233,9 @@ fn settings(request: &Json<'_>, source: &TableDescription, restored: Restored) -
         check_units(throughput)?;
         settings.throughput = units_of(Some(throughput));
     }
+    override_units(request, &mut settings, was_on_demand)?;
     if let Some(specification) = request.field("SSESpecificationOverride") {
-        let encryption = Encryption {
-            kind: specification.str("SSEType").unwrap_or("KMS").to_owned(),
-            key: specification.str("KMSMasterKeyId").map(str::to_owned),
-        };
-        settings.encryption = specification.bool("Enabled").unwrap_or_default().then_some(encryption);
+        settings.encryption = encryption(specification);
     }
     Ok(settings)
 }

@@ -17,7 +17,11 @@ pub(crate) fn limits(_: &Endpoint, _: &Json<'_>) -> Answer {
     }))
 }
 
-pub(crate) fn endpoints(endpoint: &Endpoint, _: &Json<'_>) -> Answer {
-    let address = format!("dynamodb.{}.amazonaws.com", endpoint.config.region);
+/// There is only this endpoint, under the name by which it was asked: clients that look for others go on with it.
+pub(crate) fn endpoints(endpoint: &Endpoint, host: &str) -> Answer {
+    let address = match host {
+        "" => format!("dynamodb.{}.amazonaws.com", endpoint.config.region),
+        host => host.to_owned(),
+    };
     reply(&json!({"Endpoints": [{"Address": address, "CachePeriodInMinutes": 1440}]}))
 }

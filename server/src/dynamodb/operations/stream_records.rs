@@ -66,13 +66,20 @@ pub(crate) fn iterator(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         })?;
         text.parse().map_err(|_| Failure::validation(format!("Invalid SequenceNumber: {text}")))
     };
+    let reader = || endpoint.db.stream(&named.table.name).label(&named.stream.label);
     let place = match request.str("ShardIteratorType") {
-        Some("AT_SEQUENCE_NUMBER") => Place::At(number()?),
-        Some("AFTER_SEQUENCE_NUMBER") => Place::After(number()?),
-        Some("LATEST") => {
-            let reader = endpoint.db.stream(&named.table.name).label(&named.stream.label);
-            reader.latest().poll_items(1)?.next.map_or(Place::End, Place::After)
+        // What was trimmed is refused here already.
+        Some("AT_SEQUENCE_NUMBER") => {
+            let number = number()?;
+            reader().at(number).poll_items(1)?;
+            Place::At(number)
         }
+        Some("AFTER_SEQUENCE_NUMBER") => {
+            let number = number()?;
+            reader().after(number).poll_items(1)?;
+            Place::After(number)
+        }
+        Some("LATEST") => reader().latest().poll_items(1)?.next.map_or(Place::End, Place::After),
         _ => Place::Start,
     };
     reply(&json!({"ShardIterator": write(&named.arn, &place)}))

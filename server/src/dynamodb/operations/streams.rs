@@ -31,6 +31,16 @@ pub(crate) const DESCRIBE_FIELDS: &[Field] = &[
     STREAM_ARN,
     LIMIT_100,
     field("ExclusiveStartShardId", Shape::String, &[Rule::MinLength(28), Rule::MaxLength(65)]),
+    plain(
+        "ShardFilter",
+        Shape::Structure(&Structure {
+            name: "ShardFilter",
+            fields: &[
+                field("ShardId", Shape::String, &[Rule::MinLength(28), Rule::MaxLength(65)]),
+                field("Type", Shape::String, &[Rule::OneOf(&["CHILD_SHARDS"])]),
+            ],
+        }),
+    ),
 ];
 
 const MAX_LISTED: usize = 100;
@@ -45,10 +55,9 @@ pub(crate) struct Named {
 impl Named {
     /// Finds the stream of an ARN.
     pub(crate) fn find(endpoint: &Endpoint, arn: &str) -> Answer<Named> {
-        let invalid = || Failure::validation(format!("Invalid StreamArn: {arn}"));
         let not_found =
             || Failure::not_found(format!("Requested resource not found: Stream: {arn} not found"));
-        let (name, label) = arn::stream(arn).ok_or_else(invalid)?;
+        let (name, label) = arn::stream(arn).ok_or_else(|| invalid(arn))?;
         let table = tables::find(endpoint, name).map_err(|_| not_found())?;
         let stream = all(&table).find(|stream| stream.label == label).cloned();
         let stream = stream.ok_or_else(not_found)?;
@@ -61,6 +70,11 @@ impl Named {
     }
 }
 
+fn invalid(arn: &str) -> Failure {
+    Failure::validation(format!("Invalid StreamArn: {arn}"))
+}
+
+/// The streams of a table, the oldest first.
 fn all(table: &TableDescription) -> impl Iterator<Item = &StreamDescription> {
     table.closed_streams.iter().chain(&table.stream)
 }
@@ -70,21 +84,23 @@ pub(crate) fn list(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         Some(name) => vec![name.to_owned()],
         None => endpoint.db.list_tables()?,
     };
+    // What comes behind is told by order: the stream that was told last may be gone by now.
+    let start = match request.str("ExclusiveStartStreamArn") {
+        Some(start) => arn::stream(start).ok_or_else(|| invalid(start))?,
+        None => ("", ""),
+    };
     let mut listed: Vec<Value> = Vec::new();
     for name in names {
         // One that was dropped a moment ago has no streams.
         let Ok(table) = endpoint.db.describe_table(&name) else { continue };
-        listed.extend(all(&table).map(|stream| {
+        let behind = all(&table).filter(|stream| (table.name.as_str(), stream.label.as_str()) > start);
+        listed.extend(behind.map(|stream| {
             json!({
                 "StreamArn": arn::of_stream(&endpoint.config, &table.name, &stream.label),
                 "StreamLabel": stream.label,
                 "TableName": table.name,
             })
         }));
-    }
-    if let Some(start) = request.str("ExclusiveStartStreamArn") {
-        let place = listed.iter().position(|stream| stream["StreamArn"] == start);
-        listed.drain(..place.map_or(0, |place| place + 1));
     }
     let limit = request.integer("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_LISTED);
     let has_more = listed.len() > limit;
@@ -106,8 +122,11 @@ pub(crate) fn describe(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         range["EndingSequenceNumber"] = json!(end.to_string());
     }
     let is_behind = request.str("ExclusiveStartShardId") == Some(&shard_id);
-    let shards =
-        if is_behind { json!([]) } else { json!([{"ShardId": shard_id, "SequenceNumberRange": range}]) };
+    // The only shard is no child of one.
+    let shards = match is_behind || request.has("ShardFilter") {
+        true => json!([]),
+        false => json!([{"ShardId": shard_id, "SequenceNumberRange": range}]),
+    };
     let keys = [("HASH", table.keys.partition_attributes()), ("RANGE", table.keys.sort_attributes())];
     let keys = keys.into_iter().flat_map(|(kind, attributes)| {
         attributes.iter().map(move |attribute| json!({"AttributeName": attribute.name(), "KeyType": kind}))

@@ -48,19 +48,29 @@ pub(crate) fn list(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
 
 /// Adds tags, or gives those that there are other values.
 pub(crate) fn add(stored: &mut BTreeMap<String, String>, tags: &[Json<'_>]) -> Answer<()> {
-    for tag in tags {
-        let (key, value) = (tag.str("Key").unwrap_or_default(), tag.str("Value").unwrap_or_default());
-        if !(1..=128).contains(&key.chars().count()) || value.chars().count() > 256 {
-            return Err(Failure::validation(
-                "One or more parameter values were invalid: Tag keys have 1 to 128 characters, tag values 0 to 256",
-            ));
+    let refuse = |text: String| Err(Failure::validation(text));
+    for (nth, tag) in tags.iter().enumerate() {
+        let (key, value) = (tag.str("Key"), tag.str("Value"));
+        let is_within = |text: Option<&str>, least: usize, most: usize| {
+            text.is_some_and(|text| (least..=most).contains(&text.chars().count()))
+        };
+        if !is_within(key, 1, 128) {
+            return refuse(format!("The Tag Key provided is invalid, Key: {}", key.unwrap_or("null")));
+        }
+        if !is_within(value, 0, 256) {
+            return refuse(format!("The Tag Value provided is invalid, Value: {}", value.unwrap_or("null")));
+        }
+        let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
+        if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+            return refuse(format!("Tag Key cannot be prefixed with aws:, Key: {key}"));
+        }
+        if tags[..nth].iter().any(|other| other.str("Key") == Some(key)) {
+            return refuse(format!("Duplicate Tag Keys provided as input: Duplicate Tag Key found {key}"));
         }
         stored.insert(key.to_owned(), value.to_owned());
     }
     match stored.len() > MAX_TAGS {
-        true => Err(Failure::validation(
-            "One or more parameter values were invalid: Too many tags: the maximum number of tags is 50",
-        )),
+        true => refuse("Number of Tags exceed the current limit for the provided ResourceArn".to_owned()),
         false => Ok(()),
     }
 }
