@@ -34,7 +34,7 @@ fn what_is_no_request_for_an_operation_is_answered_as_by_the_service() {
         endpoint
             .send(format!("{head}Host: there:1\r\nContent-Length: {}\r\n\r\n{body}", body.len()).as_bytes())
     };
-    check(&send("GET / HTTP/1.1\r\n", ""), 200, "healthy: there:1 ");
+    check(&send("GET / HTTP/1.1\r\n", ""), 200, "healthy: dynamodb.us-east-1.amazonaws.com ");
     let not_found = "<UnknownOperationException/>\n";
     for head in ["PUT / HTTP/1.1\r\n", "DELETE / HTTP/1.1\r\n", "OPTIONS / HTTP/1.1\r\n"] {
         check(&send(head, ""), 404, not_found);

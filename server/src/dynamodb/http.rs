@@ -88,7 +88,7 @@ pub(super) async fn answer(
         Err(Unread::TooSlow) => return Ok(plain(StatusCode::REQUEST_TIMEOUT, Reply::empty())),
     };
     let has_origin = head.headers.contains_key(ORIGIN);
-    let mut response = match early(&head, &body.bytes) {
+    let mut response = match early(&endpoint.config.region, &head, &body.bytes) {
         Some(response) => response,
         None => match operate(endpoint, connection, head, body.bytes.clone()).await {
             Ok(response) => response,
@@ -104,14 +104,14 @@ pub(super) async fn answer(
 }
 
 /// The answers to what is no request for an operation.
-fn early(head: &Parts, body: &[u8]) -> Option<Response<Reply>> {
+fn early(region: &str, head: &Parts, body: &[u8]) -> Option<Response<Reply>> {
     if head.method == Method::OPTIONS && head.headers.contains_key(ORIGIN) {
         return Some(allow_origin(&head.headers));
     }
     if head.method == Method::GET {
-        let host = host(head).unwrap_or_default();
-        // The space at the end is the service's.
-        return Some(with_crc(StatusCode::OK, format!("healthy: {host} ").into_bytes()));
+        // What the service says of itself, with the space at its end.
+        let healthy = format!("healthy: dynamodb.{region}.amazonaws.com ");
+        return Some(with_crc(StatusCode::OK, healthy.into_bytes()));
     }
     let content_type = content_type(&head.headers);
     let is_known = body.is_empty() || content_type == JSON || content_type == AMZ_JSON;
