@@ -122,6 +122,11 @@ impl Update {
 }
 
 impl Update {
+    /// Whether nothing is asked for but that attributes, or parts of them, are removed.
+    pub(crate) fn only_removes(&self) -> bool {
+        self.actions.iter().all(|action| matches!(action.change, Change::Remove))
+    }
+
     /// The type that the update gives to an attribute, as far as that does not depend on the item.
     pub(crate) fn static_type(&self, attribute: &str) -> Option<AttributeType> {
         let is_it = |action: &&Action| action.path.is_top_level() && action.path.attribute() == attribute;
