@@ -14,7 +14,7 @@ use super::test::Test;
 use crate::value::AttributeType;
 
 /// The most values after `IN`.
-const MAX_IN_OPERANDS: usize = 100;
+pub(crate) const MAX_IN_OPERANDS: usize = 100;
 
 /// A condition whose parts are resolved.
 pub(super) struct Checked {
