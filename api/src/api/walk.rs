@@ -17,6 +17,7 @@ use crate::api::key::{self, Within};
 use crate::api::layout::Layout;
 use crate::api::page_meter::PageMeter;
 use crate::api::projection::{Decode, Projection, Wanted};
+use crate::api::rows::Rows;
 use crate::api::segment::Segment;
 use crate::api::source::{Reading, Timed};
 use crate::api::table::{Place, Table};
@@ -452,10 +453,10 @@ fn passes(filter: Option<&Condition>, layout: &Layout, item: &[u8]) -> Result<bo
 }
 
 /// The items of a query or a scan, one after the other, all from one state: a [`Snapshot`](crate::api::Snapshot) that it
-/// holds, or a transaction. It holds a portion of rows besides (at most 256 KiB, or one item), and no lock: it may rest in the
+/// holds, or a transaction, of which it gives what is there when it comes by. It holds a portion of rows besides (at most 256 KiB, or one item), and no lock: it may rest in the
 /// hands of its user for hours.
 pub struct Iter<S, T> {
-    rows: dynamite_txn::Scan<S>,
+    rows: Rows<S>,
     /// Where the items of rows are got that are entries of an index, if that must be.
     items: Option<Items<S>>,
     look: Look,
@@ -471,22 +472,21 @@ pub struct Iter<S, T> {
     seconds: u64,
 }
 
-impl<S: Portions, T> Iter<S, T> {
+// What a `Source` reads from is all of this, here and below; nobody else makes one.
+#[allow(private_bounds)]
+impl<S: Portions + Timed + Clone, T> Iter<S, T> {
     pub(crate) fn new(
         state: S,
         table: Arc<Table>,
         layout: Arc<Layout>,
         walk: Walk<'_>,
         decode: Decode<T>,
-    ) -> Self
-    where
-        S: Timed + Clone,
-    {
+    ) -> Self {
         Iter {
             seconds: state.seconds(),
             items: (walk.look != Look::There).then(|| Items::of(state.clone())),
             look: walk.look,
-            rows: dynamite_txn::Scan::new(state, layout.id, walk.range),
+            rows: Rows::new(state, layout.id, walk.range),
             consumed: walk.consumed.map(|consumed| Tally::new(consumed, &table.name)),
             table,
             layout,
@@ -529,7 +529,8 @@ impl<S: Portions, T> Iter<S, T> {
     }
 }
 
-impl<S: Portions, T> Iterator for Iter<S, T> {
+#[allow(private_bounds)]
+impl<S: Portions + Timed + Clone, T> Iterator for Iter<S, T> {
     type Item = Result<T>;
 
     /// The next item. After an error the next call goes on behind it, or tries again what could not be read.
@@ -538,7 +539,8 @@ impl<S: Portions, T> Iterator for Iter<S, T> {
     }
 }
 
-impl<S: Portions, T> FusedIterator for Iter<S, T> {}
+#[allow(private_bounds)]
+impl<S: Portions + Timed + Clone, T> FusedIterator for Iter<S, T> {}
 
 impl<S, T> std::fmt::Debug for Iter<S, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
