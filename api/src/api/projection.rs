@@ -50,7 +50,8 @@ pub(crate) const AS_VALUE: Decode<Value> = Decode {
 
 /// With exact attribute values.
 pub(crate) const AS_ITEM: Decode<Item> = Decode {
-    whole: |item| Ok(item_codec::decode(item)?),
+    // Not `decode`, which holds the size against the limit: columns together may be larger than an item.
+    whole: |item| Ok(ItemView::new(item)?.to_item()?),
     part: |item, names| {
         let mut part = Item::new();
         for name in names {
