@@ -3,7 +3,7 @@
 mod expressions;
 
 use dynamite_core::AttributeValue;
-use dynamite_core::expression::{Update, UpdateError};
+use dynamite_core::expression::{AttributeChange, Update, UpdateError};
 use dynamite_core::item_codec::{ItemView, decode_json, encode_json};
 use expressions::{build, item};
 use serde_json::{Value, json};
@@ -138,6 +138,19 @@ fn if_not_exists_takes_what_is_there_or_else_the_other() {
     // What is not needed may be missing.
     check("SET a = if_not_exists(b, gone)", json!({}), json!({"b": 1}), json!({"a": 1, "b": 1}));
     check_refused("SET a = if_not_exists(b, gone)", json!({}), json!({}), MISSING);
+}
+
+/// Their number has no limit but that of a request, and they come in any order.
+#[test]
+fn any_number_of_attributes_is_changed_and_what_is_said_last_counts() {
+    let name = |nth: usize| format!("a{nth:06}");
+    let changes = (0..200_000).rev().map(|nth| (name(nth), AttributeChange::Remove));
+    let again = [(name(7), AttributeChange::Put(7.into())), (name(8), AttributeChange::Add(1.into()))];
+    let update = Update::of_attributes(changes.chain(again)).unwrap().unwrap();
+    assert_eq!(update.paths().count(), 200_000);
+    let old = encode_json(&json!({"id": "k", "a000007": "old", "a000008": 41, "a123456": "old"})).unwrap();
+    let new = update.apply(Some(ItemView::new(&old).unwrap()), &item(json!({}))).unwrap();
+    assert_eq!(decode_json(&new).unwrap(), json!({"id": "k", "a000007": 7, "a000008": 42}));
 }
 
 #[test]
