@@ -158,7 +158,7 @@ fn list_append_puts_one_list_behind_the_other() {
     check("SET l = list_append(l, :v)", json!({":v": [3]}), json!({"l": [1, 2]}), json!({"l": [1, 2, 3]}));
     check("SET l = list_append(:v, l)", json!({":v": [3]}), json!({"l": [1, 2]}), json!({"l": [3, 1, 2]}));
     check(
-        "SET l = list_append(list_append(l, :v), if_not_exists(m, :e))",
+        "SET l = list_append(if_not_exists(gone, list_append(l, :v)), if_not_exists(m, :e))",
         json!({":v": [3], ":e": []}),
         json!({"l": [1], "m": [[0]]}),
         json!({"l": [1, 3, [0]], "m": [[0]]}),
@@ -303,7 +303,8 @@ fn an_item_that_would_be_too_large_or_too_deep_is_refused() {
         "Item size to update has exceeded the maximum allowed size",
     );
     // A short text that asks for a list of five million elements.
-    let repeated = (0..60).fold("a".to_owned(), |list, _| format!("list_append({list}, a)"));
+    let repeated =
+        (0..60).fold("a".to_owned(), |list, _| format!("list_append(if_not_exists(c, {list}), a)"));
     let error = apply(&format!("SET b = {repeated}"), &json!({}), Some(&json!({"a": vec![0; 90_000]})));
     assert_eq!(error, Err(UpdateError::TooLarge));
 

@@ -90,7 +90,7 @@ impl<'a> Selection<'a> {
             return Err(Invalid::Limit.into());
         }
         let Wanted { projection, terms } = &self.wanted;
-        projection.check_alone(terms.projection())?;
+        projection.check(terms.projection())?;
         terms.compile()
     }
 
