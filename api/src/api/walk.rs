@@ -271,8 +271,7 @@ macro_rules! selections {
             let (table, state) = self.source.stream(self.table)?;
             let place = table.place(self.selection.index)?;
             let walk = self.walk(place, expressions)?;
-            let layout = place.layout().clone();
-            Ok(crate::api::Iter::new(state, table, layout, walk, decode))
+            Ok(crate::api::Iter::new(state, table.clone(), place, walk, decode))
         }
     };
 }
@@ -425,13 +424,7 @@ impl Walk<'_> {
 
     /// Tells what was read: of the place, or, if an index led into the table, of both.
     fn tell(&self, consumed: &Consumed, place: Place<'_>, bytes: usize, entry_bytes: usize) {
-        match self.look {
-            Look::InTable => {
-                consumed.read_place(place, entry_bytes);
-                consumed.read(&place.table.name, bytes);
-            }
-            _ => consumed.read_place(place, bytes),
-        }
+        consumed.read_place(place, bytes, (self.look == Look::InTable).then_some(entry_bytes));
     }
 }
 
@@ -478,16 +471,17 @@ impl<S: Portions + Timed + Clone, T> Iter<S, T> {
     pub(crate) fn new(
         state: S,
         table: Arc<Table>,
-        layout: Arc<Layout>,
+        place: Place<'_>,
         walk: Walk<'_>,
         decode: Decode<T>,
     ) -> Self {
+        let layout = place.layout().clone();
         Iter {
             seconds: state.seconds(),
             items: (walk.look != Look::There).then(|| Items::of(state.clone())),
             look: walk.look,
             rows: Rows::new(state, layout.id, walk.range),
-            consumed: walk.consumed.map(|consumed| Tally::new(consumed, &table.name)),
+            consumed: walk.consumed.map(|consumed| Tally::new(consumed, place, walk.look == Look::InTable)),
             table,
             layout,
             segment: walk.segment,
@@ -517,7 +511,7 @@ impl<S: Portions + Timed + Clone, T> Iter<S, T> {
                 }
             }
             if let Some(tally) = &mut self.consumed {
-                tally.bytes += consumed::size(&self.layout, item)?;
+                tally.count(&self.layout, item, row.payload)?;
             }
             if passes(self.filter.as_ref(), &self.layout, item)? {
                 self.left -= 1;
