@@ -204,7 +204,8 @@ impl CreateTable<'_> {
         self
     }
 
-    /// Creates the table. It is there, durably, when this returns.
+    /// Creates the table. It is there when this returns: durably, but with
+    /// [`Durability::Eventual`](crate::api::Durability::Eventual).
     pub fn execute(self) -> Result<()> {
         check_name(self.name)?;
         let attribute = |(name, key_type)| KeyAttribute::new(name, key_type).map_err(Invalid::Schema);
