@@ -9,7 +9,7 @@
 //! tables; `source` is where a read looks, and `moment` by which time it judges; `writing` is where items change, and with them what
 //! belongs to them: `index` and its like, `ttl`, `stream`; `key` makes keys of arguments, `terms` are what is said in expressions,
 //! `encoded` are items in their stored form, `projection` is which part of an item is read, `change` what a write does to one, `consumed` counts for those who ask. Then the
-//! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment` and `page_meter` within it),
+//! operations: `get`, `put`, `update`, `delete`, `query` and `scan` (which share `walk`, and `segment`, `page_meter` and `rows` within it),
 //! `batch`, `snapshot`, `transact`; `deferred`, writes that wait together; `transact_write` (of `transact_action`s, with `token`s) and `transact_get`;
 //! `statement`, `statement_batch` and `statement_transaction`, which do what their `statement_plan`s say; `backup`, `table_backup`, and
 //! `salvage` and `repair` of what is damaged;
@@ -48,6 +48,7 @@ mod projection;
 mod put;
 mod query;
 mod repair;
+mod rows;
 mod salvage;
 mod scan;
 mod schema;

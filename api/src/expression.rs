@@ -91,6 +91,7 @@ pub use path::Path;
 pub use projection::Projection;
 pub use update::Update;
 
+pub(crate) use check::MAX_IN_OPERANDS;
 pub(crate) use columns::Columns;
 pub(crate) use constant::describe;
 pub(crate) use hash_order::by_slot;

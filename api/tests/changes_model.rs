@@ -9,6 +9,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -444,15 +445,18 @@ fn run(steps: &[Step]) -> Result<(), Error> {
             }
             Step::Series(writes) => {
                 let deferred = db.deferred();
-                let written = deferred.in_series(|| -> Result<(), Error> {
-                    for write in writes {
+                let shared = RefCell::new(&mut model);
+                let (shared, target) = (&shared, &deferred);
+                let written = deferred.in_series(writes.iter().map(|write| {
+                    move || -> Result<(), Error> {
+                        let model: &mut Model = &mut shared.borrow_mut();
                         let before = model.stored.clone();
-                        write!(deferred, &mut model, write);
+                        write!(target, model, write);
                         model.remember(&before);
+                        Ok(())
                     }
-                    Ok(())
-                });
-                written??;
+                }));
+                written.into_iter().try_for_each(Result::flatten)?;
                 db.settle(deferred.pending())?;
                 // Each is remembered by itself.
                 before = model.stored.clone();

@@ -4,7 +4,8 @@ mod common;
 
 use common::{events, things};
 use dynamite_core::Error;
-use dynamite_core::api::{DynaMite, ReturnValues};
+use dynamite_core::api::{Consumed, DynaMite, GlobalIndex, Put, ReturnValues, StreamView, Update as Action};
+use dynamite_core::expression::{AttributeChange, Update as ByAttribute};
 use dynamite_core::types::KeyType;
 use serde_json::{Value, json};
 
@@ -154,6 +155,62 @@ fn an_update_of_an_item_that_is_not_there_makes_one_of_its_key() {
     assert_eq!(failed(guarded.execute()), None);
     let items = db.query("events").partition_key("d").execute().unwrap().items;
     assert_eq!(items, [json!({"device": "d", "at": 1, "hits": 1}), json!({"device": "d", "at": 2})]);
+}
+
+/// As in DynamoDB: there is nothing to remove, so nothing is made either.
+#[test]
+fn an_update_that_only_removes_makes_no_item() {
+    let db = DynaMite::builder().background(false).in_memory().unwrap();
+    db.create_table("things")
+        .partition_key("id", KeyType::String)
+        .global_index(GlobalIndex::new("by_id").partition_key("id", KeyType::String))
+        .stream(StreamView::NewAndOldImages)
+        .execute()
+        .unwrap();
+    let by_attribute = |changes: &[(&str, AttributeChange)]| {
+        let changes = changes.iter().map(|(name, change)| (name.to_string(), change.clone()));
+        ByAttribute::of_attributes(changes).unwrap().unwrap()
+    };
+    let update = |id| db.update_item("things").partition_key(id);
+    for returned in [ReturnValues::AllNew, ReturnValues::UpdatedNew, ReturnValues::AllOld] {
+        for removing in [
+            update("a").update("REMOVE x"),
+            update("a").update("REMOVE x.y, z[3]").condition("attribute_not_exists(id)"),
+            update("a").update("REMOVE x").if_version(0),
+            update("a").update_by_attribute(by_attribute(&[("x", AttributeChange::Remove)])),
+        ] {
+            let updated = removing.return_values(returned).execute().unwrap();
+            assert_eq!((updated.version, updated.attributes), (0, None));
+        }
+    }
+    assert_eq!(failed(update("a").update("REMOVE x").condition("attribute_exists(id)").execute()), None);
+    let removing = |id: &'static str| Action::new("things").partition_key(id).update("REMOVE x");
+    db.transact_write()
+        .update(removing("a"))
+        .put(Put::new("things").item(json!({"id": "b"})))
+        .execute()
+        .unwrap();
+    let consumed = Consumed::default();
+    update("a").update("REMOVE x").consumed(&consumed).execute().unwrap();
+    assert_eq!(consumed.take().iter().map(|entry| entry.bytes).collect::<Vec<_>>(), [0]);
+    assert_eq!(db.scan("things").execute().unwrap().items, [json!({"id": "b"})]);
+    assert_eq!(db.scan("things").index("by_id").count().unwrap(), 1);
+    assert_eq!(db.describe_table("things").unwrap().item_count, 1);
+    assert_eq!(db.stream("things").poll(10).unwrap().records.len(), 1, "the put's");
+
+    // Whatever else is said makes one, and so does an update that says nothing.
+    let mixed = [("x", AttributeChange::Remove), ("n", AttributeChange::Add(1.into()))];
+    for (id, making) in [
+        ("set", update("set").update("REMOVE x SET n = :n").value(":n", 1)),
+        ("add", update("add").update("REMOVE x ADD n :n").value(":n", 1)),
+        ("mixed", update("mixed").update_by_attribute(by_attribute(&mixed))),
+    ] {
+        let updated = making.return_values(ReturnValues::AllNew).execute().unwrap();
+        assert_eq!(updated.attributes, Some(json!({"id": id, "n": 1})));
+        assert!(updated.version > 0);
+    }
+    assert!(update("none").execute().unwrap().version > 0);
+    assert_eq!(get(&db, "none"), Some(json!({"id": "none"})));
 }
 
 #[test]

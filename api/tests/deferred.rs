@@ -1,10 +1,14 @@
 //! Writes that wait for their durability later: what a series of them promises.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dynamite_core::Error;
-use dynamite_core::api::{Check, DynaMite, GlobalIndex, Put, SequenceNumber, StreamView};
+use dynamite_core::api::{Check, DynaMite, GlobalIndex, ManualClock, Put, SequenceNumber, StreamView};
 use dynamite_core::types::KeyType;
+use dynamite_txn::disk::sim::DiskSim;
 use serde_json::{Value, json};
 
 fn database() -> DynaMite {
@@ -23,31 +27,38 @@ fn each_write_of_a_series_is_one_by_itself() {
     let before = db.put("things").item(json!({"id": "a", "n": 0})).execute().unwrap();
     let writes = db.deferred();
     let put = |id: &str, n: u32| writes.put("things").item(json!({"id": id, "n": n})).execute();
-    let versions = writes.in_series(|| {
-        let first = put("a", 1).unwrap();
+    let versions = RefCell::new(Vec::new());
+    let versions = || versions.borrow_mut();
+    let steps: [&dyn Fn(); 6] = [
+        &|| versions().push(put("a", 1).unwrap()),
         // Refused, by what one before it has left, and leaves nothing.
-        let conflict = writes.put("things").item(json!({"id": "a", "n": 9})).if_version(before).execute();
-        assert!(
-            matches!(conflict, Err(Error::VersionConflict { actual: Some(found), .. }) if found == first)
-        );
-        let second =
-            writes.put("things").item(json!({"id": "a", "n": 2})).if_version(first).execute().unwrap();
-        let check = Check::new("things").partition_key("a").condition("n = :one").value(":one", 1);
-        let failed =
-            writes.transact_write().put(Put::new("things").item(json!({"id": "b"}))).check(check).execute();
-        assert!(matches!(failed, Err(Error::TransactionCanceled { .. })), "{failed:?}");
+        &|| {
+            let conflict = writes.put("things").item(json!({"id": "a", "n": 9})).if_version(before).execute();
+            let Err(Error::VersionConflict { actual, .. }) = conflict else { panic!("{conflict:?}") };
+            assert_eq!(actual, Some(versions()[0]));
+            let put = writes.put("things").item(json!({"id": "a", "n": 2})).if_version(versions()[0]);
+            versions().push(put.execute().unwrap());
+        },
+        &|| {
+            let check = Check::new("things").partition_key("a").condition("n = :one").value(":one", 1);
+            let failed =
+                writes.transact_write().put(Put::new("things").item(json!({"id": "b"}))).check(check);
+            let failed = failed.execute();
+            assert!(matches!(failed, Err(Error::TransactionCanceled { .. })), "{failed:?}");
+        },
         // As long as it likes, so it is no part of a series.
-        let third = writes
-            .transact(|txn| {
+        &|| {
+            let third = writes.transact(|txn| {
                 assert_eq!(txn.get_item("things").partition_key("a").execute()?.unwrap()["n"], 2);
                 txn.put("things").item(json!({"id": "c"})).execute()
-            })
-            .unwrap();
-        let fourth = put("d", 4).unwrap();
-        writes.delete_item("things").partition_key("d").execute().unwrap();
-        [first, second, third, fourth]
-    });
-    let versions = versions.unwrap();
+            });
+            versions().push(third.unwrap());
+        },
+        &|| versions().push(put("d", 4).unwrap()),
+        &|| assert!(writes.delete_item("things").partition_key("d").execute().unwrap()),
+    ];
+    assert!(writes.in_series(steps).iter().all(Result::is_ok));
+    let versions = versions().clone();
     assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
     assert_eq!(read(&db, "a").unwrap()["n"], 0, "nothing is seen before it is durable");
     db.settle(writes.pending()).unwrap();
@@ -68,12 +79,14 @@ fn indexes_and_streams_follow_a_series() {
     let index = GlobalIndex::new("by_n").partition_key("n", KeyType::Number);
     table.global_index(index).execute().unwrap();
     let writes = db.deferred();
-    let versions = writes.in_series(|| {
-        let put = |n: u32| writes.put("things").item(json!({"id": "a", "n": n})).execute().unwrap();
-        let first = put(1);
-        assert!(writes.put("things").item(json!({"id": "a", "n": 8})).if_version(0).execute().is_err());
-        [first, put(2), put(3)]
-    });
+    let versions = writes.in_series((1..=3).map(|n| {
+        let writes = &writes;
+        move || {
+            let version = writes.put("things").item(json!({"id": "a", "n": n})).execute().unwrap();
+            assert!(writes.put("things").item(json!({"id": "a", "n": 8})).if_version(0).execute().is_err());
+            version
+        }
+    }));
     db.settle(writes.pending()).unwrap();
     assert_eq!(db.verify_indexes(&mut |_| ()).unwrap(), []);
     let records = db.stream("things").poll(10).unwrap().records;
@@ -85,7 +98,7 @@ fn indexes_and_streams_follow_a_series() {
     assert_eq!(seen.iter().map(|(_, n)| n).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(
         db.get_item_versioned("things").partition_key("a").execute().unwrap().unwrap().version,
-        versions.unwrap()[2]
+        *versions[2].as_ref().unwrap()
     );
 }
 
@@ -94,13 +107,85 @@ fn a_panic_undoes_the_series_that_it_meets() {
     let db = database();
     let writes = db.deferred();
     let panic = catch_unwind(AssertUnwindSafe(|| {
-        writes.in_series(|| {
+        writes.in_series([|| {
             writes.put("things").item(json!({"id": "a"})).execute().unwrap();
             std::panic::panic_any("on purpose");
-        })
+        }])
     }));
     assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"on purpose"));
     writes.put("things").item(json!({"id": "b"})).execute().unwrap();
     db.settle(writes.pending()).unwrap();
     assert_eq!((read(&db, "a"), read(&db, "b").is_some()), (None, true));
+}
+
+/// A device that is full when what follows one another at once is put together: that part of the series was not made, and those on
+/// the other side of a write by itself were.
+#[test]
+fn a_part_of_a_series_that_was_not_made_takes_nothing_else_with_it() {
+    const COUNT: usize = 20;
+    let lost = [0, 1].map(|full| {
+        let disk = DiskSim::new(7);
+        let clock = Arc::new(ManualClock::at(1_000));
+        let db = DynaMite::builder().background(false).cache_size(1 << 20).clock(clock);
+        let db = db.create_on(Arc::new(disk.clone())).unwrap();
+        db.create_table("things").partition_key("id", KeyType::String).execute().unwrap();
+        let writes = db.deferred();
+        let write = |nth: usize| {
+            let item = json!({"id": nth.to_string(), "text": "x".repeat(3_000)});
+            let is_full = nth == 0 || nth == COUNT + 1 && full == 1;
+            if is_full {
+                disk.set_capacity(0);
+            }
+            if nth != COUNT {
+                return writes.put("things").item(item).execute();
+            }
+            if full == 1 {
+                disk.set_capacity(u64::MAX);
+            }
+            // By itself.
+            let made = writes.batch_write().put("things", json!({"id": COUNT.to_string()})).execute();
+            disk.set_capacity(u64::MAX);
+            made
+        };
+        let write = &write;
+        let told = writes.in_series((0..=2 * COUNT).map(|nth| move || write(nth)));
+        disk.set_capacity(u64::MAX);
+        db.settle(writes.pending()).unwrap();
+        for (nth, told) in told.iter().enumerate() {
+            let is_there = read(&db, &nth.to_string()).is_some();
+            assert_eq!(is_there, matches!(told, Ok(Ok(_))), "{full}: {nth} was told {told:?}");
+        }
+        told.iter().map(|told| matches!(told, Err(Error::DiskFull { .. }))).collect::<Vec<_>>()
+    });
+    let part = |lost| [lost; COUNT];
+    assert_eq!(lost[0], [&part(true)[..], &[false], &part(false)].concat());
+    assert_eq!(lost[1], [&part(false)[..], &[false], &part(true)].concat());
+}
+
+/// The thread that looks after what expires is told when it can see that, not before.
+#[test]
+fn what_expires_is_deleted_however_late_it_is_settled() {
+    let db = DynaMite::in_memory().unwrap();
+    db.create_table("things").partition_key("id", KeyType::String).ttl("until").execute().unwrap();
+    let count = || db.describe_table("things").unwrap().item_count;
+    let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() - 60;
+    let item = json!({"id": "a", "until": until});
+    let writes = db.deferred();
+    let alone = || assert!(writes.put("things").item(&item).execute().is_ok());
+    let in_series = || assert!(writes.in_series([&alone])[0].is_ok());
+    let transact = || assert!(writes.transact(|txn| txn.put_item("things", &item)).is_ok());
+    let put: [&dyn Fn(); 3] = [&alone, &in_series, &transact];
+    for put in put {
+        // The thread has looked, and sleeps until it hears of something.
+        std::thread::sleep(Duration::from_millis(200));
+        put();
+        let pending = writes.pending();
+        std::thread::sleep(Duration::from_millis(200));
+        db.settle(pending).unwrap();
+        let begun = Instant::now();
+        while count() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nobody has deleted it");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }

@@ -218,6 +218,12 @@ fn functions_look_for_attributes_and_their_types() {
         ("attribute_type(gone, :S)", false),
         ("attribute_type(n, :S)", false),
         ("attribute_type(m.x, :N)", true),
+        // Not only of attributes.
+        ("attribute_type(:N, :S)", true),
+        ("attribute_type(:N, :N)", false),
+        ("attribute_type(size(s), :N)", true),
+        ("attribute_type(size(s), :S)", false),
+        ("attribute_type(size(gone), :N)", false),
     ] {
         check(text, expected);
     }

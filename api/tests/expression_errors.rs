@@ -379,6 +379,12 @@ fn maps_of_placeholders_hold_placeholders() {
         json!({"condition": "", "names": {"#a": ""}}),
         "ExpressionAttributeNames contains invalid value: Empty attribute name for key #a",
     );
+    check_accepted(json!({"projection": "#a", "names": {"#a": "x".repeat(65_535)}}));
+    check(
+        json!({"projection": "#a", "names": {"#a": "x".repeat(65_536)}}),
+        "ExpressionAttributeNames contains invalid value: Attribute name is too large, must be less than 65536 bytes for \
+         key #a",
+    );
     check(
         json!({"condition": "", "names": {format!("#{}", "a".repeat(255)): "a"}}),
         "ExpressionAttributeNames contains invalid key: The expression attribute map contains a key that is too long; \
@@ -482,13 +488,23 @@ fn operands_are_what_functions_take() {
     for (text, function) in [
         ("attribute_exists(:s) and a=a", "attribute_exists"),
         ("attribute_not_exists(size(:s))", "attribute_not_exists"),
-        ("attribute_type(:s, :s)", "attribute_type"),
     ] {
         check_filter(
             text,
             &format!("Operator or function requires a document path; operator or function: {function}"),
         );
     }
+    for text in
+        ["set a = list_append(list_append(a, :l), :l)", "set a = list_append(:l, (list_append(#q, :l)))"]
+    {
+        let expected =
+            "The function is not allowed to be used this way in an expression; function: list_append";
+        check_update(text, expected);
+    }
+    check_accepted(json!({
+        "update": "SET a = list_append(if_not_exists(a, :l), :l), b = if_not_exists(b, list_append(c, :l))",
+        "values": {":l": []},
+    }));
     for text in ["set a = if_not_exists(:s, c)", "set a = if_not_exists(if_not_exists(a, b), c)"] {
         check_update(
             text,

@@ -377,10 +377,18 @@ impl Source {
             Source::IfNotExists(path, other) => {
                 format!("if_not_exists({}, {})", writer.path(path), other.write(writer))
             }
-            Source::Append(a, b) => format!("list_append(({}),{})", a.write(writer), b.write(writer)),
+            Source::Append(a, b) => format!("list_append(({}),{})", a.within(writer), b.within(writer)),
             Source::Sum(a, minus, b) => {
                 format!("({} {} ({}))", a.write(writer), if *minus { '-' } else { '+' }, b.write(writer))
             }
+        }
+    }
+
+    /// As an operand of `list_append`, which may not be one itself.
+    fn within(&self, writer: &mut Writer) -> String {
+        match self {
+            Source::Append(..) => format!("if_not_exists(not_there, {})", self.write(writer)),
+            _ => self.write(writer),
         }
     }
 
@@ -763,6 +771,7 @@ fn deep_texts_need_no_stack() {
         format!("SET a = {}b{}", "if_not_exists(c,".repeat(200), ")".repeat(200)),
         format!("SET a = {}b{}", "list_append(c,".repeat(200), ")".repeat(200)),
         format!("SET a = {}b{}", "list_append(".repeat(150), ",c)".repeat(150)),
+        format!("SET a = {}b{}", "list_append(c,if_not_exists(d,".repeat(100), "))".repeat(100)),
         format!("REMOVE a{}", ".b".repeat(31)),
     ];
     let thread = std::thread::Builder::new().stack_size(96 * 1024);

@@ -3,7 +3,7 @@
 mod expressions;
 
 use dynamite_core::AttributeValue;
-use dynamite_core::expression::{Update, UpdateError};
+use dynamite_core::expression::{AttributeChange, Update, UpdateError};
 use dynamite_core::item_codec::{ItemView, decode_json, encode_json};
 use expressions::{build, item};
 use serde_json::{Value, json};
@@ -140,12 +140,25 @@ fn if_not_exists_takes_what_is_there_or_else_the_other() {
     check_refused("SET a = if_not_exists(b, gone)", json!({}), json!({}), MISSING);
 }
 
+/// Their number has no limit but that of a request, and they come in any order.
+#[test]
+fn any_number_of_attributes_is_changed_and_what_is_said_last_counts() {
+    let name = |nth: usize| format!("a{nth:06}");
+    let changes = (0..200_000).rev().map(|nth| (name(nth), AttributeChange::Remove));
+    let again = [(name(7), AttributeChange::Put(7.into())), (name(8), AttributeChange::Add(1.into()))];
+    let update = Update::of_attributes(changes.chain(again)).unwrap().unwrap();
+    assert_eq!(update.paths().count(), 200_000);
+    let old = encode_json(&json!({"id": "k", "a000007": "old", "a000008": 41, "a123456": "old"})).unwrap();
+    let new = update.apply(Some(ItemView::new(&old).unwrap()), &item(json!({}))).unwrap();
+    assert_eq!(decode_json(&new).unwrap(), json!({"id": "k", "a000007": 7, "a000008": 42}));
+}
+
 #[test]
 fn list_append_puts_one_list_behind_the_other() {
     check("SET l = list_append(l, :v)", json!({":v": [3]}), json!({"l": [1, 2]}), json!({"l": [1, 2, 3]}));
     check("SET l = list_append(:v, l)", json!({":v": [3]}), json!({"l": [1, 2]}), json!({"l": [3, 1, 2]}));
     check(
-        "SET l = list_append(list_append(l, :v), if_not_exists(m, :e))",
+        "SET l = list_append(if_not_exists(gone, list_append(l, :v)), if_not_exists(m, :e))",
         json!({":v": [3], ":e": []}),
         json!({"l": [1], "m": [[0]]}),
         json!({"l": [1, 3, [0]], "m": [[0]]}),
@@ -290,7 +303,8 @@ fn an_item_that_would_be_too_large_or_too_deep_is_refused() {
         "Item size to update has exceeded the maximum allowed size",
     );
     // A short text that asks for a list of five million elements.
-    let repeated = (0..60).fold("a".to_owned(), |list, _| format!("list_append({list}, a)"));
+    let repeated =
+        (0..60).fold("a".to_owned(), |list, _| format!("list_append(if_not_exists(c, {list}), a)"));
     let error = apply(&format!("SET b = {repeated}"), &json!({}), Some(&json!({"a": vec![0; 90_000]})));
     assert_eq!(error, Err(UpdateError::TooLarge));
 

@@ -210,6 +210,34 @@ fn what_is_consumed_of_indexes_is_told_apart() {
 }
 
 #[test]
+fn a_stream_of_an_index_tells_what_its_page_tells() {
+    let db = orders();
+    for number in 1..20 {
+        let text = "x".repeat(number as usize * 100);
+        db.put_item(
+            "orders",
+            json!({"customer": "a", "number": number, "total": 1, "state": "open", "text": text}),
+        )
+        .unwrap();
+    }
+    let consumed = Consumed::default();
+    for (name, all) in [("by_total", false), ("by_total", true), ("by_state", false)] {
+        let query = || {
+            let query =
+                db.query("orders").index(name).consumed(&consumed).filter("#n > :n").name("#n", "number");
+            let query = query.value(":n", 10).partition_key(if name == "by_state" { "open" } else { "a" });
+            if all { query.all_attributes() } else { query }
+        };
+        let page = query().execute().unwrap();
+        let told = consumed.take();
+        assert_eq!(query().iter().unwrap().count(), page.items.len());
+        assert_eq!(consumed.take(), told, "{name}");
+        assert_eq!(told.len(), 1 + usize::from(all));
+        assert_eq!(told[0].index.as_ref().unwrap().0, name);
+    }
+}
+
+#[test]
 fn what_a_front_end_keeps_with_a_table_stays_with_it() {
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = directory.path().join("test.db");

@@ -306,9 +306,11 @@ macro_rules! write {
                 (*at, item, update.execute().map(drop))
             }
             Write::Remove(at, name) => {
+                // No item is made of nothing but a removal.
                 let mut item = world.items.get(&key(*at)).cloned();
-                let item_or_key = item.get_or_insert(json!({"p": PARTITIONS[at.0], "at": at.1}));
-                item_or_key.as_object_mut().unwrap().remove(*name);
+                if let Some(item) = &mut item {
+                    item.as_object_mut().unwrap().remove(*name);
+                }
                 let update = $to.update_item(TABLE).partition_key(PARTITIONS[at.0]).sort_key(at.1);
                 (*at, item, update.update("REMOVE #a").name("#a", name).execute().map(drop))
             }

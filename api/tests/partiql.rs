@@ -2,6 +2,8 @@
 
 use dynamite_core::api::{Consumed, DynaMite, GlobalIndex, LocalIndex, Projection, StatementPage};
 use dynamite_core::error::CancellationCode;
+use dynamite_core::item_codec::decode_json;
+use dynamite_core::json::item_to_json;
 use dynamite_core::types::KeyType;
 use dynamite_core::{AttributeValue, Error, Item};
 use serde_json::{Value, json};
@@ -188,6 +190,26 @@ fn what_is_selected_comes_under_its_last_name() {
         [json!({"size": 1, "sub": "deep", "a.b": 1, "tags[0]": "x"})]
     );
     assert_eq!(select("nothing, m.nothing.more"), [json!({})].map(|_| json!({})));
+}
+
+/// Columns may overlap, so that a row may be larger than any item.
+#[test]
+fn what_is_selected_may_be_larger_than_an_item() {
+    let db = in_memory();
+    let long = "x".repeat(300_000);
+    db.put_item("hash", json!({"pk": "a", "m": {"k": &long}})).unwrap();
+    let elements = (0..100_000).map(|n| n % 10).collect::<Vec<_>>();
+    db.put_item("hash", json!({"pk": "b", "l": [&elements, "last"]})).unwrap();
+    let row = json!({"m": {"k": &long}, "k": &long});
+    let statement = "SELECT m, m.k FROM hash WHERE pk = 'a'";
+    assert_eq!(run(&db, statement).remove(0), row);
+    let page = db.statement(statement).execute_encoded().unwrap();
+    assert_eq!(decode_json(page.items[0].as_bytes()).unwrap(), row);
+    assert_eq!(item_to_json(db.statement(statement).execute_items().unwrap().items.remove(0)), row);
+    assert_eq!(db.statement(statement).execute_as::<Value>().unwrap().items, [row]);
+    let row = &run(&db, "SELECT l, l[0], l[1], l[0][7] FROM hash WHERE pk = 'b'")[0];
+    assert_eq!(row["l"][0], json!(elements));
+    assert_eq!((&row["l[0]"], &row["l[1]"], &row["l[0][7]"]), (&json!(elements), &json!("last"), &json!(7)));
 }
 
 #[test]

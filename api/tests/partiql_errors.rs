@@ -385,6 +385,13 @@ fn too_many_operators_values_and_characters_are_refused() {
         &format!("SELECT * FROM hash WHERE {nested} = (c = 1)"),
         "The expression contains too many operators; operator count: 301",
     );
+    // So does a list that a condition is looked for in, with each of its elements.
+    let chain = ('a'..='m').map(String::from).collect::<Vec<_>>().join("=");
+    let found_in = |count: usize| {
+        format!("UPDATE hash SET z=1 WHERE pk='x' AND ({chain}) IN [{}]", vec!["true"; count].join(","))
+    };
+    check(&db, &found_in(1_600), &operands.replace("101", "1600"));
+    check(&db, &found_in(100), "The expression contains too many operators; operator count: 301");
     let length = |bound| {
         format!(
             "1 validation error detected: Value at 'statement' failed to satisfy constraint: Member must have length {bound}"

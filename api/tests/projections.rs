@@ -158,3 +158,16 @@ proptest! {
         prop_assert_eq!(scan().iter_as::<Value>().unwrap().next().unwrap().unwrap(), plain(&expected));
     }
 }
+
+#[test]
+fn a_name_that_no_attribute_can_have_is_refused() {
+    let db = things();
+    db.put_item("things", json!({"id": "a"})).unwrap();
+    let names = |len: usize| ["id".to_owned(), "x".repeat(len)];
+    let get = |len| db.get_item("things").partition_key("a").attributes(names(len)).execute();
+    assert_eq!(get(65_535).unwrap(), Some(json!({"id": "a"})));
+    let text = "Attribute name is too large, must be less than 65536 bytes";
+    assert_eq!(get(65_536).unwrap_err().to_string(), text);
+    assert_eq!(db.scan("things").attributes(names(65_536)).execute().unwrap_err().to_string(), text);
+    assert_eq!(db.scan("things").attributes(names(65_536)).iter().unwrap_err().to_string(), text);
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{create_events, directory, events, pick, things};
 use dynamite_core::Error;
-use dynamite_core::api::DynaMite;
+use dynamite_core::api::{DynaMite, GlobalIndex, LocalIndex, Projection};
 use dynamite_core::types::KeyType;
 use serde_json::{Value, json};
 
@@ -131,6 +131,56 @@ fn a_stream_of_a_transaction_sees_what_is_written_ahead_of_it() {
         .unwrap();
     assert_eq!(seen, 1_000);
     assert_eq!(db.scan("events").count().unwrap(), 0);
+}
+
+/// What is read ahead of a write is read again: of the table, and of indexes, whether these hold the items or lead to them.
+#[test]
+fn a_stream_of_a_transaction_gives_nothing_that_is_not_there_any_more() {
+    let db = DynaMite::builder().background(false).in_memory().unwrap();
+    let global =
+        |name| GlobalIndex::new(name).partition_key("g", KeyType::Number).sort_key("n", KeyType::Number);
+    db.create_table("ttt")
+        .partition_key("p", KeyType::String)
+        .sort_key("n", KeyType::Number)
+        .global_index(global("whole"))
+        .global_index(global("keys").projection(Projection::KeysOnly))
+        .local_index(LocalIndex::new("local").sort_key("l", KeyType::Number).projection(Projection::KeysOnly))
+        .ttl("until")
+        .execute()
+        .unwrap();
+    let item = |n: i64| json!({"p": "p", "n": n, "l": n, "g": 1});
+    for name in ["table", "local", "whole", "keys"] {
+        (0..20).filter(|n| *n != 15).map(item).for_each(|item| assert!(db.put_item("ttt", item).is_ok()));
+        let seen = db
+            .transact(|txn| {
+                let query = match name {
+                    "table" => txn.query("ttt").partition_key("p"),
+                    "local" => txn.query("ttt").index(name).partition_key("p").all_attributes(),
+                    _ => txn.query("ttt").index(name).partition_key(1),
+                };
+                let mut seen = Vec::new();
+                for found in query.iter()? {
+                    let n = found?["n"].as_i64().unwrap();
+                    seen.push(n);
+                    if n == 3 {
+                        txn.delete_item("ttt").partition_key("p").sort_key(n).execute()?;
+                        for gone in [4, 7, 19] {
+                            txn.delete_item("ttt").partition_key("p").sort_key(gone).execute()?;
+                        }
+                        // Behind what is read by its own keys, and out of it by others.
+                        let moved = json!({"p": "p", "n": 11, "l": 2, "g": 2});
+                        txn.put_item("ttt", moved)?;
+                        txn.put_item("ttt", item(15))?;
+                    }
+                }
+                Ok(seen)
+            })
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let left = (0..20).filter(|n| ![4, 7, 19].contains(n) && (*n != 11 || name == "table"));
+        assert_eq!(seen, left.collect::<Vec<_>>(), "{name}");
+        assert_eq!(db.verify_indexes(&mut |_| ()).unwrap(), []);
+        db.delete_item("ttt").partition_key("p").sort_key(15).execute().unwrap();
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@
 //! 3. The writes of a connection are done, and told, in the order in which they came. So the writer settles nothing itself while the
 //!    settler has something to tell.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -172,22 +173,25 @@ fn write(shared: &Shared, db: &DynaMite, settle: &impl Fn(Pending) -> Result<()>
 /// Does what is queued, one after the other, as one series.
 fn write_series(first: Asked, queue: &FairQueue<Asked>, db: &DynaMite) -> Vec<Finished> {
     let deferred = db.deferred();
-    let (mut tells, mut next) = (Vec::new(), Some(first));
+    let tells = RefCell::new(Vec::new());
+    let all = std::iter::once(first).chain(std::iter::from_fn(|| queue.pop_now())).take(SERIES);
     let written = caught(|| {
-        deferred.in_series(|| {
-            while let Some(Asked { connection, write }) = next.take() {
-                tells.push((connection, write(&deferred)));
-                next = if tells.len() < SERIES { queue.pop_now() } else { None };
+        deferred.in_series(all.map(|Asked { connection, write }| {
+            let (deferred, tells) = (&deferred, &tells);
+            move || {
+                let tell = write(deferred);
+                tells.borrow_mut().push((connection, tell));
             }
-        })
+        }))
     });
-    let lost = match written {
-        Ok(written) => written.err().map(Lost::Database),
-        Err(panicked) => Some(Lost::Panicked(panicked)),
-    };
     let pending = deferred.pending();
-    let tells = tells.into_iter();
-    tells.map(|(connection, tell)| Finished { connection, tell, pending, lost: lost.clone() }).collect()
+    let tells = tells.into_inner();
+    let lost: Vec<Option<Lost>> = match written {
+        Ok(written) => written.into_iter().map(|made| made.err().map(Lost::Database)).collect(),
+        Err(panicked) => vec![Some(Lost::Panicked(panicked)); tells.len()],
+    };
+    let told = tells.into_iter().zip(lost);
+    told.map(|((connection, tell), lost)| Finished { connection, tell, pending, lost }).collect()
 }
 
 /// Makes writes durable, and tells what came of them, to one connection after the other.

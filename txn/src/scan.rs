@@ -42,7 +42,7 @@ impl Range {
     }
 
     /// Leaves of the range what is behind a key of it.
-    pub(crate) fn go_on_behind(&mut self, key: &[u8]) {
+    pub fn go_on_behind(&mut self, key: &[u8]) {
         let key = Bound::Excluded(key.to_vec());
         if self.reverse {
             self.to = key;

@@ -6,7 +6,7 @@ use crate::api::key;
 use crate::api::table::Table;
 use crate::api::writing::Writing;
 use crate::error::{Error, Result};
-use crate::expression::{Condition, Expressions, UpdateError};
+use crate::expression::{Condition, Expressions, Update, UpdateError};
 use crate::item_codec::{self, ItemDamage, ItemView};
 use crate::value::Item;
 
@@ -67,7 +67,8 @@ impl Change<'_> {
         self.changed(writing, old, None, None)
     }
 
-    /// Updates the item by the update among the expressions; without one, an item is only made if there is none.
+    /// Updates the item by the update among the expressions; without one, an item is only made if there is none. None is made by
+    /// an update that only removes, as in DynamoDB.
     pub(crate) fn update(self, writing: &mut Writing<'_, '_>) -> Result<Changed> {
         let table = self.table;
         let old = self.check_conditions(writing, true)?;
@@ -75,6 +76,9 @@ impl Change<'_> {
         // Only a new item needs the attributes of the key: an old one has them.
         let made = if old.is_none() { key::to_item(table, self.key)? } else { Item::new() };
         let update = self.expressions.and_then(|expressions| expressions.update.as_ref());
+        if old.is_none() && update.is_some_and(Update::only_removes) {
+            return self.changed(writing, None, None, None);
+        }
         let new = match (update, &old) {
             (None, Some(old)) => old.clone(),
             (None, None) => item_codec::encode(&made)?,

@@ -84,9 +84,22 @@ impl Consumed {
         self.add(table, None, ConsumedKind::Read, bytes);
     }
 
-    pub(crate) fn read_place(&self, place: Place<'_>, bytes: usize) {
-        let index = place.index.map(|index| (index.name.clone(), index.kind));
-        self.add(&place.table.name, index, ConsumedKind::Read, bytes);
+    /// Adds what was read of a place; or, if entries of an index led into the table, of both.
+    pub(crate) fn read_place(&self, place: Place<'_>, bytes: usize, entry_bytes: Option<usize>) {
+        self.read_of(&place.table.name, index_of(place), bytes, entry_bytes);
+    }
+
+    fn read_of(
+        &self,
+        table: &str,
+        index: Option<(String, IndexKind)>,
+        bytes: usize,
+        entry_bytes: Option<usize>,
+    ) {
+        self.add(table, index, ConsumedKind::Read, entry_bytes.unwrap_or(bytes));
+        if entry_bytes.is_some() {
+            self.read(table, bytes);
+        }
     }
 
     pub(crate) fn written(&self, table: &str, written: Written) {
@@ -130,23 +143,45 @@ pub(crate) fn size(layout: &Layout, item: &[u8]) -> Result<usize> {
     item_codec::size(item).map_err(|damage| layout.damaged(damage))
 }
 
-/// What a stream has read so far: one entry, added when the stream is dropped.
+fn index_of(place: Place<'_>) -> Option<(String, IndexKind)> {
+    place.index.map(|index| (index.name.clone(), index.kind))
+}
+
+/// What a stream has read so far, added when the stream is dropped.
 #[derive(Debug)]
 pub(crate) struct Tally {
     consumed: Consumed,
     table: String,
-    pub(crate) bytes: usize,
+    index: Option<(String, IndexKind)>,
+    bytes: usize,
+    /// Bytes of entries of the index, where these lead into the table.
+    entry_bytes: Option<usize>,
 }
 
 impl Tally {
-    pub(crate) fn new(consumed: &Consumed, table: &str) -> Tally {
-        Tally { consumed: consumed.clone(), table: table.to_owned(), bytes: 0 }
+    pub(crate) fn new(consumed: &Consumed, place: Place<'_>, leads_into_table: bool) -> Tally {
+        Tally {
+            consumed: consumed.clone(),
+            table: place.table.name.clone(),
+            index: index_of(place),
+            bytes: 0,
+            entry_bytes: leads_into_table.then_some(0),
+        }
+    }
+
+    /// Counts an item, and the entry that led to it.
+    pub(crate) fn count(&mut self, layout: &Layout, item: &[u8], entry: &[u8]) -> Result<()> {
+        self.bytes += size(layout, item)?;
+        if let Some(bytes) = &mut self.entry_bytes {
+            *bytes += size(layout, entry)?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        self.consumed.read(&self.table, self.bytes);
+        self.consumed.read_of(&self.table, self.index.take(), self.bytes, self.entry_bytes);
     }
 }
 

@@ -53,10 +53,35 @@ pub struct Deferred<'db> {
     db: &'db DynaMite,
     /// What all that was done depends on.
     pending: Cell<TxnId>,
+    /// When there will first be something to do in the background because of what was done since somebody asked what that is.
+    due_ms: Cell<u64>,
     /// What writes are a part of, if they follow one another at once.
     series: RefCell<Option<Series<'db>>>,
-    /// Why what was a part of an earlier one was not made.
-    lost: RefCell<Option<Error>>,
+    parts: RefCell<Parts>,
+}
+
+/// The parts into which writes that stand by themselves cut a series. Each is made by itself, or is not.
+#[derive(Debug, Default)]
+struct Parts {
+    /// Those that have ended, and why they were not made, if they were not.
+    ended: Vec<Result<()>>,
+    /// The first and the last in which the write under way has written or read something.
+    touched: Option<(usize, usize)>,
+}
+
+impl Parts {
+    /// The write under way does something in the part that is open.
+    fn touch(&mut self) {
+        let open = self.ended.len();
+        let (first, _) = self.touched.unwrap_or((open, open));
+        self.touched = Some((first, open));
+    }
+
+    /// Whether the parts were made that a write has touched.
+    fn made(&self, touched: Option<(usize, usize)>) -> Result<()> {
+        let Some((first, last)) = touched else { return Ok(()) };
+        self.ended[first..=last].iter().cloned().collect()
+    }
 }
 
 /// What [`DynaMite::settle`] waits for. Later ones include earlier ones.
@@ -70,8 +95,9 @@ impl DynaMite {
         Deferred {
             db: self,
             pending: Cell::new(TxnId(0)),
+            due_ms: Cell::new(u64::MAX),
             series: RefCell::default(),
-            lost: RefCell::default(),
+            parts: RefCell::default(),
         }
     }
 
@@ -83,6 +109,7 @@ impl DynaMite {
     pub fn settle(&self, pending: Pending) -> Result<()> {
         self.shared.store.wait_durable(pending.0)?;
         self.shared.news.announce();
+        self.shared.bell.seen(pending.0);
         Ok(())
     }
 }
@@ -92,6 +119,9 @@ impl<'db> Deferred<'db> {
     /// others, as ever, but what all of them change is copied once. Nobody else writes meanwhile. What may change many items
     /// ([`batch_write`](Self::batch_write), [`transact`](Self::transact), statements without a key) is written by itself between them.
     ///
+    /// Returns what each of them has returned, or the error for which it was not made after all: that of the device, when those that
+    /// followed one another at once are put together. Those on the other side of what is written by itself may have been made all the same.
+    ///
     /// ```
     /// # use dynamite_core::{api::DynaMite, types::KeyType};
     /// # use serde_json::json;
@@ -99,32 +129,38 @@ impl<'db> Deferred<'db> {
     /// # let db = DynaMite::in_memory()?;
     /// # db.create_table("users").partition_key("id", KeyType::String).execute()?;
     /// let writes = db.deferred();
-    /// let versions = writes.in_series(|| {
-    ///     ["alice", "bob"].map(|id| writes.put("users").item(json!({"id": id})).execute())
-    /// })?;
+    /// let users = ["alice", "bob"].map(|id| json!({"id": id}));
+    /// let put = |user| writes.put("users").item(user).execute();
+    /// let versions = writes.in_series(users.iter().map(|user| move || put(user)));
     /// db.settle(writes.pending())?;
-    /// let [alice, bob] = versions.map(Result::unwrap);
-    /// assert!(alice < bob);
+    /// for version in versions {
+    ///     assert!(version?? > 0);
+    /// }
     /// # Ok(())
     /// # }
     /// ```
-    ///
-    /// # Errors
-    ///
-    /// Then none of the writes was made, whatever they have returned.
-    pub fn in_series<R>(&self, writes: impl FnOnce() -> R) -> Result<R> {
+    pub fn in_series<R>(&self, writes: impl IntoIterator<Item = impl FnOnce() -> R>) -> Vec<Result<R>> {
+        self.parts.take();
         self.begin_series();
         // A panic undoes what is open.
         let undone_by_panic = Undone(self);
-        let result = writes();
+        let done = writes.into_iter().map(|write| {
+            self.parts.borrow_mut().touched = None;
+            let result = write();
+            (result, self.parts.borrow_mut().touched.take())
+        });
+        let done = done.collect::<Vec<_>>();
         self.end_series();
         drop(undone_by_panic);
-        self.lost.take().map_or(Ok(result), Err)
+        let parts = self.parts.take();
+        done.into_iter().map(|(result, touched)| parts.made(touched).map(|()| result)).collect()
     }
 
     /// What all operations so far depend on.
     pub fn pending(&self) -> Pending {
-        Pending(self.pending.get())
+        let pending = self.pending.get();
+        self.db.shared.bell.expect_unseen(pending, self.due_ms.replace(u64::MAX));
+        Pending(pending)
     }
 
     /// Begins to put an item; see [`DynaMite::put`].
@@ -186,7 +222,7 @@ impl<'db> Deferred<'db> {
         let (txn, due_ms, result) = transaction.end(result);
         let result = result?;
         self.depend_on(txn.join()?);
-        shared.bell.expect(due_ms);
+        self.expect(due_ms);
         Ok(result)
     }
 
@@ -200,18 +236,21 @@ impl<'db> Deferred<'db> {
         *self.series.borrow_mut() = Some(self.db.shared.store.series(Durability::Immediate));
     }
 
-    /// Ends the series that is open; whether one was. What became of it is known when [`in_series`](Self::in_series) ends.
+    /// Ends the series that is open; whether one was. What became of it is told when [`in_series`](Self::in_series) ends.
     fn end_series(&self) -> bool {
         let Some(series) = self.series.take() else { return false };
-        match series.finish() {
-            Ok(txn) => self.depend_on(txn),
-            Err(error) => *self.lost.borrow_mut() = Some(error.into()),
-        }
+        let ended = series.finish().map(|txn| self.depend_on(txn)).map_err(Error::from);
+        self.parts.borrow_mut().ended.push(ended);
         true
     }
 
     fn depend_on(&self, txn: TxnId) {
         self.pending.set(self.pending.get().max(txn));
+    }
+
+    /// Says that there will be something to do in the background, as soon as it is settled.
+    fn expect(&self, due_ms: u64) {
+        self.due_ms.set(self.due_ms.get().min(due_ms));
     }
 }
 
@@ -266,7 +305,7 @@ impl WriteTo for Deferred<'_> {
         self.depend_on(txn.base());
         let result = body(&mut Writing::new(&shared.tables, &mut txn, &course))?;
         self.depend_on(txn.join()?);
-        shared.bell.expect(course.due_ms());
+        self.expect(course.due_ms());
         Ok(result)
     }
 
@@ -277,9 +316,10 @@ impl WriteTo for Deferred<'_> {
             return self.write(body);
         };
         let shared = &self.db.shared;
+        self.parts.borrow_mut().touch();
         let course = shared.course();
         let result = series.run(|txn| body(&mut Writing::new(&shared.tables, txn, &course)))?;
-        shared.bell.expect(course.due_ms());
+        self.expect(course.due_ms());
         Ok(result)
     }
 }

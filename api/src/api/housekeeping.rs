@@ -5,9 +5,11 @@
 //! after the next open. Without a background the owner calls [`DynaMite::maintain`](crate::api::DynaMite::maintain).
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use dynamite_txn::TxnId;
 
 use crate::api::database::Engine;
 use crate::api::{index_build, stream, table_backup, token, ttl};
@@ -42,6 +44,8 @@ pub(crate) struct Bell {
     rung: Condvar,
     /// When the thread looks again by itself, in milliseconds; 0 before it has looked at all, which it does at once.
     next_ms: AtomicU64,
+    /// When there will be something to do because of transactions that are not to be seen yet, each or earlier.
+    unseen: Mutex<Vec<(TxnId, u64)>>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +67,27 @@ impl Bell {
         if would_sleep && due_ms < self.next_ms.fetch_min(due_ms, Ordering::Relaxed) {
             self.ring();
         }
+    }
+
+    /// As [`expect`](Self::expect), by whoever makes work that the thread cannot see yet: it is said when this transaction is
+    /// [seen](Self::seen).
+    pub(crate) fn expect_unseen(&self, txn: TxnId, due_ms: u64) {
+        if due_ms != u64::MAX {
+            self.unseen().push((txn, due_ms));
+        }
+    }
+
+    /// Says that a transaction, and so all before it, can be seen now.
+    pub(crate) fn seen(&self, txn: TxnId) {
+        let mut unseen = self.unseen();
+        let due_ms = unseen.extract_if(.., |(of, _)| *of <= txn).map(|(_, due_ms)| due_ms).min();
+        drop(unseen);
+        self.expect(due_ms.unwrap_or(u64::MAX));
+    }
+
+    fn unseen(&self) -> MutexGuard<'_, Vec<(TxnId, u64)>> {
+        // Each change is one step.
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says that there may be something to do.

@@ -103,8 +103,7 @@ pub(crate) fn scan(
             }
         }
         let Some((last, _)) = entries.pop().filter(|_| broke_off) else { return Ok(()) };
-        let bound = if rest.reverse { &mut rest.to } else { &mut rest.from };
-        *bound = Bound::Excluded(last);
+        rest.go_on_behind(&last);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Invalid, Result};
 use crate::expression::{self, Columns, Expressions};
 use crate::item_codec::{self, DecodeError, ItemError, ItemView, ItemWriter};
 use crate::json;
+use crate::limits::{MAX_NAME_LEN, ValueError};
 use crate::value::Item;
 
 /// Makes of a stored item what was asked for.
@@ -50,7 +51,8 @@ pub(crate) const AS_VALUE: Decode<Value> = Decode {
 
 /// With exact attribute values.
 pub(crate) const AS_ITEM: Decode<Item> = Decode {
-    whole: |item| Ok(item_codec::decode(item)?),
+    // Not `decode`, which holds the size against the limit: columns together may be larger than an item.
+    whole: |item| Ok(ItemView::new(item)?.to_item()?),
     part: |item, names| {
         let mut part = Item::new();
         for name in names {
@@ -127,11 +129,13 @@ impl<'a> Projection<'a> {
         }
     }
 
-    /// Refuses names beside an expression.
+    /// Refuses names beside an expression, and such as no attribute has.
     #[inline]
-    pub(crate) fn check_alone(&self, expression: Option<&str>) -> Result<()> {
+    pub(crate) fn check(&self, expression: Option<&str>) -> Result<()> {
         match (self, expression) {
-            (Projection::All, _) | (_, None) => Ok(()),
+            (Projection::All, _) => Ok(()),
+            (Projection::Attributes(names), None) => check_names(names),
+            (_, None) => Ok(()),
             _ => Err(Invalid::Mixed { method: "AttributesToGet", expression: "ProjectionExpression" }.into()),
         }
     }
@@ -177,6 +181,13 @@ impl<'a> Projection<'a> {
     }
 }
 
+fn check_names(names: &[Cow<'_, str>]) -> Result<()> {
+    match names.iter().find(|name| name.len() > MAX_NAME_LEN) {
+        Some(name) => Err(Error::Value(ValueError::NameTooLong { len: name.len() })),
+        None => Ok(()),
+    }
+}
+
 /// Decodes what is at the paths. (By itself, so that what decodes whole items stays small.)
 #[inline(never)]
 fn decode_part<T>(
@@ -205,7 +216,7 @@ pub(crate) struct Compiled<'a> {
 impl<'a> Wanted<'a> {
     #[inline]
     pub(crate) fn compile(self) -> Result<Compiled<'a>> {
-        self.projection.check_alone(self.terms.projection())?;
+        self.projection.check(self.terms.projection())?;
         let expressions = self.terms.compile()?.map(Box::new);
         Ok(Compiled { projection: self.projection, expressions })
     }

@@ -3,7 +3,7 @@
 //! Tables are created anew from their descriptions, with their indexes, TTL, streams and history; what belongs to items is made from the
 //! items. So nothing of that need be read, and damage of it is no loss. Versions are new; streams and histories begin with the items.
 //! A table whose name cannot be read is named after its number, and the names of its key attributes are found by holding the
-//! attributes of its first item against that item's key.
+//! attributes of its first item against that item's key. One whose name is taken has its number in it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +20,7 @@ use crate::api::options::Builder;
 use crate::api::schema::Schema;
 use crate::api::stream;
 use crate::api::table::Table;
+use crate::api::tables::MAX_TABLE_NAME_LEN;
 use crate::api::ttl::{self, Ttl};
 use crate::error::{Error, Result};
 use crate::item_codec::ItemView;
@@ -48,7 +49,7 @@ pub struct Salvaged {
 /// What was salvaged of a table, and what was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SalvagedTable {
-    /// Its name, in the new database too.
+    /// Its name in the new database: the same, unless that cannot be read or another table has it.
     pub name: String,
     /// Items that were salvaged.
     pub items: u64,
@@ -113,7 +114,10 @@ fn salvage_into(from: &Path, db: &DynaMite, tell: &mut dyn FnMut(u64)) -> Result
     let mut tables: Vec<SalvagedTable> = Vec::new();
     for (_, taken) in taking.tables {
         if let Some(mut report) = taken.report {
-            report.items = db.describe_table(&report.name).map_or(0, |described| described.item_count);
+            // One of which there is no table may have the name of another one.
+            if taken.table.is_some() {
+                report.items = db.describe_table(&report.name).map_or(0, |described| described.item_count);
+            }
             tables.push(report);
         }
     }
@@ -162,22 +166,22 @@ impl Receive for Taking<'_> {
             lost: Vec::new(),
             unusable: Vec::new(),
         });
-        let table = match (&report, schema) {
-            (Some(report), Some(schema)) => Some(self.create(&report.name, schema, shape.retention)?),
-            _ => None,
-        };
-        self.tables.insert(id, Taken { report, table, retention: shape.retention });
-        Ok(())
+        let has_report = report.is_some();
+        self.tables.insert(id, Taken { report, table: None, retention: shape.retention });
+        match schema.filter(|_| has_report) {
+            Some(schema) => self.create(id, schema),
+            None => Ok(()),
+        }
     }
 
     fn item(&mut self, id: TableId, key: &[u8], _version: TxnId, item: &[u8]) -> Result<()> {
         let Some(taken) = self.tables.get(&id) else { return Ok(()) };
-        let Some(name) = taken.report.as_ref().map(|report| report.name.clone()) else { return Ok(()) };
+        if taken.report.is_none() {
+            return Ok(());
+        }
         if taken.table.is_none() {
-            let retention = taken.retention;
             let Some(keys) = keys_of(key, item) else { return self.unusable(id, key) };
-            let table = self.create(&name, Schema::of(keys), retention)?;
-            self.tables.entry(id).and_modify(|taken| taken.table = Some(table));
+            self.create(id, Schema::of(keys))?;
         }
         if !self.can_be_of(id, key, item) {
             return self.unusable(id, key);
@@ -236,8 +240,40 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Creates a table as it was described.
-    fn create(&self, name: &str, schema: Schema, retention: Retention) -> Result<Table> {
+    /// Creates the table of a tree as it was described; under another name than its own, if that is taken.
+    fn create(&mut self, id: TableId, schema: Schema) -> Result<()> {
+        let Some(Taken { report: Some(report), retention, .. }) = self.tables.get(&id) else { return Ok(()) };
+        let (name, retention) = (self.free_name(&report.name, id)?, *retention);
+        let table = self.create_as(&name, schema, retention)?;
+        if let Some(taken) = self.tables.get_mut(&id) {
+            taken.table = Some(table);
+            taken.report.iter_mut().for_each(|report| report.name.clone_from(&name));
+        }
+        Ok(())
+    }
+
+    /// A name that no table has yet, and that users can say: a table can be called what another one is named after its number, and of
+    /// an older catalog two trees can have one name.
+    fn free_name(&self, name: &str, id: TableId) -> Result<String> {
+        let suffixes = std::iter::once(String::new()).chain((0u32..).map(|nth| match nth {
+            0 => format!("-recovered-{id}"),
+            nth => format!("-recovered-{id}-{nth}"),
+        }));
+        let names = suffixes.map(|suffix| {
+            // Names of users' tables are ASCII.
+            let kept = name.get(..MAX_TABLE_NAME_LEN.saturating_sub(suffix.len())).unwrap_or(name);
+            format!("{kept}{suffix}")
+        });
+        let mut read = self.db.shared.store.read()?;
+        for name in names {
+            if read.table(name.as_bytes())?.is_none() {
+                return Ok(name);
+            }
+        }
+        unreachable!("there are fewer tables than numbers")
+    }
+
+    fn create_as(&self, name: &str, schema: Schema, retention: Retention) -> Result<Table> {
         // Its history is a new one, from its first item on.
         let Schema { keys, ttl, indexes, streams, created_ms, metadata, history_since: _ } = schema;
         let now_ms = self.db.shared.clock.now_ms();
@@ -284,4 +320,57 @@ fn keys_of(mut key: &[u8], item: &[u8]) -> Option<KeySchema> {
     let mut attributes = attributes.into_iter();
     let (partition, sort) = (attributes.next()?, attributes.next());
     if attributes.next().is_some() { None } else { KeySchema::new(partition, sort).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::item_codec;
+    use crate::types::KeyType;
+
+    #[test]
+    fn a_table_whose_name_is_taken_is_salvaged_under_another_one() {
+        let long = format!("{}recovered-9", "x".repeat(MAX_TABLE_NAME_LEN - 11));
+        let (old, new) = (DynaMite::in_memory().unwrap(), DynaMite::in_memory().unwrap());
+        let mut infos = Vec::new();
+        for name in ["recovered-9", &long] {
+            old.create_table(name).partition_key("id", KeyType::String).execute().unwrap();
+            infos.push((name, old.shared.store.read().unwrap().table(name.as_bytes()).unwrap().unwrap()));
+        }
+        let tell = &mut |_| ();
+        let mut taking =
+            Taking { db: &new, tables: BTreeMap::new(), waiting: Vec::new(), bytes: 0, items: 0, tell };
+        let shape = || TableShape { items: 1, retention: Retention::None };
+        for (id, named) in [
+            (5, Some(&infos[0])),
+            (9, None),
+            // As older catalogs may have them.
+            (12, Some(&infos[0])),
+            (13, Some(&infos[1])),
+            (14, Some(&infos[1])),
+        ] {
+            let named = named.map(|(name, info)| (name.as_bytes(), info));
+            taking.table(TableId(id), named, shape()).unwrap();
+            let item = item_codec::encode_json(&json!({"id": "a", "n": id})).unwrap();
+            let mut key = Vec::new();
+            key_codec::KeyValue::S("a").encode_into(&mut key);
+            taking.item(TableId(id), &key, TxnId(1), &item).unwrap();
+        }
+        taking.put_waiting().unwrap();
+        let names = taking.tables.values().map(|taken| taken.report.as_ref().unwrap().name.clone());
+        let names = names.collect::<Vec<_>>();
+        assert_eq!(names[..3], ["recovered-9", "recovered-9-recovered-9", "recovered-9-recovered-12"]);
+        assert_eq!(names[3], long);
+        assert!(
+            names[4].len() == MAX_TABLE_NAME_LEN && names[4].ends_with("xx-recovered-14"),
+            "{}",
+            names[4]
+        );
+        for (name, id) in names.iter().zip([5, 9, 12, 13, 14]) {
+            let items = new.scan(name).execute().unwrap().items;
+            assert_eq!(items, [json!({"id": "a", "n": id})], "{name}");
+        }
+    }
 }

@@ -28,6 +28,11 @@ pub trait Source: ReadFrom {
 pub(crate) trait Timed {
     /// The moment, in whole seconds since 1970.
     fn seconds(&self) -> u64;
+
+    /// How often it was changed so far; `None` if it stays what it is.
+    fn changes(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// What a [`Source`] must be able to do.

@@ -153,7 +153,8 @@ impl<'a, T: Target> ExecuteStatement<'a, T> {
         self.run(as_type())
     }
 
-    /// Executes the statement. What it gives are items in their stored form; see [`execute`](ExecuteStatement::execute).
+    /// Executes the statement. What it gives are items in their stored form; see [`execute`](ExecuteStatement::execute). Of columns
+    /// that overlap one may be larger than an item that can be stored.
     pub fn execute_encoded(self) -> Result<StatementPage<EncodedItem<'static>>> {
         self.run(AS_ENCODED)
     }

@@ -110,7 +110,7 @@ fn not_found(id: &str) -> Error {
 
 impl DynaMite {
     /// Copies a table, as it is now, to a backup in this database. Reads and writes go on meanwhile. When this returns, the
-    /// backup is durable; it stays when the table is dropped. Backups of the whole database, in other files, are another thing:
+    /// backup is durable (but with [`Durability::Eventual`](crate::api::Durability::Eventual)); it stays when the table is dropped. Backups of the whole database, in other files, are another thing:
     /// [`DynaMite::backup`].
     ///
     /// ```
@@ -327,7 +327,8 @@ impl<'a> RestoreTable<'a> {
         self
     }
 
-    /// Restores the table. It is there, durably, with all its items, when this returns; global indexes are built in the background.
+    /// Restores the table. It is there with all its items when this returns (durably, but with
+    /// [`Durability::Eventual`](crate::api::Durability::Eventual)); global indexes are built in the background.
     ///
     /// Cost: one transaction that writes all items: others who write wait meanwhile.
     ///

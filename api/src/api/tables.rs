@@ -204,7 +204,8 @@ impl CreateTable<'_> {
         self
     }
 
-    /// Creates the table. It is there, durably, when this returns.
+    /// Creates the table. It is there when this returns: durably, but with
+    /// [`Durability::Eventual`](crate::api::Durability::Eventual).
     pub fn execute(self) -> Result<()> {
         check_name(self.name)?;
         let attribute = |(name, key_type)| KeyAttribute::new(name, key_type).map_err(Invalid::Schema);
@@ -296,10 +297,13 @@ pub(crate) fn not_found(table: &str) -> Error {
     Error::TableNotFound { table: table.to_owned() }
 }
 
+/// Bytes of the longest name of a table or of an index.
+pub(crate) const MAX_TABLE_NAME_LEN: usize = 255;
+
 /// Refuses what cannot be the name of a table or of an index.
 pub(crate) fn check_name(name: &str) -> Result<()> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    match (3..=255).contains(&name.len()) && name.bytes().all(allowed) {
+    match (3..=MAX_TABLE_NAME_LEN).contains(&name.len()) && name.bytes().all(allowed) {
         true => Ok(()),
         false => Err(Invalid::TableName { name: name.to_owned() }.into()),
     }

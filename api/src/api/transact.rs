@@ -205,9 +205,14 @@ impl Timed for &Transaction<'_> {
     fn seconds(&self) -> u64 {
         self.course.moment().seconds()
     }
+
+    fn changes(&self) -> Option<usize> {
+        Some(self.writes.get())
+    }
 }
 
-/// A long result that is read from a transaction sees what is written meanwhile, as far as it lies ahead.
+/// A long result that is read from a transaction sees what is written meanwhile, as far as it lies ahead: see
+/// [`Rows`](crate::api::rows::Rows).
 impl Portions for &Transaction<'_> {
     fn portion(
         &mut self,

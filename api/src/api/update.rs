@@ -47,14 +47,15 @@ pub struct UpdateItem<'a, T> {
 /// What an update has done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Updated<T = Value> {
-    /// The item's new version.
+    /// The item's new version; 0 if there is none, since there was none and the update only removes.
     pub version: u64,
     /// What was asked for with [`return_values`](UpdateItem::return_values); `None` if that is nothing.
     pub attributes: Option<T>,
 }
 
 impl DynaMite {
-    /// Begins to update an item by an expression of DynamoDB's language. If there is no such item, one is made of the key.
+    /// Begins to update an item by an expression of DynamoDB's language. If there is no such item, one is made of the key, unless
+    /// the update only removes: then there is nothing to do.
     ///
     /// ```
     /// use dynamite_core::api::ReturnValues;
@@ -173,11 +174,12 @@ impl<'a, T: Target> UpdateItem<'a, T> {
                 Change { table: &table, key: &key, expected, expressions: expressions.as_ref(), wants };
             let mut changed = change.update(writing)?;
             let written = std::mem::take(&mut changed.written);
+            let version = if changed.new.is_some() { writing.version() } else { 0 };
             let update = expressions.as_ref().and_then(|expressions| expressions.update.as_ref());
             let returned = returned(return_values, update, changed)?;
             let attributes =
                 returned.map(|item| Projection::All.decode(&table, &item, decode)).transpose()?;
-            Ok((written, Updated { version: writing.version(), attributes }))
+            Ok((written, Updated { version, attributes }))
         })?;
         if let Some(consumed) = consumed {
             consumed.written(table, written);

@@ -144,7 +144,8 @@ impl<'a> UpdateTable<'a> {
         self
     }
 
-    /// Changes the table. It is so, durably, when this returns.
+    /// Changes the table. It is so when this returns: durably, but with
+    /// [`Durability::Eventual`](crate::api::Durability::Eventual).
     ///
     /// # Errors
     ///

@@ -17,6 +17,7 @@ use crate::api::key::{self, Within};
 use crate::api::layout::Layout;
 use crate::api::page_meter::PageMeter;
 use crate::api::projection::{Decode, Projection, Wanted};
+use crate::api::rows::Rows;
 use crate::api::segment::Segment;
 use crate::api::source::{Reading, Timed};
 use crate::api::table::{Place, Table};
@@ -89,7 +90,7 @@ impl<'a> Selection<'a> {
             return Err(Invalid::Limit.into());
         }
         let Wanted { projection, terms } = &self.wanted;
-        projection.check_alone(terms.projection())?;
+        projection.check(terms.projection())?;
         terms.compile()
     }
 
@@ -270,8 +271,7 @@ macro_rules! selections {
             let (table, state) = self.source.stream(self.table)?;
             let place = table.place(self.selection.index)?;
             let walk = self.walk(place, expressions)?;
-            let layout = place.layout().clone();
-            Ok(crate::api::Iter::new(state, table, layout, walk, decode))
+            Ok(crate::api::Iter::new(state, table.clone(), place, walk, decode))
         }
     };
 }
@@ -424,13 +424,7 @@ impl Walk<'_> {
 
     /// Tells what was read: of the place, or, if an index led into the table, of both.
     fn tell(&self, consumed: &Consumed, place: Place<'_>, bytes: usize, entry_bytes: usize) {
-        match self.look {
-            Look::InTable => {
-                consumed.read_place(place, entry_bytes);
-                consumed.read(&place.table.name, bytes);
-            }
-            _ => consumed.read_place(place, bytes),
-        }
+        consumed.read_place(place, bytes, (self.look == Look::InTable).then_some(entry_bytes));
     }
 }
 
@@ -452,10 +446,10 @@ fn passes(filter: Option<&Condition>, layout: &Layout, item: &[u8]) -> Result<bo
 }
 
 /// The items of a query or a scan, one after the other, all from one state: a [`Snapshot`](crate::api::Snapshot) that it
-/// holds, or a transaction. It holds a portion of rows besides (at most 256 KiB, or one item), and no lock: it may rest in the
+/// holds, or a transaction, of which it gives what is there when it comes by. It holds a portion of rows besides (at most 256 KiB, or one item), and no lock: it may rest in the
 /// hands of its user for hours.
 pub struct Iter<S, T> {
-    rows: dynamite_txn::Scan<S>,
+    rows: Rows<S>,
     /// Where the items of rows are got that are entries of an index, if that must be.
     items: Option<Items<S>>,
     look: Look,
@@ -471,23 +465,23 @@ pub struct Iter<S, T> {
     seconds: u64,
 }
 
-impl<S: Portions, T> Iter<S, T> {
+// What a `Source` reads from is all of this, here and below; nobody else makes one.
+#[allow(private_bounds)]
+impl<S: Portions + Timed + Clone, T> Iter<S, T> {
     pub(crate) fn new(
         state: S,
         table: Arc<Table>,
-        layout: Arc<Layout>,
+        place: Place<'_>,
         walk: Walk<'_>,
         decode: Decode<T>,
-    ) -> Self
-    where
-        S: Timed + Clone,
-    {
+    ) -> Self {
+        let layout = place.layout().clone();
         Iter {
             seconds: state.seconds(),
             items: (walk.look != Look::There).then(|| Items::of(state.clone())),
             look: walk.look,
-            rows: dynamite_txn::Scan::new(state, layout.id, walk.range),
-            consumed: walk.consumed.map(|consumed| Tally::new(consumed, &table.name)),
+            rows: Rows::new(state, layout.id, walk.range),
+            consumed: walk.consumed.map(|consumed| Tally::new(consumed, place, walk.look == Look::InTable)),
             table,
             layout,
             segment: walk.segment,
@@ -517,7 +511,7 @@ impl<S: Portions, T> Iter<S, T> {
                 }
             }
             if let Some(tally) = &mut self.consumed {
-                tally.bytes += consumed::size(&self.layout, item)?;
+                tally.count(&self.layout, item, row.payload)?;
             }
             if passes(self.filter.as_ref(), &self.layout, item)? {
                 self.left -= 1;
@@ -529,7 +523,8 @@ impl<S: Portions, T> Iter<S, T> {
     }
 }
 
-impl<S: Portions, T> Iterator for Iter<S, T> {
+#[allow(private_bounds)]
+impl<S: Portions + Timed + Clone, T> Iterator for Iter<S, T> {
     type Item = Result<T>;
 
     /// The next item. After an error the next call goes on behind it, or tries again what could not be read.
@@ -538,7 +533,8 @@ impl<S: Portions, T> Iterator for Iter<S, T> {
     }
 }
 
-impl<S: Portions, T> FusedIterator for Iter<S, T> {}
+#[allow(private_bounds)]
+impl<S: Portions + Timed + Clone, T> FusedIterator for Iter<S, T> {}
 
 impl<S, T> std::fmt::Debug for Iter<S, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -2,6 +2,7 @@
 //!
 //! They have no placeholders, no paths into attributes, and none of the language's limits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::condition::Condition;
@@ -124,7 +125,9 @@ fn compile(name: String, test: AttributeTest) -> Result<(Test, bool), ValueError
 }
 
 impl Update {
-    /// The update that changes these attributes, none of which is named twice. `None` if there are none.
+    /// The update that changes these attributes; what is said last of one counts. `None` if there are none.
+    ///
+    /// Cost: linear in the changes, but for the order of their names: there may be any number of them.
     ///
     /// # Errors
     ///
@@ -145,11 +148,11 @@ impl Update {
     pub fn of_attributes(
         changes: impl IntoIterator<Item = (String, AttributeChange)>,
     ) -> Result<Option<Update>, ValueError> {
-        let mut actions: Vec<Action> = Vec::new();
+        let changes: BTreeMap<String, AttributeChange> = changes.into_iter().collect();
+        let mut actions = Vec::with_capacity(changes.len());
+        // In the order of the names, in which the tree only grows at its end.
         for (name, change) in changes {
             let path = Path { attribute: name.into(), steps: Vec::new() };
-            // What is said last of an attribute counts.
-            actions.retain(|action| action.path != path);
             let change = changed(&path, &change)?;
             actions.push(Action { path, clause: 0, change });
         }

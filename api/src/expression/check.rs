@@ -14,7 +14,7 @@ use super::test::Test;
 use crate::value::AttributeType;
 
 /// The most values after `IN`.
-const MAX_IN_OPERANDS: usize = 100;
+pub(crate) const MAX_IN_OPERANDS: usize = 100;
 
 /// A condition whose parts are resolved.
 pub(super) struct Checked {
@@ -199,17 +199,13 @@ impl Checker<'_> {
         let function = Function::from_name(name).expect("the functions were checked");
         let mut arguments = call.arguments.iter().map(|id| self.take(*id)).collect::<Vec<_>>().into_iter();
         let first = arguments.next().expect("the number of operands was checked");
-        let needs_path = matches!(
-            function,
-            Function::AttributeExists | Function::AttributeNotExists | Function::AttributeType
-        );
+        let needs_path = matches!(function, Function::AttributeExists | Function::AttributeNotExists);
         let first = match first {
             Operand::Path(path) if needs_path => {
-                return match (function, arguments.next()) {
-                    (Function::AttributeExists, _) => Ok(Test::Exists(path)),
-                    (Function::AttributeNotExists, _) => Ok(Test::NotExists(path)),
-                    (_, kind) => Ok(Test::HasType(path, type_named(call.name, kind.as_ref())?)),
-                };
+                return Ok(match function {
+                    Function::AttributeExists => Test::Exists(path),
+                    _ => Test::NotExists(path),
+                });
             }
             _ if needs_path => {
                 return Err(Located::new(call.name, Problem::PathRequired { function: name.to_owned() }));
@@ -217,8 +213,10 @@ impl Checker<'_> {
             first => first,
         };
         let second = arguments.next().expect("the number of operands was checked");
-        if function == Function::Contains {
-            return Ok(Test::Contains(first, second));
+        match function {
+            Function::Contains => return Ok(Test::Contains(first, second)),
+            Function::AttributeType => return Ok(Test::HasType(first, type_named(call.name, &second)?)),
+            _ => {}
         }
         self.check_types(name, call.name, &[&first, &second], |kind| {
             matches!(kind, AttributeType::S | AttributeType::B)
@@ -308,9 +306,9 @@ fn check_bounds(token: Token, low: &Operand, high: &Operand) -> Result<(), Locat
 }
 
 /// The type that the second operand of `attribute_type` names.
-fn type_named(token: Token, operand: Option<&Operand>) -> Result<AttributeType, Located> {
+fn type_named(token: Token, operand: &Operand) -> Result<AttributeType, Located> {
     let found = match operand {
-        Some(Operand::Constant(constant)) => match constant.view().as_str() {
+        Operand::Constant(constant) => match constant.view().as_str() {
             Ok(Some(name)) => {
                 let kind = AttributeType::from_name(name);
                 return kind
@@ -318,9 +316,9 @@ fn type_named(token: Token, operand: Option<&Operand>) -> Result<AttributeType, 
             }
             _ => constant.attribute_type().as_str(),
         },
-        Some(Operand::Size(_)) => "N",
+        Operand::Size(_) => "N",
         // It may be any.
-        _ => "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}",
+        Operand::Path(_) => "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}",
     };
     Err(wrong_type("attribute_type", token, found))
 }

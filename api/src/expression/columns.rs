@@ -29,13 +29,14 @@ impl Columns {
         Ok(Columns { columns })
     }
 
-    /// An encoded item of what an item has at the paths.
+    /// An encoded item of what an item has at the paths. Since these may overlap, it may be larger than an item may be: at most as often as
+    /// a path has levels, for each of which a part of the item can be there once.
     ///
     /// # Errors
     ///
     /// [`ItemError::Damage`], as far as damage is met.
     pub(crate) fn take(&self, item: ItemView<'_>) -> Result<Vec<u8>, ItemError> {
-        let mut writer = ItemWriter::new();
+        let mut writer = ItemWriter::row();
         for (name, path) in &self.columns {
             if let Some(value) = path.find(item)? {
                 writer.copy(name, value)?;

@@ -96,6 +96,17 @@ pub enum ExpressionError {
         key: String,
     },
 
+    /// A placeholder for an attribute with a longer name than there can be.
+    #[error(
+        "ExpressionAttributeNames contains invalid value: Attribute name is too large, must be less than 65536 bytes for key {key}"
+    )]
+    LongName {
+        /// The placeholder.
+        key: String,
+        /// Bytes of the name.
+        len: usize,
+    },
+
     /// A placeholder for a value that cannot be stored.
     #[error("ExpressionAttributeValues contains invalid value: {source} for key {key}")]
     InvalidValue {

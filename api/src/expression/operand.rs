@@ -90,6 +90,13 @@ fn count<T>(mut parts: impl Iterator<Item = Result<T, ItemDamage>>) -> Result<us
 }
 
 impl Value<'_> {
+    pub(super) fn attribute_type(self) -> AttributeType {
+        match self {
+            Value::Encoded(value) => value.attribute_type(),
+            Value::Size(_) => AttributeType::N,
+        }
+    }
+
     /// Whether two values are equal: they have one type, and all that is in them is equal.
     #[inline]
     pub(super) fn equals(self, other: Value<'_>) -> Result<bool, ItemDamage> {

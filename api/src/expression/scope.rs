@@ -11,6 +11,7 @@ use super::lexer::{Located, Token};
 use super::path::{Path, Step};
 use super::reserved::is_reserved;
 use super::syntax::{RawElement, RawPath};
+use crate::limits::MAX_NAME_LEN;
 use crate::value::AttributeValue;
 
 /// The placeholders of a request.
@@ -41,6 +42,9 @@ impl<'r> Scope<'r> {
             for (key, name) in names {
                 if name.is_empty() {
                     return Err(ExpressionError::EmptyName { key: key.clone() });
+                }
+                if name.len() > MAX_NAME_LEN {
+                    return Err(ExpressionError::LongName { key: key.clone(), len: name.len() });
                 }
                 scope.names.insert(key, Binding::new(name));
             }

@@ -17,7 +17,7 @@ pub(super) enum Test {
     In { value: Operand, list: Vec<Operand> },
     Exists(Path),
     NotExists(Path),
-    HasType(Path, AttributeType),
+    HasType(Operand, AttributeType),
     BeginsWith(Operand, Operand),
     Contains(Operand, Operand),
 }
@@ -49,8 +49,8 @@ impl Test {
             }
             Test::Exists(path) => Ok(path.find(item)?.is_some()),
             Test::NotExists(path) => Ok(path.find(item)?.is_none()),
-            Test::HasType(path, kind) => {
-                Ok(path.find(item)?.is_some_and(|value| value.attribute_type() == *kind))
+            Test::HasType(of, kind) => {
+                Ok(of.value(item)?.is_some_and(|value| value.attribute_type() == *kind))
             }
             Test::BeginsWith(value, prefix) => match (value.value(item)?, prefix.value(item)?) {
                 (Some(Value::Encoded(value)), Some(Value::Encoded(prefix))) => begins_with(value, prefix),
@@ -70,7 +70,8 @@ impl Test {
             Test::Between { value, low, high } => vec![value, low, high],
             Test::In { value, list } => std::iter::once(value).chain(list).collect(),
             Test::BeginsWith(a, b) | Test::Contains(a, b) => vec![a, b],
-            Test::Exists(path) | Test::NotExists(path) | Test::HasType(path, _) => return vec![path],
+            Test::HasType(of, _) => vec![of],
+            Test::Exists(path) | Test::NotExists(path) => return vec![path],
         };
         operands.into_iter().filter_map(Operand::path).collect()
     }

@@ -18,6 +18,9 @@ use super::syntax::{Call, Node, NodeId};
 use crate::item_codec::{ItemError, ItemView};
 use crate::value::AttributeType;
 
+/// A function whose operands are no calls of itself.
+const LIST_APPEND: &str = "list_append";
+
 /// A compiled update expression, for any number of items.
 ///
 /// ```
@@ -122,6 +125,11 @@ impl Update {
 }
 
 impl Update {
+    /// Whether nothing is asked for but that attributes, or parts of them, are removed.
+    pub(crate) fn only_removes(&self) -> bool {
+        self.actions.iter().all(|action| matches!(action.change, Change::Remove))
+    }
+
     /// The type that the update gives to an attribute, as far as that does not depend on the item.
     pub(crate) fn static_type(&self, attribute: &str) -> Option<AttributeType> {
         let is_it = |action: &&Action| action.path.is_top_level() && action.path.attribute() == attribute;
@@ -172,6 +180,16 @@ fn check_names(text: &str, raw: &RawUpdate) -> Result<(), Located> {
         }
         if !UPDATE_FUNCTIONS.contains(&name) {
             return Err(Located::new(call.name, Problem::UnknownFunction { function }));
+        }
+    }
+    for call in calls(raw).filter(|call| text_of(text, call.name) == LIST_APPEND) {
+        for operand in &call.arguments {
+            if let Node::Call(inner) = raw.tree.unwrapped(*operand)
+                && text_of(text, inner.name) == LIST_APPEND
+            {
+                let function = LIST_APPEND.to_owned();
+                return Err(Located::new(inner.name, Problem::MisusedFunction { function }));
+            }
         }
     }
     for (number, (clause, token)) in raw.clauses.iter().enumerate() {
@@ -257,7 +275,7 @@ impl Compiler<'_> {
                             Problem::OperandCount { function: name.to_owned(), count: call.arguments.len() };
                         return Err(Located::new(call.name, problem));
                     };
-                    if name == "list_append" {
+                    if name == LIST_APPEND {
                         self.check_type(name, call.name, &[first, second], AttributeType::L)?;
                         continue;
                     }
@@ -290,7 +308,7 @@ impl Compiler<'_> {
     ) -> Result<(), Located> {
         for operand in operands {
             let found = match self.raw.tree.unwrapped(*operand) {
-                Node::Call(call) if text_of(self.text, call.name) == "list_append" => Some(AttributeType::L),
+                Node::Call(call) if text_of(self.text, call.name) == LIST_APPEND => Some(AttributeType::L),
                 _ => self.constant(*operand).map(|constant| constant.attribute_type()),
             };
             if let Some(found) = found.filter(|found| *found != expected) {

@@ -320,7 +320,7 @@ impl<'b> Encoder<'b> {
 /// An entry that is to be sorted.
 struct Entry {
     prefix: u64,
-    /// Where it is in the body of its map, which has less than 2^21 bytes.
+    /// Where it is in the body of its map, which has less than 2^21 bytes, or is a row of some such parts.
     start: u32,
     end: u32,
 }

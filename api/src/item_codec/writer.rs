@@ -42,6 +42,8 @@ use crate::value::AttributeValue;
 pub struct ItemWriter {
     buffer: Vec<u8>,
     size: usize,
+    /// Whether entries of the item are held against the limit of its size one by one.
+    is_row: bool,
     /// The item itself, and in it what is open.
     open: Vec<Open>,
     failed: Option<ItemError>,
@@ -76,10 +78,16 @@ impl ItemWriter {
         Self::with_buffer(Vec::new())
     }
 
+    /// What is returned of an item, not to be stored: parts of it under names of their own, which may overlap. So each may be as large
+    /// as an item, and all together larger.
+    pub(crate) fn row() -> Self {
+        ItemWriter { is_row: true, ..Self::new() }
+    }
+
     /// An item that is appended to a buffer.
     pub fn with_buffer(mut buffer: Vec<u8>) -> Self {
         let item = Encoder::resume(&mut buffer, 0).begin_map(0).expect("level 0 is a map");
-        ItemWriter { buffer, size: 0, open: vec![Open::Map(item)], failed: None }
+        ItemWriter { buffer, size: 0, is_row: false, open: vec![Open::Map(item)], failed: None }
     }
 
     /// Writes an entry of the open map.
@@ -156,6 +164,9 @@ impl ItemWriter {
         value: impl FnOnce(&mut Encoder<'_>, u32) -> Result<T, ItemError>,
     ) -> Result<T, ItemError> {
         self.check_failed()?;
+        if self.is_row && self.open.len() == 1 {
+            self.size = 0;
+        }
         let mut encoder = Encoder::resume(&mut self.buffer, self.size);
         let open = self.open.last_mut().expect("the item itself is open until it is finished");
         let written = begin(&mut encoder, open, name).and_then(|level| value(&mut encoder, level));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::error::{Rule, StatementError};
 use super::syntax::{NodeId, Step, Tree, TypeName, What};
 use super::value::Values;
-use crate::expression::{ExpressionError, ExpressionKind, Expressions, Problem};
+use crate::expression::{ExpressionError, ExpressionKind, Expressions, MAX_IN_OPERANDS, Problem};
 use crate::value::{AttributeValue, Item};
 
 /// The most operators and functions of a condition.
@@ -36,6 +36,16 @@ enum Text {
     Condition(String, Binding),
     /// Something that has a meaning only for what it is in.
     Other,
+}
+
+impl Text {
+    /// Refuses a condition that has become too long.
+    fn check_len(&self) -> Translated<()> {
+        match self {
+            Text::Condition(text, _) if text.len() > MAX_TEXT => Err(too_many_operators()),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +98,7 @@ impl<'s> Translation<'s> {
             let text = self.text(id, &node.what, &mut |child| {
                 std::mem::replace(&mut texts[child.index() - first], Text::Other)
             })?;
-            if let Text::Condition(text, _) = &text
-                && text.len() > MAX_TEXT
-            {
-                return Err(too_many_operators());
-            }
+            text.check_len()?;
             texts.push(text);
         }
         match texts.pop() {
@@ -263,12 +269,17 @@ impl<'s> Translation<'s> {
             return Err(Rule::InOperands.broken());
         }
         match take(value) {
+            // The text is repeated for each element, so there may not be many, and it is looked at what has become of it each time.
             Text::Condition(text, binding) => {
+                if elements.len() > MAX_IN_OPERANDS {
+                    return Err(refused(Problem::TooManyInOperands { count: elements.len() }));
+                }
                 let mut any = self.never();
                 for element in elements {
                     let side = self.side(*element, take(*element))?;
                     let same = self.compare("=", Side::Condition(text.clone(), binding), side)?;
                     any = either(parts(any), parts(same));
+                    any.check_len()?;
                 }
                 Ok(any)
             }
@@ -409,4 +420,25 @@ fn refused(problem: Problem) -> StatementError {
 
 fn too_many_operators() -> StatementError {
     refused(Problem::TooManyOperators { count: MAX_OPERATORS + 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Statement;
+    use super::*;
+
+    /// Comparing conditions repeats them, so that a short statement could ask for any amount of text.
+    #[test]
+    fn a_condition_that_has_become_too_long_is_not_repeated_for_what_is_left_of_a_list() {
+        let chain = ('a'..='m').map(String::from).collect::<Vec<_>>().join("=");
+        let others = (0..100).map(|nth| format!("n{nth}")).collect::<Vec<_>>().join(",");
+        let text = format!("SELECT * FROM t WHERE ({chain}) IN [{others}]");
+        let statement = Statement::parse(&text).unwrap();
+        let mut translation = Translation::new(&statement, &[]);
+        let condition = statement.condition.unwrap();
+        assert_eq!(translation.condition_text(condition), Err(too_many_operators()));
+        // Each comparison with an attribute names two values more.
+        let values = translation.constants.len();
+        assert!(values < 50, "{values}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use dynamite_core::Item;
 use dynamite_core::error::Error;
-use dynamite_core::item_codec::{self, DecodeError};
+use dynamite_core::item_codec::{self, DecodeError, ItemView};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -16,7 +16,8 @@ pub(crate) fn value(item: &[u8]) -> Result<Value, DecodeError> {
 }
 
 pub(crate) fn item(item: &[u8]) -> Result<Item, DecodeError> {
-    Ok(item_codec::decode(item)?)
+    // Not `decode`, which holds the size against the limit: what a statement selects may be larger than an item.
+    Ok(ItemView::new(item)?.to_item()?)
 }
 
 pub(crate) fn of_type<T: DeserializeOwned>(item: &[u8]) -> Result<T, DecodeError> {
