@@ -224,7 +224,8 @@ mod tests {
         let held = Arc::new(());
         let source = Told { link: link.clone(), next, _held: held.clone() };
         let flow = Flow::new(ID, link.clone(), Box::new(source));
-        link.add_flow(flow.clone()).unwrap();
+        link.expect_flow(ID);
+        assert!(link.add_flow(flow.clone()).unwrap());
         Stream { engine, link, far, flow, held: Arc::downgrade(&held) }
     }
 

@@ -1,6 +1,6 @@
 //! A connection, as those who work for it see it: where answers go, what is under way, and what is held for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,6 +48,8 @@ pub(crate) struct Link {
 struct State {
     held: HashMap<u64, View>,
     next_handle: u64,
+    /// Streams that were asked for, and that nobody has come to yet.
+    opening: HashSet<u64>,
     flows: HashMap<u64, Arc<Flow>>,
     /// Why the connection is to be ended.
     fault: Option<FrameError>,
@@ -124,12 +126,41 @@ impl Link {
         drop(view);
     }
 
-    /// Takes up a stream.
-    pub(crate) fn add_flow(&self, flow: Arc<Flow>) -> Result<(), Refusal> {
+    /// A stream was asked for. To be told before it is opened elsewhere, so that whoever does knows whether it is still wanted.
+    pub(crate) fn expect_flow(&self, id: u64) {
+        self.state().opening.insert(id);
+    }
+
+    /// Whether a stream that was asked for is still wanted.
+    pub(crate) fn expects_flow(&self, id: u64) -> bool {
+        self.state().opening.contains(&id)
+    }
+
+    /// A stream that was asked for is not to be expected any more.
+    pub(crate) fn give_up_flow(&self, id: u64) {
+        self.state().opening.remove(&id);
+    }
+
+    /// Takes up a stream, if it is still wanted. Returns whether it is.
+    pub(crate) fn add_flow(&self, flow: Arc<Flow>) -> Result<bool, Refusal> {
         let mut state = self.state();
+        if !state.opening.remove(&flow.id) {
+            return Ok(false);
+        }
         state.check_room()?;
         state.flows.insert(flow.id, flow);
-        Ok(())
+        Ok(true)
+    }
+
+    /// The rest of a stream is not wanted, whether it has been opened or not.
+    pub(crate) fn cancel_flow(&self, id: u64) {
+        let mut state = self.state();
+        state.opening.remove(&id);
+        let flow = state.flows.remove(&id);
+        drop(state);
+        if let Some(flow) = flow {
+            flow.cancel();
+        }
     }
 
     pub(crate) fn flow(&self, id: u64) -> Option<Arc<Flow>> {
@@ -155,7 +186,10 @@ impl Link {
     }
 
     pub(crate) fn end_flows(&self) {
-        let flows = std::mem::take(&mut self.state().flows);
+        let mut state = self.state();
+        state.opening.clear();
+        let flows = std::mem::take(&mut state.flows);
+        drop(state);
         flows.into_values().for_each(|flow| flow.cancel());
     }
 

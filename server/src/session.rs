@@ -206,11 +206,7 @@ impl Session {
                         Flow::grant(&flow, &self.engine, u32::from_le_bytes(pages));
                     }
                 }
-                Kind::Cancel => {
-                    if let Some(flow) = self.link.remove_flow(frame.id) {
-                        flow.cancel();
-                    }
-                }
+                Kind::Cancel => self.link.cancel_flow(frame.id),
                 other => return Err(FrameError::Kind { kind: other as u8 }),
             }
             if self.batch.len() >= BATCH {
@@ -237,7 +233,11 @@ impl Session {
                 engine.took(begun.elapsed());
                 return Ok(());
             }
-            Class::Point | Class::Read | Class::Stream => &engine.reads,
+            Class::Stream => {
+                link.expect_flow(id);
+                &engine.reads
+            }
+            Class::Point | Class::Read => &engine.reads,
             Class::Slow => &engine.slow,
             Class::Write => {
                 link.begin(weight(asked.code));

@@ -296,6 +296,29 @@ fn a_server_ends_when_nobody_was_there_for_a_while() {
     assert!(!served.socket().exists());
 }
 
+/// What the old server has never got was not done: it may go to the next one, whatever it is.
+#[test]
+fn what_could_not_be_sent_is_sent_to_the_next_server_also_if_it_writes() {
+    let served = Served::start(&[]);
+    let db = BlockingClient::connect(served.socket()).unwrap();
+    db.wait(db.client().create_table("things").partition_key("id", KeyType::Number)).unwrap();
+    let mut directory = served.directory.clone();
+    let mut served = Some(served);
+    for id in 0..3 {
+        // Nobody reads while nothing is awaited: only the write shows that the server has gone.
+        directory = served.take().map_or(directory, Served::kill);
+        served = Some(Served::start_in(directory.clone(), &[]));
+        match id {
+            0 => drop(db.put_item("things", json!({"id": id})).unwrap()),
+            1 => drop(db.wait(db.client().snapshot()).unwrap()),
+            _ => {
+                let mut stream = db.stream(db.client().scan("things").stream()).unwrap();
+                assert_eq!(stream.next().unwrap().unwrap(), json!({"id": 0}));
+            }
+        }
+    }
+}
+
 /// As systemd does it: the listening socket is descriptor 3, and stays when the server ends.
 #[test]
 fn a_socket_that_is_handed_over_is_served_and_left_alone() {
