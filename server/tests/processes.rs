@@ -16,7 +16,7 @@ use std::time::Duration;
 use dynamite_core::api::DynaMite;
 use dynamite_core::types::KeyType;
 use dynamite_server::client::BlockingClient;
-use dynamite_server::{ClientError, DynaMiteClient};
+use dynamite_server::{ClientError, DynaMiteClient, Server};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -340,6 +340,33 @@ fn a_socket_that_is_handed_over_is_served_and_left_alone() {
     assert!(child.wait().unwrap().success());
     assert!(socket.exists(), "it belongs to whoever made it");
     assert!(!directory.path().join("d.sock").exists());
+}
+
+/// Set in the process that shares a database.
+const SHARES_AT: &str = "DYNAMITE_TEST_SHARES_AT";
+
+#[test]
+fn a_program_that_shares_its_database_keeps_a_socket_that_was_handed_to_it_for_something_else() {
+    if let Some(socket) = std::env::var_os(SHARES_AT) {
+        let server = Server::share(&DynaMite::in_memory().unwrap(), &socket).unwrap();
+        let db = BlockingClient::connect(&socket).unwrap();
+        db.wait(db.client().ping()).unwrap();
+        return server.stop().unwrap();
+    }
+    let directory = directory();
+    let listener = UnixListener::bind(directory.path().join("given.sock")).unwrap();
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    let name = "a_program_that_shares_its_database_keeps_a_socket_that_was_handed_to_it_for_something_else";
+    let mut child = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env(SHARES_AT, directory.path().join("own.sock"))
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
