@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::bell::Bell;
 use crate::engine::Engine;
 use crate::frame::{self, Kind};
-use crate::link::{self, Link, MOST_UNSENT};
+use crate::link::{self, Link, Load, MOST_UNSENT};
 use crate::protocol::fault::{Failure, Refusal};
 use crate::protocol::{self};
 
 /// What the work for a page counts among that of its connection.
-const WEIGHT: usize = 8;
+const PAGE: Load = Load::Quick(8);
 
 /// Pages that may be granted and not yet sent.
 const MOST_CREDIT: u32 = 1024;
@@ -86,7 +86,7 @@ impl Flow {
         }
         let Some(source) = state.source.take() else { return };
         drop(state);
-        flow.link.begin(WEIGHT);
+        flow.link.begin(PAGE);
         let (flow, engine_) = (flow.clone(), engine.clone());
         engine.reads.push(flow.link.number, Box::new(move || flow.run(source, &engine_)));
     }
@@ -155,7 +155,7 @@ impl Flow {
         self.link.outbox.send(&frames);
         let listens = state.listening;
         drop(state);
-        self.link.end(WEIGHT);
+        self.link.end(PAGE);
         match (listens, rung_by) {
             (true, Some(bell)) => {
                 // The bell is held by the source, and that by the stream.
@@ -341,6 +341,22 @@ mod tests {
         drop(stream.link.remove_flow(ID));
         assert_eq!(Arc::strong_count(&stream.flow), 1);
         assert_eq!(stream.sent().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_wants_any_more_when_it_is_opened_is_not_taken_up() {
+        let Stream { link, flow, held, .. } = stream(page);
+        link.close();
+        drop(flow);
+        for give_up in [|link: &Link| link.cancel_flow(ID), Link::close, Link::end_flows] {
+            link.expect_flow(ID);
+            give_up(&link);
+            let source =
+                Told { link: link.clone(), next: |_: &Link, _: Body<'_>| Ok(Next::End), _held: Arc::new(()) };
+            assert!(!link.add_flow(Flow::new(ID, link.clone(), Box::new(source))).unwrap());
+            assert!(link.flow(ID).is_none() && !link.expects_flow(ID));
+        }
+        assert_eq!(held.strong_count(), 0);
     }
 
     #[tokio::test]
