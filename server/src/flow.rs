@@ -1,8 +1,8 @@
 //! Results that are streamed: queries and scans, change streams that are followed, and how far a backup is.
 //!
-//! The client grants credit for so many pages; each is a short piece of work of its own in the queue of reads, so that a long
-//! result is fair to everybody else. Without credit, or as long as the client does not read what was sent, a stream costs what it
-//! holds (a snapshot), and no thread.
+//! The client grants credit for so many pages; each is a short piece of work of its own in the queue of reads, or several of them if much is
+//! looked at and little found, so that a long result is fair to everybody else. Without credit, or as long as the client does not read what
+//! was sent, a stream costs what it holds (a snapshot), and no thread.
 //!
 //! ```text
 //!   resting ──(credit, room to send)──▶ queued ──▶ running ──▶ resting
@@ -37,6 +37,8 @@ pub(crate) trait Source: Send {
 pub(crate) enum Next {
     /// There was one.
     Page,
+    /// There is none yet: it is to be asked again, after whoever else has something to be done.
+    NotYet,
     /// There is none before the next commit.
     AfterCommit,
     /// There is none before this rings.
@@ -141,6 +143,7 @@ impl Flow {
                 state.credit -= 1;
                 state.source = Some(source);
             }
+            Ok(Next::NotYet) => state.source = Some(source),
             Ok(Next::AfterCommit) => {
                 state.listening = true;
                 state.source = Some(source);
@@ -304,6 +307,27 @@ mod tests {
         assert_eq!(stream.work(), 1);
         assert!(!stream.is_held());
         assert_eq!(stream.sent().await, []);
+    }
+
+    #[tokio::test]
+    async fn what_finds_nothing_yet_is_asked_again_until_it_is_cancelled() {
+        let mut pieces = 0;
+        let stream = stream(move |link, body| {
+            pieces += 1;
+            match pieces {
+                1..=3 => Ok(Next::NotYet),
+                4 => page(link, body),
+                5..=6 => Ok(Next::NotYet),
+                _ => {
+                    link.cancel_flow(ID);
+                    Ok(Next::NotYet)
+                }
+            }
+        });
+        stream.grant(2);
+        assert_eq!(stream.work(), 7);
+        assert!(!stream.is_open() && !stream.is_held());
+        assert_eq!(stream.sent().await, [Kind::Page]);
     }
 
     #[tokio::test]

@@ -15,9 +15,9 @@ use crate::client::items::{GetItem, GetItemVersioned};
 use crate::client::rows::{Query, Scan};
 use crate::client::transact_get::TransactGet;
 use crate::error::Result;
+use crate::protocol::Operation;
 use crate::protocol::operation::{self, Moment};
 use crate::protocol::text::Text;
-use crate::protocol::Operation;
 
 /// A state that the server holds for a connection.
 pub(crate) struct Held {
