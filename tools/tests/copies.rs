@@ -131,6 +131,10 @@ fn nobody_writes_to_a_database_while_another_one_comes_in_its_place() {
             .expect("the program runs");
         while !beside.exists() && restore.try_wait().expect("it is ours").is_none() {}
         kill_process(Pid::from_child(&restore), Signal::STOP).expect("it has not been waited for");
+        // It runs on for a moment: what counts is what is there when it stands still, or has ended.
+        let stat = format!("/proc/{}/stat", restore.id());
+        let is_still = |stat: String| stat.contains(") T ") || stat.contains(") Z ");
+        while !fs::read_to_string(&stat).is_ok_and(is_still) {}
         let is_there = beside.exists();
         if !is_there {
             kill_process(Pid::from_child(&restore), Signal::CONT).expect("it has not been waited for");
