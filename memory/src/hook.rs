@@ -24,7 +24,7 @@ use crate::request::{
     CategoryCount, Entry, Mode, Opened, Opening, Prompt, Remember, Request, ShownTo, Source,
 };
 use crate::store::MAX_CONTENT;
-use crate::text::{fence, time, tokens};
+use crate::text::{fence, secrets, time, tokens};
 
 /// How long a hook may take before it gives up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -147,7 +147,8 @@ async fn summary(memory: &Memory, event: &Event) -> Result<()> {
     if event.compact_summary.trim().is_empty() {
         return Ok(());
     }
-    let summary = &event.compact_summary;
+    // Before it is cut: what stands in the place of a secret may be longer than that, and what is too long is refused.
+    let (summary, _) = secrets::redact(&event.compact_summary);
     let date = time::date(SystemClock::default().now_ms());
     let session: String =
         event.session_id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();

@@ -1,8 +1,10 @@
 //! The owner of a file: the one process that has it open, started by the first who wants something of it, and gone when nobody has been there
 //! for ten minutes.
 //!
-//! Who finds nobody at the socket takes the lock beside it, looks again, and starts the program with `serve`; so of many that come at once one
-//! starts it, and the others find it there. It is a child of nobody in particular: it has a session of its own and outlives who started it.
+//! Who finds nobody at the socket, nor where the last owner has [noted](Place::noted_socket) that it listens, takes the lock beside the socket,
+//! looks again, and starts the program with `serve`; so of many that come at once one starts it, and the others find it there. Of two that
+//! look for it in different directories both may start one: the file is for one of them, and the other finds that one by its note. It is a
+//! child of nobody in particular: it has a session of its own and outlives who started it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -19,7 +21,7 @@ use rustix::fs::Mode;
 
 use crate::error::Result;
 use crate::meaning;
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::store::Store;
 
 /// How long an owner stays when nobody is there.
@@ -48,7 +50,10 @@ pub fn serve(db: &Path, socket: &Path, idle_exit: Duration) -> Result<(), Server
     let arguments = ["--cache-size", CACHE, "--readers", READERS, "--log", "off", "--idle-exit", &idle_exit];
     let mut config = Config::parse_from(["dynamite-memory"].into_iter().chain(arguments));
     (config.db, config.socket) = (Some(db.to_owned()), Some(socket.to_owned()));
-    run_extended(&config, |db| {
+    run_extended(&config, |opened| {
+        // The file is open, so nobody else is its owner. Without the note only those find this one who look where it is.
+        let _ = place::note_socket(db, socket);
+        let db = opened;
         let store = Store::open(db, Arc::new(SystemClock::default()))?;
         Ok(Arc::new(match meaning::encoder() {
             Some(encoder) => {
@@ -69,8 +74,15 @@ pub(crate) async fn connect(place: &Place) -> Result<DynaMiteClient> {
 }
 
 pub(crate) async fn try_connect(place: &Place) -> Option<DynaMiteClient> {
+    match connect_to(&place.socket).await {
+        Some(client) => Some(client),
+        None => connect_to(&place.noted_socket()?).await,
+    }
+}
+
+async fn connect_to(socket: &Path) -> Option<DynaMiteClient> {
     let builder = DynaMiteClient::builder().timeout(Duration::from_secs(60)).reconnect_for(Duration::ZERO);
-    builder.connect(&place.socket).await.ok()
+    builder.connect(socket).await.ok()
 }
 
 async fn start(place: &Place) -> Result<DynaMiteClient> {

@@ -1,8 +1,10 @@
 //! Where the file is, and the socket of who owns it. Only their user can get at either.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::{MemoryError, Result};
@@ -47,11 +49,23 @@ impl Place {
         Ok(Place { db, socket, program: None })
     }
 
+    /// Where the owner of the file has said that it listens. Whoever started it may have had other directories in his environment: editors start
+    /// servers with hardly any of it.
+    pub(crate) fn noted_socket(&self) -> Option<PathBuf> {
+        let note = note_of(&self.db);
+        let found = fs::metadata(&note).ok()?;
+        let is_ours = found.uid() == user() && found.permissions().mode() & 0o077 == 0;
+        let bytes = fs::read(note).ok().filter(|_| is_ours)?;
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        let (db, socket) = (Path::new(OsStr::from_bytes(&bytes[..end])), &bytes[end + 1..]);
+        let socket = PathBuf::from(OsStr::from_bytes(socket));
+        // A copy of the directory is about the file that was copied. Where others could listen, nobody is asked.
+        (db == self.db && check_private(socket.parent()?).is_ok()).then_some(socket)
+    }
+
     /// A file beside the socket.
     pub(crate) fn beside(&self, ending: &str) -> PathBuf {
-        let mut name = self.socket.as_os_str().to_owned();
-        name.push(ending);
-        name.into()
+        with_ending(&self.socket, ending)
     }
 
     /// An error about this file.
@@ -73,26 +87,52 @@ fn default_db() -> Result<PathBuf> {
 
 /// The directory of the sockets: one that only this user can look into.
 fn socket_directory(db: &Path) -> Result<PathBuf> {
-    let user = rustix::process::geteuid().as_raw();
     let in_runtime = directory("XDG_RUNTIME_DIR").map(|runtime| runtime.join("dynamite"));
     let fits =
         |path: &PathBuf| path.as_os_str().len() + "/memory-0123456789abcdef.sock".len() <= LONGEST_SOCKET;
     let chosen =
-        in_runtime.filter(fits).unwrap_or_else(|| std::env::temp_dir().join(format!("dynamite-{user}")));
-    let failed = |error: io::Error| unreachable(db, &format!("{}: {error}", chosen.display()));
-    make_private(&chosen).map_err(failed)?;
-    let found = fs::symlink_metadata(&chosen).map_err(failed)?;
-    if !found.is_dir() || found.uid() != user {
-        let reason = format!(
-            "{} belongs to somebody else; set XDG_RUNTIME_DIR to a directory of yours",
-            chosen.display()
-        );
-        return Err(unreachable(db, &reason));
-    }
-    if found.permissions().mode() & 0o077 != 0 {
-        return Err(unreachable(db, &format!("others can look into {0}; chmod 700 {0}", chosen.display())));
-    }
+        in_runtime.filter(fits).unwrap_or_else(|| std::env::temp_dir().join(format!("dynamite-{}", user())));
+    make_private(&chosen).map_err(|error| unreachable(db, &format!("{}: {error}", chosen.display())))?;
+    check_private(&chosen).map_err(|reason| unreachable(db, &reason))?;
     Ok(chosen)
+}
+
+/// Refuses a directory that others can look into, and says why.
+fn check_private(directory: &Path) -> Result<(), String> {
+    let name = directory.display();
+    let found = fs::symlink_metadata(directory).map_err(|error| format!("{name}: {error}"))?;
+    if !found.is_dir() || found.uid() != user() {
+        return Err(format!("{name} belongs to somebody else; set XDG_RUNTIME_DIR to a directory of yours"));
+    }
+    match found.permissions().mode() & 0o077 {
+        0 => Ok(()),
+        _ => Err(format!("others can look into {name}; chmod 700 {name}")),
+    }
+}
+
+/// Says where the owner of a file listens, beside the file, for those who would look elsewhere. To be said by who has the file.
+pub(crate) fn note_socket(db: &Path, socket: &Path) -> io::Result<()> {
+    let (db, socket) = (fs::canonicalize(db)?, std::path::absolute(socket)?);
+    let bytes = [db.as_os_str().as_bytes(), &[0], socket.as_os_str().as_bytes()].concat();
+    let (note, new) = (note_of(&db), with_ending(&db, ".owner.new"));
+    // In one step: nobody reads half of it.
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true).mode(0o600).open(&new)?.write_all(&bytes)?;
+    fs::rename(new, note)
+}
+
+fn note_of(db: &Path) -> PathBuf {
+    with_ending(db, ".owner")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Makes a directory if there is none, for nobody else to look into.

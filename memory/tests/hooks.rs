@@ -136,6 +136,17 @@ fn a_summary_is_kept_for_two_weeks_without_its_secrets() {
     assert_eq!(exported[0]["source"], "hook");
 }
 
+/// What stands in the place of a short secret is longer than that.
+#[test]
+fn a_summary_that_is_too_long_is_cut_and_kept_also_if_it_has_secrets() {
+    let home = filled();
+    let summary = format!("The scheduler moved. password=hT7$kq9Lw2 {}", "word ".repeat(5_000));
+    assert_eq!(hook(&home, "PostCompact", json!({"trigger": "auto", "compact_summary": summary})), None);
+    let (_, found) = home.json(&["recall", "--category", "sessions", "--max-tokens", "8000"]);
+    let content = found["items"][0]["content"].as_str().unwrap();
+    assert!(content.starts_with("The scheduler moved. password=[redacted: password] word"), "{found}");
+}
+
 #[test]
 fn the_end_of_a_session_counts_what_it_was_shown() {
     let home = filled();

@@ -82,6 +82,34 @@ fn of_many_that_come_at_once_one_starts_the_owner() {
     assert_eq!((home.sockets().len(), home.owners().len()), (1, 1));
 }
 
+/// The environment says where the socket is; clients of MCP pass hardly any of theirs on to the servers that they start.
+#[test]
+fn those_who_look_for_the_owner_in_different_directories_find_the_same_one() {
+    let home = Home::new();
+    let data = home.path(".local/share");
+    let rich = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.env_remove("XDG_DATA_HOME");
+        command
+    };
+    let said = |mut command: std::process::Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    said(home.bare_command(&["remember", "c", "first", "a shy okapi"]));
+    assert!(said(rich(&["recall", "okapi"])).contains("a shy okapi"));
+    home.end_owners(Signal::TERM);
+    said(rich(&["remember", "c", "second", "a bold okapi"]));
+    assert!(said(home.bare_command(&["recall", "okapi"])).contains("a bold okapi"));
+    assert_eq!(home.owners().len(), 1);
+    // A copy of the whole directory is not the file that the note is about.
+    let copy = home.path("copy.db");
+    std::fs::copy(data.join("dynamite/memory.db.owner"), home.path("copy.db.owner")).unwrap();
+    let other = rich(&["--db", copy.to_str().unwrap(), "recall", "okapi"]).output().unwrap();
+    assert_eq!(other.status.code(), Some(3), "{other:?}");
+}
+
 #[test]
 fn an_owner_that_is_killed_at_any_moment_loses_nothing_acknowledged() {
     let home = Home::new();

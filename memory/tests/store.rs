@@ -178,6 +178,47 @@ fn the_last_twenty_versions_can_be_restored_and_older_ones_are_gone() {
 }
 
 #[test]
+fn the_last_twenty_versions_are_kept_also_of_what_is_forgotten_again_and_again() {
+    let owned = Owned::new();
+    run(async {
+        let memory = &owned.memory;
+        for number in 1..=30 {
+            remember(memory, "c", "k", &format!("text number {number}")).await;
+            forget(memory, "k", false).await;
+        }
+        let versions = history(memory, "k").await;
+        assert_eq!(
+            versions.iter().map(|version| version.version).collect::<Vec<_>>(),
+            (11..=30).rev().collect::<Vec<_>>()
+        );
+        owned.check().await;
+    });
+}
+
+/// What is put back is one of the versions that the history shows.
+#[test]
+fn what_a_project_has_is_not_put_back_from_what_holds_everywhere() {
+    let owned = Owned::new();
+    run(async {
+        let memory = &owned.memory;
+        let global = |content: &str| RememberInput { scope: Some(Scope::Global), ..fact("c", "k", content) };
+        memory.remember(global("global, once"), false).await.unwrap();
+        memory.remember(global("global, now"), false).await.unwrap();
+        remember(memory, "c", "k", "the project's own").await;
+        assert_eq!(history(memory, "k").await.len(), 1);
+        for version in [None, Some(1)] {
+            let refused = memory.ask(&Request::Restore(past(memory, "k", version))).await;
+            assert!(matches!(refused, Err(MemoryError::NotFound { .. })), "{refused:?}");
+        }
+        assert_eq!(list(&owned.elsewhere(), "c").await.items[0].content, "global, now");
+        // Where the project has nothing, what holds everywhere is meant.
+        owned.elsewhere().ask(&Request::Restore(past(&owned.elsewhere(), "k", None))).await.unwrap();
+        assert_eq!(list(&owned.elsewhere(), "c").await.items[0].content, "global, once");
+        owned.check().await;
+    });
+}
+
+#[test]
 fn what_is_forgotten_is_found_by_nothing_and_can_be_restored_for_thirty_days() {
     let owned = Owned::new();
     run(async {
@@ -244,6 +285,38 @@ fn a_path_is_forgotten_with_all_below_it_and_nothing_beside_it() {
         assert_eq!(forgot.forgotten, 231);
         assert!(forgot.restorable_until.is_some_and(|until| until.starts_with("2026-12-26")));
         assert_eq!(keys(&list(memory, "c").await), ["dbx", "dbx/a", "other"]);
+        owned.check().await;
+    });
+}
+
+#[test]
+fn of_a_path_what_holds_everywhere_stays_where_the_project_has_its_own() {
+    let owned = Owned::new();
+    run(async {
+        let memory = &owned.memory;
+        for number in 0..100 {
+            remember(memory, "c", &format!("db/{number}"), "the project's own").await;
+        }
+        for key in ["db/1", "db/global"] {
+            let global = RememberInput { scope: Some(Scope::Global), ..fact("c", key, "a global text") };
+            memory.remember(global, false).await.unwrap();
+        }
+        let input = |purge| ForgetInput {
+            category: "c".into(),
+            prefix: Some("db".into()),
+            recursive: Some(true),
+            purge: Some(purge),
+            ..ForgetInput::default()
+        };
+        assert_eq!(memory.forget(input(false)).await.unwrap().forgotten, 100);
+        assert_eq!(keys(&list(memory, "c").await), ["db/1", "db/global"]);
+        owned.check().await;
+        // The project has none any more.
+        assert_eq!(memory.forget(input(true)).await.unwrap().forgotten, 2);
+        assert_eq!(memory.forget(input(true)).await.unwrap().forgotten, 100, "what was forgotten before");
+        for table in ["memories", "versions", "tombstones", "queue"] {
+            assert_eq!(owned.db.describe_table(table).unwrap().item_count, 0, "{table}");
+        }
         owned.check().await;
     });
 }

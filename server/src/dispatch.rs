@@ -15,6 +15,7 @@ mod writes;
 use std::sync::Arc;
 
 use dynamite_core::api::{Consumed, Deferred};
+use dynamite_core::error::Error;
 use serde::Deserialize;
 
 use crate::engine::Engine;
@@ -195,7 +196,7 @@ impl<'c> Call<'c> {
         Ok(())
     }
 
-    /// Decodes the request, and takes its stream up. There is no answer before that has ended.
+    /// Decodes the request, and takes its stream up. There is no answer before that has ended, or is known not to be wanted any more.
     fn stream<O: Operation + Deserialize<'c>>(
         self,
         context: Context<'_>,
@@ -203,14 +204,23 @@ impl<'c> Call<'c> {
     ) -> Result<(), FrameError> {
         let Call { id, body, out, .. } = self;
         let operation = protocol::decode(body)?;
-        let opened = crate::link::guarded(|| open(operation)).and_then(|source| {
-            let flow = Flow::new(id, context.link.clone(), source);
-            context.link.add_flow(flow.clone())?;
-            Ok(flow)
+        let link = context.link;
+        let opened = crate::link::guarded(|| match link.expects_flow(id) {
+            true => open(operation),
+            false => Err(Error::Cancelled.into()),
         });
-        match opened {
+        let begun = opened.and_then(|source| {
+            let flow = Flow::new(id, link.clone(), source);
+            // It may have been cancelled meanwhile.
+            let is_wanted = link.add_flow(flow.clone())?;
+            is_wanted.then_some(flow).ok_or(Error::Cancelled.into())
+        });
+        match begun {
             Ok(flow) => Flow::grant(&flow, context.engine, FIRST_CREDIT),
-            Err(failure) => put_failure(out, id, failure),
+            Err(failure) => {
+                link.give_up_flow(id);
+                put_failure(out, id, failure);
+            }
         }
         Ok(())
     }

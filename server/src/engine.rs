@@ -19,7 +19,7 @@ use dynamite_core::api::{Deferred, DynaMite};
 use crate::dispatch;
 use crate::extension::Extension;
 use crate::frame::Identity;
-use crate::link::{self, Link, weight};
+use crate::link::{self, Link, load};
 use crate::news::News;
 use crate::protocol::Asked;
 use crate::protocol::fault::Refusal;
@@ -144,6 +144,7 @@ impl Engine {
 
     /// Takes a request for a write.
     pub(crate) fn write(self: &Arc<Engine>, link: &Arc<Link>, asked: Asked, id: u64, body: &[u8]) {
+        let load = load(asked.code, body);
         let (engine, body) = (self.clone(), body.to_vec());
         let write = move |target: &Deferred<'_>| {
             let mut frames = Vec::new();
@@ -160,7 +161,7 @@ impl Engine {
             if answers.is_last {
                 told.outbox.send(&answers.frames);
             }
-            told.end(weight(asked.code));
+            told.end(load);
         });
     }
 
@@ -274,7 +275,7 @@ pub(crate) mod tests {
 
     fn write(engine: &Arc<Engine>, link: &Arc<Link>, id: u64, body: &[u8]) {
         let asked = Asked { code: Code::Put, counted: false };
-        link.begin(weight(asked.code));
+        link.begin(load(asked.code, body));
         engine.write(link, asked, id, body);
     }
 

@@ -1,8 +1,8 @@
 //! Results that are streamed: queries and scans, change streams that are followed, and how far a backup is.
 //!
-//! The client grants credit for so many pages; each is a short piece of work of its own in the queue of reads, so that a long
-//! result is fair to everybody else. Without credit, or as long as the client does not read what was sent, a stream costs what it
-//! holds (a snapshot), and no thread.
+//! The client grants credit for so many pages; each is a short piece of work of its own in the queue of reads, or several of them if much is
+//! looked at and little found, so that a long result is fair to everybody else. Without credit, or as long as the client does not read what
+//! was sent, a stream costs what it holds (a snapshot), and no thread.
 //!
 //! ```text
 //!   resting ──(credit, room to send)──▶ queued ──▶ running ──▶ resting
@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::bell::Bell;
 use crate::engine::Engine;
 use crate::frame::{self, Kind};
-use crate::link::{self, Link, MOST_UNSENT};
+use crate::link::{self, Link, Load, MOST_UNSENT};
 use crate::protocol::fault::{Failure, Refusal};
 use crate::protocol::{self};
 
 /// What the work for a page counts among that of its connection.
-const WEIGHT: usize = 8;
+const PAGE: Load = Load::Quick(8);
 
 /// Pages that may be granted and not yet sent.
 const MOST_CREDIT: u32 = 1024;
@@ -37,6 +37,8 @@ pub(crate) trait Source: Send {
 pub(crate) enum Next {
     /// There was one.
     Page,
+    /// There is none yet: it is to be asked again, after whoever else has something to be done.
+    NotYet,
     /// There is none before the next commit.
     AfterCommit,
     /// There is none before this rings.
@@ -86,7 +88,7 @@ impl Flow {
         }
         let Some(source) = state.source.take() else { return };
         drop(state);
-        flow.link.begin(WEIGHT);
+        flow.link.begin(PAGE);
         let (flow, engine_) = (flow.clone(), engine.clone());
         engine.reads.push(flow.link.number, Box::new(move || flow.run(source, &engine_)));
     }
@@ -141,6 +143,7 @@ impl Flow {
                 state.credit -= 1;
                 state.source = Some(source);
             }
+            Ok(Next::NotYet) => state.source = Some(source),
             Ok(Next::AfterCommit) => {
                 state.listening = true;
                 state.source = Some(source);
@@ -155,7 +158,7 @@ impl Flow {
         self.link.outbox.send(&frames);
         let listens = state.listening;
         drop(state);
-        self.link.end(WEIGHT);
+        self.link.end(PAGE);
         match (listens, rung_by) {
             (true, Some(bell)) => {
                 // The bell is held by the source, and that by the stream.
@@ -224,7 +227,8 @@ mod tests {
         let held = Arc::new(());
         let source = Told { link: link.clone(), next, _held: held.clone() };
         let flow = Flow::new(ID, link.clone(), Box::new(source));
-        link.add_flow(flow.clone()).unwrap();
+        link.expect_flow(ID);
+        assert!(link.add_flow(flow.clone()).unwrap());
         Stream { engine, link, far, flow, held: Arc::downgrade(&held) }
     }
 
@@ -306,6 +310,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_finds_nothing_yet_is_asked_again_until_it_is_cancelled() {
+        let mut pieces = 0;
+        let stream = stream(move |link, body| {
+            pieces += 1;
+            match pieces {
+                1..=3 => Ok(Next::NotYet),
+                4 => page(link, body),
+                5..=6 => Ok(Next::NotYet),
+                _ => {
+                    link.cancel_flow(ID);
+                    Ok(Next::NotYet)
+                }
+            }
+        });
+        stream.grant(2);
+        assert_eq!(stream.work(), 7);
+        assert!(!stream.is_open() && !stream.is_held());
+        assert_eq!(stream.sent().await, [Kind::Page]);
+    }
+
+    #[tokio::test]
     async fn a_stream_that_has_ended_is_not_open_and_holds_nothing() {
         let check = async |next: fn(Body<'_>) -> Result<Next, Failure>, kind| {
             let stream = stream(move |_, body| next(body));
@@ -340,6 +365,22 @@ mod tests {
         drop(stream.link.remove_flow(ID));
         assert_eq!(Arc::strong_count(&stream.flow), 1);
         assert_eq!(stream.sent().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_wants_any_more_when_it_is_opened_is_not_taken_up() {
+        let Stream { link, flow, held, .. } = stream(page);
+        link.close();
+        drop(flow);
+        for give_up in [|link: &Link| link.cancel_flow(ID), Link::close, Link::end_flows] {
+            link.expect_flow(ID);
+            give_up(&link);
+            let source =
+                Told { link: link.clone(), next: |_: &Link, _: Body<'_>| Ok(Next::End), _held: Arc::new(()) };
+            assert!(!link.add_flow(Flow::new(ID, link.clone(), Box::new(source))).unwrap());
+            assert!(link.flow(ID).is_none() && !link.expects_flow(ID));
+        }
+        assert_eq!(held.strong_count(), 0);
     }
 
     #[tokio::test]

@@ -44,14 +44,17 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Takes the socket that systemd hands over, or else the right to this path.
-    pub(crate) fn take(path: &Path) -> Result<Place, ServerError> {
+    /// Takes the socket that systemd hands over, or else the right to this path. For a process that is nothing but the server: what another
+    /// one was handed is its own.
+    pub(crate) fn given_or_taken(path: &Path) -> Result<Place, ServerError> {
         let given = ListenFd::from_env().take_unix_listener(0);
         let given =
             given.map_err(|source| failed("taking the socket from systemd instead of", path, source))?;
-        if let Some(listener) = given {
-            return Ok(Place::Given(listener));
-        }
+        given.map_or_else(|| Place::take(path), |listener| Ok(Place::Given(listener)))
+    }
+
+    /// Takes the right to this path.
+    pub(crate) fn take(path: &Path) -> Result<Place, ServerError> {
         if path.as_os_str().len() > LONGEST_PATH {
             return Err(ServerError::LongPath { path: path.to_owned() });
         }

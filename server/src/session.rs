@@ -2,7 +2,7 @@
 //!
 //! One task reads requests and hands them to the [engine](crate::engine); answers are sent by whoever has them. The task stops
 //! reading as long as as much is under way, or unsent, as one connection may have: who does not read his answers stops only himself,
-//! and what he wrote meanwhile stays in the kernel's buffers.
+//! and what he wrote meanwhile stays in the kernel's buffers. What is slow, such as waiting for an index, stops nobody but by the hundreds.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::dispatch::{self, Context};
 use crate::engine::Engine;
 use crate::flow::Flow;
 use crate::frame::{self, Frame, FrameError, Kind};
-use crate::link::{self, Link, MOST_UNSENT, weight};
+use crate::link::{self, Link, MOST_UNSENT, load};
 use crate::outbox::Outbox;
 use crate::protocol::Asked;
 use crate::protocol::fault::Refusal;
@@ -109,7 +109,7 @@ impl Session {
         let link = self.link.clone();
         let mut bytes = Vec::with_capacity(CHUNK);
         let mut deadline = Instant::now() + patience.hello;
-        let mut awake = None;
+        let (mut awake, mut could_read) = (None, true);
         loop {
             match self.take(&bytes) {
                 Ok(0) => {}
@@ -131,6 +131,11 @@ impl Session {
                 return End::Fault(fault);
             }
             let (unsent, may_read) = (link.outbox.unsent() > 0, link.has_room());
+            if may_read && !could_read {
+                // What has begun to arrive before was not late: nobody looked.
+                deadline = Instant::now() + patience.frame;
+            }
+            could_read = may_read;
             let may_be_late = may_read && (!self.greeted || !bytes.is_empty());
             if may_read {
                 bytes.reserve(CHUNK);
@@ -206,11 +211,7 @@ impl Session {
                         Flow::grant(&flow, &self.engine, u32::from_le_bytes(pages));
                     }
                 }
-                Kind::Cancel => {
-                    if let Some(flow) = self.link.remove_flow(frame.id) {
-                        flow.cancel();
-                    }
-                }
+                Kind::Cancel => self.link.cancel_flow(frame.id),
                 other => return Err(FrameError::Kind { kind: other as u8 }),
             }
             if self.batch.len() >= BATCH {
@@ -230,6 +231,7 @@ impl Session {
             link::put_failure(batch, id, Refusal::UnknownOperation { code: first }.into());
             return Ok(());
         };
+        let load = load(asked.code, body);
         let queue = match asked.code.class() {
             Class::Point if engine.is_warm() => {
                 let begun = Instant::now();
@@ -237,15 +239,19 @@ impl Session {
                 engine.took(begun.elapsed());
                 return Ok(());
             }
-            Class::Point | Class::Read | Class::Stream => &engine.reads,
+            Class::Stream => {
+                link.expect_flow(id);
+                &engine.reads
+            }
+            Class::Point | Class::Read => &engine.reads,
             Class::Slow => &engine.slow,
             Class::Write => {
-                link.begin(weight(asked.code));
+                link.begin(load);
                 engine.write(link, asked, id, body);
                 return Ok(());
             }
         };
-        link.begin(weight(asked.code));
+        link.begin(load);
         let (worked, answered, body) = (engine.clone(), link.clone(), body.to_vec());
         queue.push(
             link.number,
@@ -256,7 +262,7 @@ impl Session {
                     Ok(()) => drop(answered.outbox.send(&frames)),
                     Err(fault) => answered.refuse(fault),
                 }
-                answered.end(weight(asked.code));
+                answered.end(load);
             }),
         );
         Ok(())

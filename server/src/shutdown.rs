@@ -53,7 +53,7 @@ fn run_with(
 ) -> Result<(), ServerError> {
     allow_many_descriptors();
     let (path, socket_path) = (config.db_path()?, config.socket_path());
-    let place = Place::take(&socket_path)?;
+    let place = Place::given_or_taken(&socket_path)?;
     config::make_parent(&path)?;
     let db = DynaMite::builder().cache_size(config.cache_size).open_or_create(&path)?;
     let extension = extension(&db)?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use dynamite_core::api::DynaMite;
 use dynamite_core::types::KeyType;
 use dynamite_server::client::BlockingClient;
-use dynamite_server::{ClientError, DynaMiteClient};
+use dynamite_server::{ClientError, DynaMiteClient, Server};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -296,6 +296,29 @@ fn a_server_ends_when_nobody_was_there_for_a_while() {
     assert!(!served.socket().exists());
 }
 
+/// What the old server has never got was not done: it may go to the next one, whatever it is.
+#[test]
+fn what_could_not_be_sent_is_sent_to_the_next_server_also_if_it_writes() {
+    let served = Served::start(&[]);
+    let db = BlockingClient::connect(served.socket()).unwrap();
+    db.wait(db.client().create_table("things").partition_key("id", KeyType::Number)).unwrap();
+    let mut directory = served.directory.clone();
+    let mut served = Some(served);
+    for id in 0..3 {
+        // Nobody reads while nothing is awaited: only the write shows that the server has gone.
+        directory = served.take().map_or(directory, Served::kill);
+        served = Some(Served::start_in(directory.clone(), &[]));
+        match id {
+            0 => drop(db.put_item("things", json!({"id": id})).unwrap()),
+            1 => drop(db.wait(db.client().snapshot()).unwrap()),
+            _ => {
+                let mut stream = db.stream(db.client().scan("things").stream()).unwrap();
+                assert_eq!(stream.next().unwrap().unwrap(), json!({"id": 0}));
+            }
+        }
+    }
+}
+
 /// As systemd does it: the listening socket is descriptor 3, and stays when the server ends.
 #[test]
 fn a_socket_that_is_handed_over_is_served_and_left_alone() {
@@ -317,6 +340,33 @@ fn a_socket_that_is_handed_over_is_served_and_left_alone() {
     assert!(child.wait().unwrap().success());
     assert!(socket.exists(), "it belongs to whoever made it");
     assert!(!directory.path().join("d.sock").exists());
+}
+
+/// Set in the process that shares a database.
+const SHARES_AT: &str = "DYNAMITE_TEST_SHARES_AT";
+
+#[test]
+fn a_program_that_shares_its_database_keeps_a_socket_that_was_handed_to_it_for_something_else() {
+    if let Some(socket) = std::env::var_os(SHARES_AT) {
+        let server = Server::share(&DynaMite::in_memory().unwrap(), &socket).unwrap();
+        let db = BlockingClient::connect(&socket).unwrap();
+        db.wait(db.client().ping()).unwrap();
+        return server.stop().unwrap();
+    }
+    let directory = directory();
+    let listener = UnixListener::bind(directory.path().join("given.sock")).unwrap();
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    let name = "a_program_that_shares_its_database_keeps_a_socket_that_was_handed_to_it_for_something_else";
+    let mut child = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .env(SHARES_AT, directory.path().join("own.sock"))
+        .stdin(std::os::fd::OwnedFd::from(listener))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

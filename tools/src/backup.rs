@@ -5,14 +5,16 @@
 //! comes to stand where it is wanted only when it is complete and durable.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Parser;
 use dynamite_core::api::{BackupProgress, DynaMite};
+use dynamite_pager::IoChoice;
 use dynamite_pager::disk::file::sync_directory;
-use dynamite_pager::{Options, PagerError};
+use dynamite_pager::disk::{self, Disk};
 use dynamite_server::client::BlockingClient;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -119,25 +121,36 @@ pub fn backup(arguments: &BackupArguments, out: &mut dyn Write) -> Result<Verdic
 pub fn restore(arguments: &RestoreArguments, out: &mut dyn Write) -> Result<Verdict, Failure> {
     let RestoreArguments { backup, file, replace, json, quiet } = arguments;
     let show_progress = !json && !quiet;
-    let copied = if *replace && file.exists() {
-        // Nobody may have it open. A damaged one is what backups are for.
-        let locked = Options::new().background(false).open_read_only(file).err();
-        if let Some(locked @ PagerError::FileLocked { .. }) = locked {
-            return Err(locked.into());
-        }
-        let mut name = file.clone().into_os_string();
-        name.push(".restored");
-        let beside = PathBuf::from(name);
-        let copied = copy(backup, &beside, Kind::Pages, show_progress)?;
-        fs::rename(&beside, file)
-            .map_err(|error| Failure::new(format!("cannot replace {}: {error}", file.display())))?;
-        sync_directory(file)?;
-        copied
-    } else {
-        copy(backup, file, Kind::Pages, show_progress)?
+    let copied = match *replace && file.exists() {
+        true => replace_by(backup, file, show_progress)?,
+        false => copy(backup, file, Kind::Pages, show_progress)?,
     };
     told(out, *json, *quiet, "restored", backup, file, copied)?;
     Ok(Verdict::Clean)
+}
+
+/// Puts a copy of a backup in the place of a file. Nobody writes to that file from before the copy begins until its name is the copy's for
+/// good: what somebody had written meanwhile, and was told is durable, would be gone.
+fn replace_by(backup: &Path, file: &Path, show_progress: bool) -> Result<BackupProgress, Failure> {
+    let failed = |error: io::Error| Failure::new(format!("cannot replace {}: {error}", file.display()));
+    // What a link names is replaced, and not the link.
+    let target = fs::canonicalize(file).map_err(failed)?;
+    // Whatever it holds: one that is damaged, or no database at all, is what backups are for.
+    let _replaced = locked(file)?;
+    let mut name = target.clone().into_os_string();
+    name.push(".restored");
+    let beside = PathBuf::from(name);
+    let copied = copy(backup, &beside, Kind::Pages, show_progress)?;
+    // Whoever comes as soon as it has its name waits until it will keep it, also if the power fails.
+    let _restored = locked(&beside)?;
+    fs::rename(&beside, &target).map_err(failed)?;
+    sync_directory(&target)?;
+    Ok(copied)
+}
+
+/// Keeps writers away from a file, as long as this is there.
+fn locked(file: &Path) -> Result<Arc<dyn Disk>, Failure> {
+    Ok(disk::file::open(file, false, IoChoice::resolve(None)?)?)
 }
 
 /// How a database is copied.

@@ -3,7 +3,7 @@
 //! They are read from one snapshot, in the order of their keys; several threads write them as text, and one writes that to the output, in order.
 //! What is written is complete when the output has its name: until then it is `OUTPUT.partial`, or lacks its manifests. An export that was
 //! interrupted goes on with `--resume`, behind the last item that is surely in the output, and with a snapshot of its own: what comes
-//! behind the interruption is as it stands then.
+//! behind the interruption is as it stands then. If that does not fit the columns of CSV, which are those of the beginning, it ends there.
 
 mod output;
 mod render;
@@ -19,14 +19,13 @@ use dynamite_core::types::{KeyAttribute, KeySchema};
 use serde_json::json;
 
 use crate::console::error::ConsoleError;
-use crate::console::target::Target;
 use crate::export::output::Output;
 use crate::export::render::{Rendered, Renderer};
 use crate::progress::progress_bar;
 use crate::transfer::checksum::Content;
 use crate::transfer::columns::{Columns, Survey};
 use crate::transfer::error::{Result, TransferError};
-use crate::transfer::place::Access;
+use crate::transfer::place::{Access, State};
 use crate::transfer::{Format, PlaceArguments, interrupt, pipeline};
 
 /// Bytes of stored items, and items, that one thread renders at a time.
@@ -119,13 +118,15 @@ fn export(arguments: &Arguments) -> Result<Content> {
     let target = arguments.place.open(Access::Read, &interrupt)?;
     let table = target.describe_table(&arguments.table)?;
     let mut output = Output::open(arguments, format, &target)?;
+    // One for both looks at the items, so that the second finds those for which the first has found the columns.
+    let state = target.state()?;
     let renderer = match format {
         Format::Jsonl => Renderer::Jsonl,
         Format::Dynamodb => Renderer::Dynamodb,
         Format::Csv => {
             let columns = match output.columns() {
                 Some(columns) => columns,
-                None => survey(&target, &arguments.table, &table.keys, &interrupt)?,
+                None => survey(&state, &arguments.table, &table.keys, &interrupt)?,
             };
             output.head(&columns)?;
             Renderer::Csv(columns)
@@ -142,7 +143,7 @@ fn export(arguments: &Arguments) -> Result<Content> {
         thread_count,
         |pieces| {
             let mut cutter = Cutter { count, file_items: arguments.file_items, piece: Vec::new(), bytes: 0 };
-            produce(&target, &arguments.table, after.as_ref(), &mut cutter, |piece| pieces.push(piece))
+            produce(&state, &arguments.table, after.as_ref(), &mut cutter, |piece| pieces.push(piece))
         },
         |items: Vec<EncodedItem<'static>>| renderer.render(&items, &table.keys, is_compressed),
         |rendered: Result<Rendered>| {
@@ -186,14 +187,14 @@ impl Cutter {
 
 /// Reads a table in pieces.
 fn produce(
-    target: &Target,
+    state: &State<'_>,
     table: &str,
     after: Option<&Item>,
     cutter: &mut Cutter,
     mut push: impl FnMut(Vec<EncodedItem<'static>>) -> bool,
 ) -> Result<()> {
     let mut wanted = true;
-    target.visit_items(table, after, |item| {
+    state.visit_items(table, after, |item| {
         if let Some(piece) = cutter.add(item) {
             wanted = push(piece);
         }
@@ -207,10 +208,10 @@ fn produce(
 }
 
 /// Looks at all items, to find the columns that they need.
-fn survey(target: &Target, table: &str, keys: &KeySchema, interrupt: &AtomicBool) -> Result<Columns> {
+fn survey(state: &State<'_>, table: &str, keys: &KeySchema, interrupt: &AtomicBool) -> Result<Columns> {
     let mut survey = Survey::default();
     let mut damage = None;
-    target.visit_items(table, None, |item| {
+    state.visit_items(table, None, |item| {
         damage = survey.add(&item).err();
         damage.is_none() && !interrupt.load(Ordering::Relaxed)
     })?;

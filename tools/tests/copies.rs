@@ -3,14 +3,18 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use common::*;
+use dynamite_core::Error;
 use dynamite_core::api::DynaMite;
 use dynamite_pager::{Access, PageId};
 use dynamite_server::Server;
 use dynamite_txn::{ManualClock, Range};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// The keys and items of a tree.
@@ -109,6 +113,69 @@ fn nothing_is_replaced_that_was_not_to_be() {
     assert_eq!((report.code, &report.err[..]), (0, ""), "{}", report.out);
     assert!(contents(&other) == contents(&path));
     assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 2, "something is left behind");
+}
+
+/// A server that is started meanwhile would write to a file that is about to lose its name.
+#[test]
+fn nobody_writes_to_a_database_while_another_one_comes_in_its_place() {
+    let (directory, path) = documents();
+    let target = directory.path().join("target");
+    let beside = directory.path().join("target.restored");
+    // A copy that ends before it is stopped shows nothing.
+    let stopped = (0..100).find_map(|_| {
+        fs::copy(&path, &target).expect("the device has room");
+        let mut restore = Command::new(RESTORE)
+            .current_dir(directory.path())
+            .args(["db", "target", "--replace", "--quiet"])
+            .spawn()
+            .expect("the program runs");
+        while !beside.exists() && restore.try_wait().expect("it is ours").is_none() {}
+        kill_process(Pid::from_child(&restore), Signal::STOP).expect("it has not been waited for");
+        // It runs on for a moment: what counts is what is there when it stands still, or has ended.
+        let stat = format!("/proc/{}/stat", restore.id());
+        let is_still = |stat: String| stat.contains(") T ") || stat.contains(") Z ");
+        while !fs::read_to_string(&stat).is_ok_and(is_still) {}
+        let is_there = beside.exists();
+        if !is_there {
+            kill_process(Pid::from_child(&restore), Signal::CONT).expect("it has not been waited for");
+            assert!(restore.wait().expect("it ends").success());
+        }
+        is_there.then_some(restore)
+    });
+    let mut restore = stopped.expect("some copy takes a moment");
+    let opened = DynaMite::builder().background(false).open(&target).map(drop);
+    kill_process(Pid::from_child(&restore), Signal::CONT).expect("it has not been waited for");
+    assert!(restore.wait().expect("it ends").success());
+    assert!(matches!(opened, Err(Error::Locked { .. })), "{opened:?}");
+    assert!(contents(&target) == contents(&path));
+    DynaMite::open(&target).expect("nobody has it any more").close().expect("the file is sealed");
+}
+
+#[test]
+fn what_a_link_names_is_replaced_and_not_the_link() {
+    let (directory, path) = documents();
+    let elsewhere = directory.path().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("the device has room");
+    let target = elsewhere.join("target");
+    options().create(&target, DATABASE_ID).expect("it is created").close().expect("it is sealed");
+    let link = directory.path().join("link");
+    symlink("elsewhere/target", &link).expect("the device has room");
+    let report = run_beside(RESTORE, &path, &["db", "link", "--replace"]);
+    assert_eq!((report.code, &report.err[..]), (0, ""), "{}", report.out);
+    assert!(link.is_symlink() && contents(&target) == contents(&path));
+    assert_eq!(fs::read_dir(&elsewhere).expect("it is there").count(), 1, "something is left behind");
+}
+
+#[test]
+fn what_is_no_database_is_replaced_too() {
+    let (directory, path) = documents();
+    let target = directory.path().join("target");
+    for junk in [&b""[..], &[7; 3 * 4096 + 5]] {
+        fs::write(&target, junk).expect("the device has room");
+        let report = run_beside(RESTORE, &path, &["db", "target", "--replace"]);
+        assert_eq!((report.code, &report.err[..]), (0, ""), "{}", report.out);
+        assert!(contents(&target) == contents(&path));
+    }
 }
 
 #[test]

@@ -492,11 +492,22 @@ impl<S: Portions + Timed + Clone, T> Iter<S, T> {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<T>> {
+    /// The next item, if there is one among the next rows of `bytes` together, of which what is left is left there. `Some(Ok(None))` says that
+    /// there is none among them, but rows behind them: for who does not want to wait until a filter has dropped all that it drops.
+    pub fn next_within(&mut self, bytes: &mut usize) -> Option<Result<Option<T>>> {
+        self.advance(bytes).transpose()
+    }
+
+    fn advance(&mut self, bytes: &mut usize) -> Result<Option<Option<T>>> {
         if self.left == 0 {
             return Ok(None);
         }
-        while let Some(row) = self.rows.next()? {
+        while *bytes > 0 {
+            let Some(row) = self.rows.next()? else {
+                self.left = 0;
+                return Ok(None);
+            };
+            *bytes = bytes.saturating_sub(row.key.len() + row.payload.len());
             if !self.segment.holds(&self.layout, row.key)
                 || self.table.is_expired_at(row.payload, self.seconds)?
             {
@@ -506,7 +517,10 @@ impl<S: Portions + Timed + Clone, T> Iter<S, T> {
             if let Some(items) = &mut self.items {
                 match items.get(&self.table, &self.layout, row.key, self.seconds)? {
                     None => continue,
-                    Some(found) if self.look == Look::InTable => item = found,
+                    Some(found) if self.look == Look::InTable => {
+                        item = found;
+                        *bytes = bytes.saturating_sub(item.len());
+                    }
                     Some(_) => {}
                 }
             }
@@ -515,11 +529,11 @@ impl<S: Portions + Timed + Clone, T> Iter<S, T> {
             }
             if passes(self.filter.as_ref(), &self.layout, item)? {
                 self.left -= 1;
-                return self.projection.decode(&self.layout, item, self.decode).map(Some);
+                let decoded = self.projection.decode(&self.layout, item, self.decode)?;
+                return Ok(Some(Some(decoded)));
             }
         }
-        self.left = 0;
-        Ok(None)
+        Ok(Some(None))
     }
 }
 
@@ -529,7 +543,12 @@ impl<S: Portions + Timed + Clone, T> Iterator for Iter<S, T> {
 
     /// The next item. After an error the next call goes on behind it, or tries again what could not be read.
     fn next(&mut self) -> Option<Result<T>> {
-        self.advance().transpose()
+        loop {
+            let mut no_bound = usize::MAX;
+            if let Some(found) = self.next_within(&mut no_bound)?.transpose() {
+                return Some(found);
+            }
+        }
     }
 }
 

@@ -44,10 +44,7 @@ pub(super) fn put(
     match old {
         Some(old) => {
             new.document = old.document;
-            tables::put(txn, VERSIONS, &Version::of(old))?;
-            if let Some(outdated) = old.version.checked_sub(KEPT_VERSIONS) {
-                txn.delete_item(VERSIONS).partition_key(old.name()).sort_key(outdated).execute()?;
-            }
+            keep_version(txn, old)?;
         }
         None => {
             new.document = scope.next_document;
@@ -104,11 +101,20 @@ pub(super) fn remove(txn: &Transaction<'_>, now: u64, old: &Memory, purge: bool)
         return Ok(None);
     }
     let until = now + TOMBSTONE_MS;
-    tables::put(txn, VERSIONS, &Version::of(old))?;
+    keep_version(txn, old)?;
     let (partition, key) = (old.partition.clone(), old.key.clone());
     tables::put(txn, QUEUE, &Due::new(DueKind::Tombstone, until, &partition, &key))?;
     tables::put(txn, TOMBSTONES, &Tombstone { partition, key, version: old.version, until })?;
     Ok(Some(until))
+}
+
+/// Puts a memory into its history, where it takes the place of the oldest version if there are enough.
+fn keep_version(txn: &Transaction<'_>, old: &Memory) -> Result<()> {
+    tables::put(txn, VERSIONS, &Version::of(old))?;
+    if let Some(outdated) = old.version.checked_sub(KEPT_VERSIONS) {
+        txn.delete_item(VERSIONS).partition_key(old.name()).sort_key(outdated).execute()?;
+    }
+    Ok(())
 }
 
 /// Takes the tombstone of a memory away, if it has one, and leaves its versions.

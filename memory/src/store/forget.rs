@@ -13,7 +13,7 @@ use crate::text::time::rfc3339;
 /// Memories that are forgotten in one transaction.
 const PORTION: usize = 100;
 
-/// Forgets one memory, or some of those below a path; then `more` says whether to go on.
+/// Forgets one memory, or some of those below a path, of the first scope that has any; then `more` says whether that has more of them.
 pub(super) fn forget(target: &Deferred<'_>, now: u64, forget: &Forget) -> Result<Forgot> {
     key::check_category(&forget.category)?;
     let refused = |why: &str| Err(MemoryError::Invalid(why.to_owned()));
@@ -63,47 +63,71 @@ fn forget_one(txn: &Transaction<'_>, now: u64, forget: &Forget, key: &str) -> Re
     Ok(Forgot::default())
 }
 
-/// Forgets what is at a path and below it, in all scopes that were named.
+/// Forgets what is at a path and below it, in the first scope that has anything there.
 fn forget_below(txn: &Transaction<'_>, now: u64, forget: &Forget, path: &str) -> Result<Forgot> {
-    let mut forgot = Forgot::default();
+    // Those that only begin alike, `database` beside `data`, are passed over by asking for everything there is.
+    let is_below = |key: &str| {
+        path.is_empty() || key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     for scope in &forget.scopes {
         let partition = key::partition(scope, &forget.category);
-        let mut query = txn.partition(MEMORIES, &partition);
-        if !path.is_empty() {
-            query = query.sort_key_begins_with(path);
-        }
-        // Those that only begin alike, `database` beside `data`, are passed over by asking for everything there is.
-        let is_below = |key: &str| {
-            path.is_empty()
-                || key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        for memory in query.items::<Memory>()? {
-            let memory = memory?;
-            if !is_below(&memory.key) {
-                continue;
+        let forgot = forget_living_below(txn, now, forget, &partition, path, is_below)?;
+        if forgot.forgotten > 0 {
+            if forget.purge && !forgot.more {
+                purge_tombstones_below(txn, &partition, path, is_below)?;
             }
-            if forgot.forgotten as usize == PORTION {
-                forgot.more = true;
-                return Ok(forgot);
-            }
-            let is_living = !memory.is_expired(now);
-            let until = change::remove(txn, now, &memory, forget.purge || !is_living)?;
-            forgot.forgotten += u64::from(is_living);
-            forgot.restorable_until = until.map(rfc3339).or(forgot.restorable_until);
+            return Ok(forgot);
         }
-        if forget.purge {
-            purge_tombstones_below(txn, &partition, path, is_below)?;
+    }
+    // Forgotten before: what can still be restored is purged.
+    for scope in forget.scopes.iter().filter(|_| forget.purge) {
+        let partition = key::partition(scope, &forget.category);
+        let forgotten = purge_tombstones_below(txn, &partition, path, is_below)?;
+        if forgotten > 0 {
+            return Ok(Forgot { forgotten, ..Forgot::default() });
         }
+    }
+    Ok(Forgot::default())
+}
+
+fn forget_living_below(
+    txn: &Transaction<'_>,
+    now: u64,
+    forget: &Forget,
+    partition: &str,
+    path: &str,
+    is_below: impl Fn(&str) -> bool,
+) -> Result<Forgot> {
+    let mut forgot = Forgot::default();
+    let mut query = txn.partition(MEMORIES, partition);
+    if !path.is_empty() {
+        query = query.sort_key_begins_with(path);
+    }
+    for memory in query.items::<Memory>()? {
+        let memory = memory?;
+        if !is_below(&memory.key) {
+            continue;
+        }
+        if forgot.forgotten as usize == PORTION {
+            forgot.more = true;
+            break;
+        }
+        let is_living = !memory.is_expired(now);
+        let until = change::remove(txn, now, &memory, forget.purge || !is_living)?;
+        forgot.forgotten += u64::from(is_living);
+        forgot.restorable_until = until.map(rfc3339).or(forgot.restorable_until);
     }
     Ok(forgot)
 }
 
+/// Returns how many there were.
 fn purge_tombstones_below(
     txn: &Transaction<'_>,
     partition: &str,
     path: &str,
     is_below: impl Fn(&str) -> bool,
-) -> Result<()> {
+) -> Result<u64> {
+    let mut count = 0;
     let mut query = txn.partition(TOMBSTONES, partition);
     if !path.is_empty() {
         query = query.sort_key_begins_with(path);
@@ -112,7 +136,8 @@ fn purge_tombstones_below(
         let tombstone = tombstone?;
         if is_below(&tombstone.key) {
             change::remove_past(txn, partition, &tombstone.key)?;
+            count += 1;
         }
     }
-    Ok(())
+    Ok(count)
 }

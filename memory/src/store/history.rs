@@ -50,16 +50,24 @@ pub(super) fn restore(
     let key = checked(past)?;
     let mut found = None;
     for scope in &past.scopes {
-        let memory = name(&key::partition(scope, &past.category), &key);
-        let version = transact(target, |txn| match past.version {
-            Some(version) => Ok(txn.get::<Version>(VERSIONS, &memory, Some(version))?),
-            None => {
-                let newest = txn.partition(VERSIONS, &memory).scan_forward(false).limit(1);
-                Ok(newest.page::<Version>()?.items.pop())
-            }
+        let partition = key::partition(scope, &past.category);
+        let memory = name(&partition, &key);
+        let (is_there, version) = transact(target, |txn| {
+            let newest = txn.partition(VERSIONS, &memory).scan_forward(false).limit(1);
+            let newest = newest.page::<Version>()?.items.pop();
+            // The one whose history is shown is the one that is put back.
+            let is_there =
+                newest.is_some() || txn.get::<Memory>(MEMORIES, &partition, Some(key.as_str()))?.is_some();
+            Ok((
+                is_there,
+                match past.version {
+                    Some(version) => txn.get::<Version>(VERSIONS, &memory, Some(version))?,
+                    None => newest,
+                },
+            ))
         })?;
-        if let Some(version) = version {
-            found = Some((scope, version));
+        if is_there {
+            found = version.map(|version| (scope, version));
             break;
         }
     }

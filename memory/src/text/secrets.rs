@@ -180,7 +180,8 @@ fn named(text: &str, found: &mut Vec<Found>) {
                 + value
                     .find(|c: char| c.is_whitespace() || "\"'`,;<>(){}".contains(c))
                     .unwrap_or(value.len());
-            if looks_drawn(&text[start..end]) {
+            let value = &text[start..end];
+            if looks_drawn(value) || (*rule == "aws-secret-key" && is_aws_secret(value)) {
                 found.push(Found { rule, range: start..end });
             }
         }
@@ -206,6 +207,18 @@ fn looks_drawn(value: &str) -> bool {
         && has_digit
         && entropy(value) >= 2.75
         && !is_reference
+        && !is_placeholder(value)
+}
+
+/// Whether a value has the form of AWS's secret keys: forty characters of base64, of which one in 64 begins as a path does.
+fn is_aws_secret(value: &str) -> bool {
+    let value = value.trim_end_matches(['.', ',']);
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+');
+    value.len() == 40
+        && value.bytes().all(is_base64)
+        && value.bytes().any(|byte| byte.is_ascii_lowercase())
+        && value.bytes().any(|byte| byte.is_ascii_uppercase())
+        && entropy(value) >= 2.75
         && !is_placeholder(value)
 }
 
@@ -280,6 +293,8 @@ mod tests {
         check("password=hT7$kq9Lw2", &["password"]);
         check("DB_PASSWORD: \"x9Kd83mQz1\"", &["password"]);
         check(&format!("aws_secret_access_key = {}", long("", 40)), &["aws-secret-key"]);
+        check(&format!("aws_secret_access_key = /{}", long("", 39)), &["aws-secret-key"]);
+        check(&format!("the secret_access_key: /{}.", long("", 39)), &["aws-secret-key"]);
         check("postgres://app:s3cr3tPa55@db/app", &["url-password"]);
         check("api_key => 'a8f5f167f44f4964e6c998de'", &["api-key"]);
         for harmless in [
@@ -293,6 +308,9 @@ mod tests {
             "the secret: keep functions small",
             "PASSWORD=changeme123",
             "token=std::env::var(X1)",
+            "secret_access_key: /run/secrets/aws/production1/secret_key0",
+            "secret_access_key: /etc/aws/Key1",
+            "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         ] {
             check(harmless, &[]);
         }

@@ -1,4 +1,5 @@
-//! JSON lines: a memory each, with all that is known of it. What is exported so comes back as it was, but for its versions, which are counted anew.
+//! JSON lines: a memory each, with all that is known of it. What is exported so comes back with its text, its tags, its importance and its times.
+//! Versions and accesses are counted anew, and what comes in so comes from an import.
 
 use crate::error::{MemoryError, Result};
 use crate::request::{Entry, Remember};

@@ -184,10 +184,22 @@ impl Home {
         child.wait_with_output().expect("the program")
     }
 
+    /// The program, as who passes hardly any of his environment on would start it.
+    pub(crate) fn bare_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        std::fs::create_dir_all(self.path("tmp")).expect("a directory");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).env("HOME", self.directory.path());
+        command.env("TMPDIR", self.path("tmp"));
+        command
+    }
+
     /// The sockets of owners.
     pub(crate) fn sockets(&self) -> Vec<PathBuf> {
-        let Ok(found) = std::fs::read_dir(self.path("run/dynamite")) else { return Vec::new() };
-        let paths = found.map(|entry| entry.expect("an entry").path());
+        let bare = format!("tmp/dynamite-{}", rustix::process::geteuid().as_raw());
+        let found =
+            ["run/dynamite", &bare].into_iter().filter_map(|name| std::fs::read_dir(self.path(name)).ok());
+        let paths = found.flatten().map(|entry| entry.expect("an entry").path());
         paths.filter(|path| path.extension().is_some_and(|ending| ending == "sock")).collect()
     }
 

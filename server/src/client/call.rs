@@ -6,7 +6,7 @@ use std::time::Duration;
 use dynamite_core::api::{Consumed, ConsumedEntry};
 use tokio::time::Instant;
 
-use crate::client::connection::{Connection, Replies, Reply};
+use crate::client::connection::{Connection, NoAnswer, Replies, Reply};
 use crate::client::snapshot::Held;
 use crate::client::{DynaMiteClient, Shared};
 use crate::error::{ClientError, Result};
@@ -48,7 +48,7 @@ pub(crate) struct Route {
 
 impl Route {
     pub(crate) fn at(&self) -> At {
-        self.held.as_ref().map_or(At::Newest, |held| At::Held(held.handle))
+        self.held.as_ref().map_or(At::Newest, |held| At::Held(held.handle()))
     }
 
     /// Calls what only reads.
@@ -95,11 +95,11 @@ impl Route {
     ) -> Result<R> {
         let answered = async {
             match &self.held {
-                Some(held) => held.connection.call(operation).await,
+                Some(held) => Ok(held.connection.call(operation).await?),
                 None => self.client.shared.call(operation, repeat).await,
             }
         };
-        let Reply { kind, body } = match limit {
+        let Reply { kind, body, .. } = match limit {
             Limit::Usual => within(self.client.shared.options.timeout, answered).await?,
             Limit::None => answered.await?,
         };
@@ -112,8 +112,8 @@ impl Route {
     /// Begins a streamed result.
     pub(crate) async fn stream<O: Operation>(&self, operation: &O) -> Result<Replies> {
         match &self.held {
-            Some(held) => held.connection.stream(operation),
-            None => self.client.shared.connection().await?.stream(operation),
+            Some(held) => Ok(held.connection.stream(operation)?),
+            None => self.client.shared.stream(operation).await,
         }
     }
 }
@@ -142,11 +142,30 @@ impl Shared {
     }
 
     async fn call<O: Operation>(&self, operation: &O, repeat: Repeat) -> Result<Reply> {
+        self.call_over(operation, repeat).await.map(|(_, reply)| reply)
+    }
+
+    /// Calls an operation, and says over which connection the answer came.
+    pub(crate) async fn call_over<O: Operation>(
+        &self,
+        operation: &O,
+        repeat: Repeat,
+    ) -> Result<(Arc<Connection>, Reply)> {
         loop {
             let connection = self.connection().await?;
             match connection.call(operation).await {
-                Err(ClientError::Lost { .. }) if repeat == Repeat::Safe => {}
-                answered => return answered,
+                Err(NoAnswer::Unsent(_)) => {}
+                Err(NoAnswer::Other(ClientError::Lost { .. })) if repeat == Repeat::Safe => {}
+                answered => return Ok((connection, answered?)),
+            }
+        }
+    }
+
+    async fn stream<O: Operation>(&self, operation: &O) -> Result<Replies> {
+        loop {
+            match self.connection().await?.stream(operation) {
+                Err(NoAnswer::Unsent(_)) => {}
+                begun => return Ok(begun?),
             }
         }
     }

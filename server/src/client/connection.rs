@@ -1,6 +1,7 @@
 //! A connection of a client: many requests under way at once, each answered when its answer comes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +11,9 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use crate::error::{ClientError, Result};
-use crate::frame::{self, FrameError, Identity, Kind};
+use crate::frame::{self, Frame, FrameError, Identity, Kind};
 use crate::outbox::Outbox;
-use crate::protocol::{self, Operation};
+use crate::protocol::{self, Operation, operation};
 use crate::socket::Socket;
 
 /// Bytes that are read at once.
@@ -27,13 +28,13 @@ pub(crate) struct Connection {
     pub(crate) identity: Identity,
     shared: Arc<Shared>,
     turns: Semaphore,
-    next_id: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Shared {
     outbox: Outbox,
     state: Mutex<State>,
+    next_id: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ struct State {
 #[derive(Debug)]
 enum Waiting {
     Once(oneshot::Sender<Reply>),
+    /// What is to be opened: whoever waits may go, but then the answer says what is to be given back.
+    Open(oneshot::Sender<Reply>),
     Stream(mpsc::UnboundedSender<Reply>),
 }
 
@@ -55,6 +58,37 @@ enum Waiting {
 pub(crate) struct Reply {
     pub(crate) kind: Kind,
     pub(crate) body: Vec<u8>,
+    /// What the server has opened, if it was asked to.
+    pub(crate) opened: Option<Result<Opened, FrameError>>,
+}
+
+/// A state that the server holds for this connection. Dropping it, wherever it is on its way to who asked for it, gives it back.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    shared: Arc<Shared>,
+    pub(crate) held: operation::Held,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.shared.tell(&operation::Release { handle: self.held.handle });
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// The server has never had all of it: it was not done, and may be sent over another connection.
+    Unsent(ClientError),
+    Other(ClientError),
+}
+
+impl From<NoAnswer> for ClientError {
+    fn from(why: NoAnswer) -> ClientError {
+        match why {
+            NoAnswer::Unsent(error) | NoAnswer::Other(error) => error,
+        }
+    }
 }
 
 impl Connection {
@@ -89,10 +123,10 @@ impl Connection {
             }
         };
         bytes.drain(..taken);
-        let shared = Arc::new(Shared { outbox, state: Mutex::default() });
+        let shared = Arc::new(Shared { outbox, state: Mutex::default(), next_id: AtomicU64::new(1) });
         tokio::spawn(receive(shared.clone(), socket, bytes));
         let turns = Semaphore::new(MOST_UNDER_WAY);
-        Ok(Arc::new(Connection { identity, shared, turns, next_id: AtomicU64::new(1) }))
+        Ok(Arc::new(Connection { identity, shared, turns }))
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -100,28 +134,21 @@ impl Connection {
     }
 
     /// Sends a request, and waits for its answer. Dropping the future forgets the answer; what was asked for is done, wholly, or not.
-    pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Reply> {
+    pub(crate) async fn call<O: Operation>(&self, operation: &O) -> Result<Reply, NoAnswer> {
         let _turn = self.turn().await;
         let (sender, receiver) = oneshot::channel();
-        let under_way = self.begin(operation, Waiting::Once(sender))?;
+        let waiting = if O::CODE.opens() { Waiting::Open(sender) } else { Waiting::Once(sender) };
+        let under_way = self.begin(operation, waiting)?;
         let reply = receiver.await;
         under_way.end();
-        reply.map_err(|_| self.lost())
+        reply.map_err(|_| NoAnswer::Other(self.lost()))
     }
 
     /// Sends a request whose result is streamed.
-    pub(crate) fn stream<O: Operation>(self: &Arc<Self>, operation: &O) -> Result<Replies> {
+    pub(crate) fn stream<O: Operation>(self: &Arc<Self>, operation: &O) -> Result<Replies, NoAnswer> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let id = self.begin(operation, Waiting::Stream(sender))?.keep();
         Ok(Replies { connection: self.clone(), id, receiver, ended: false })
-    }
-
-    /// Sends a request, and does not care for its answer.
-    pub(crate) fn tell<O: Operation>(&self, operation: &O) {
-        let mut frames = Vec::new();
-        if put_request(&mut frames, self.new_id(), operation).is_ok() {
-            self.shared.outbox.send(&frames);
-        }
     }
 
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
@@ -129,29 +156,34 @@ impl Connection {
         self.turns.acquire().await.ok()
     }
 
-    fn begin<O: Operation>(&self, operation: &O, waiting: Waiting) -> Result<UnderWay<'_>> {
-        let id = self.new_id();
+    fn begin<O: Operation>(&self, operation: &O, waiting: Waiting) -> Result<UnderWay<'_>, NoAnswer> {
+        let id = self.shared.new_id();
         let mut frames = Vec::with_capacity(256);
-        put_request(&mut frames, id, operation)?;
+        put_request(&mut frames, id, operation).map_err(|error| NoAnswer::Other(error.into()))?;
         let mut state = self.shared.state();
         if state.ended.is_some() {
             drop(state);
-            return Err(self.lost());
+            return Err(NoAnswer::Unsent(self.lost()));
         }
         let is_alone = state.waiting.is_empty();
         state.waiting.insert(id, waiting);
         drop(state);
         let under_way = UnderWay { shared: &self.shared, id };
         // A lone request goes at once. With others under way there will be more in a moment: one system call for all of them.
-        match is_alone {
+        let has_left = match is_alone {
             true => self.shared.outbox.send(&frames),
             false => self.shared.outbox.leave(&frames),
         };
-        Ok(under_way)
-    }
-
-    fn new_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Ordering::Relaxed)
+        if has_left {
+            return Ok(under_way);
+        }
+        // Its task will find out why, but only when this thread lets it, which may be the one that wants another connection now.
+        let mut state = self.shared.state();
+        state.ended.get_or_insert_with(|| io::Error::from(io::ErrorKind::BrokenPipe).to_string());
+        state.waiting.remove(&id);
+        drop(state);
+        under_way.end();
+        Err(NoAnswer::Unsent(self.lost()))
     }
 
     fn lost(&self) -> ClientError {
@@ -187,7 +219,11 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.shared.state().waiting.remove(&self.id);
+        if let Entry::Occupied(waiting) = self.shared.state().waiting.entry(self.id)
+            && !matches!(waiting.get(), Waiting::Open(_))
+        {
+            waiting.remove();
+        }
     }
 }
 
@@ -247,22 +283,38 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn new_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Sends a request, and does not care for its answer.
+    fn tell<O: Operation>(&self, operation: &O) {
+        let mut frames = Vec::new();
+        if put_request(&mut frames, self.new_id(), operation).is_ok() {
+            self.outbox.send(&frames);
+        }
+    }
+
     /// Hands what has arrived to those who wait for it. Returns how many bytes that took.
-    fn take(&self, bytes: &[u8]) -> Result<usize, String> {
+    fn take(self: &Arc<Self>, bytes: &[u8]) -> Result<usize, String> {
         let mut at = 0;
         while let Some((frame, len)) = frame::split(&bytes[at..]).map_err(|error| error.to_string())? {
             at += len;
-            let reply = || Reply { kind: frame.kind, body: frame.body.to_vec() };
+            let reply = |opened| Reply { kind: frame.kind, body: frame.body.to_vec(), opened };
             match frame.kind {
-                Kind::Answer | Kind::Error => match self.state().waiting.remove(&frame.id) {
+                Kind::Answer | Kind::Error => {
+                    let waiting = self.state().waiting.remove(&frame.id);
                     // Whoever waited may have gone.
-                    Some(Waiting::Once(sender)) => drop(sender.send(reply())),
-                    Some(Waiting::Stream(sender)) => drop(sender.send(reply())),
-                    None => {}
-                },
+                    match waiting {
+                        Some(Waiting::Once(sender)) => drop(sender.send(reply(None))),
+                        Some(Waiting::Open(sender)) => drop(sender.send(reply(self.opened(frame)))),
+                        Some(Waiting::Stream(sender)) => drop(sender.send(reply(None))),
+                        None => {}
+                    }
+                }
                 Kind::Page => {
                     if let Some(Waiting::Stream(sender)) = self.state().waiting.get(&frame.id) {
-                        let _ = sender.send(reply());
+                        let _ = sender.send(reply(None));
                     }
                 }
                 Kind::Goodbye => return Err(String::from_utf8_lossy(frame.body).into_owned()),
@@ -270,6 +322,12 @@ impl Shared {
             }
         }
         Ok(at)
+    }
+
+    /// What an answer says was opened.
+    fn opened(self: &Arc<Self>, frame: Frame<'_>) -> Option<Result<Opened, FrameError>> {
+        let opened = |held| Opened { shared: self.clone(), held };
+        (frame.kind == Kind::Answer).then(|| protocol::decode(frame.body).map(opened))
     }
 }
 

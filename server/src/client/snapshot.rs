@@ -9,33 +9,36 @@ use serde_json::Value;
 
 use crate::client::DynaMiteClient;
 use crate::client::batch::BatchGet;
-use crate::client::call::{Route, failure, within};
-use crate::client::connection::{Connection, Reply};
+use crate::client::call::{Repeat, Route, failure, within};
+use crate::client::connection::{Connection, Opened};
 use crate::client::items::{GetItem, GetItemVersioned};
 use crate::client::rows::{Query, Scan};
 use crate::client::transact_get::TransactGet;
 use crate::error::Result;
-use crate::frame::Kind;
+use crate::protocol::Operation;
 use crate::protocol::operation::{self, Moment};
 use crate::protocol::text::Text;
-use crate::protocol::{self, Operation};
 
 /// A state that the server holds for a connection.
 pub(crate) struct Held {
+    /// Gives it back, while there still is a connection.
+    opened: Opened,
     pub(crate) connection: Arc<Connection>,
-    pub(crate) handle: u64,
-    version: u64,
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.connection.tell(&operation::Release { handle: self.handle });
+impl Held {
+    pub(crate) fn handle(&self) -> u64 {
+        self.opened.held.handle
+    }
+
+    fn version(&self) -> u64 {
+        self.opened.held.version
     }
 }
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("Held").field("version", &self.version()).finish_non_exhaustive()
     }
 }
 
@@ -74,14 +77,11 @@ impl DynaMiteClient {
         O: for<'b> Operation<Answer<'b> = operation::Held>,
     {
         let opened = async {
-            let connection = self.shared.connection().await?;
-            let Reply { kind, body } = connection.call(open).await?;
-            match kind {
-                Kind::Answer => {
-                    let operation::Held { handle, version } = protocol::decode(&body)?;
-                    Ok(Held { connection, handle, version })
-                }
-                _ => Err(failure(&body)),
+            // What a lost connection had is gone with it.
+            let (connection, reply) = self.shared.call_over(open, Repeat::Safe).await?;
+            match reply.opened {
+                Some(opened) => Ok(Held { opened: opened?, connection }),
+                None => Err(failure(&reply.body)),
             }
         };
         let held = within(self.shared.options.timeout, opened).await?;
@@ -96,7 +96,7 @@ pub(crate) fn time_ms(time: SystemTime) -> u64 {
 }
 
 fn version(route: &Route) -> u64 {
-    route.held.as_ref().map_or(0, |held| held.version)
+    route.held.as_ref().map_or(0, |held| held.version())
 }
 
 /// All tables as they were at one moment. Clones share it. Its reads fail when the connection is lost: take another one then.

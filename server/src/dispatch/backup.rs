@@ -17,10 +17,13 @@ use crate::bell::Bell;
 use crate::engine::Engine;
 use crate::flow::{Next, Source};
 use crate::frame::{self, FrameError, Kind};
-use crate::link::{self, Link, weight};
+use crate::link::{self, Link, Load};
+use crate::protocol;
 use crate::protocol::backup::{Copied, RestoreFrom, RestoreTable, WatchedBackup};
 use crate::protocol::fault::{Failure, Refusal};
-use crate::protocol::{self, Code};
+
+/// What a copy under way counts among the work of its connection.
+const COPY: Load = Load::Slow(1);
 
 pub(super) fn watched(
     context: Context<'_>,
@@ -92,7 +95,7 @@ impl Copying {
             drop(state);
             self.bell.ring();
         }
-        self.link.end(weight(Code::WatchedBackup));
+        self.link.end(COPY);
     }
 
     fn note(&self, progress: BackupProgress) -> ControlFlow<()> {
@@ -138,7 +141,7 @@ impl Source for Watched {
     fn next(&mut self, engine: &Engine, body: &mut Vec<u8>) -> Result<Next, Failure> {
         let copying = &self.copying;
         if let Some((original, path)) = self.begin.take() {
-            copying.link.begin(weight(Code::WatchedBackup));
+            copying.link.begin(COPY);
             let worked = copying.clone();
             engine.slow.push(copying.link.number, Box::new(move || worked.run(&original, &path)));
         }
@@ -223,7 +226,7 @@ mod tests {
         check(Err(Error::Cancelled.into()), Kind::Error).await;
         let before_it_began = said(|copying| {
             call_off(copying);
-            copying.link.begin(weight(Code::WatchedBackup));
+            copying.link.begin(COPY);
             copying.run(&Original::Database(DynaMite::in_memory().unwrap()), "/nowhere");
         });
         assert_eq!(before_it_began.await, [Kind::Error]);

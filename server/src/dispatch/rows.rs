@@ -17,6 +17,9 @@ use crate::protocol::text::{Bytes, Text};
 /// Bytes of items after which a page of a stream ends.
 const PORTION: usize = 128 << 10;
 
+/// Bytes of items that are looked at in one piece of work, whatever a filter leaves of them.
+const LOOKED_AT: usize = 1 << 20;
+
 /// A builder that is told what queries and scans are told alike.
 macro_rules! with_selection {
     ($builder:expr, $selection:expr $(, $more:ident)*) => {{
@@ -132,11 +135,13 @@ macro_rules! streams {
                 terms.selection.at,
                 |source| {
                     let told = $told(source.$begin(table(&terms.selection)?), terms);
-                    Ok(Box::new(Rows::of(with_consumed!(told, consumed).iter_encoded()?, consumed)))
+                    let mut items = with_consumed!(told, consumed).iter_encoded()?;
+                    Ok(Box::new(Rows::of(move |bytes| items.next_within(bytes), consumed)))
                 },
                 |past| {
                     let told = $told(past.$begin(), terms);
-                    Ok(Box::new(Rows::of(with_consumed!(told, consumed).iter_encoded()?, consumed)))
+                    let mut items = with_consumed!(told, consumed).iter_encoded()?;
+                    Ok(Box::new(Rows::of(move |bytes| items.next_within(bytes), consumed)))
                 }
             )
         }
@@ -148,6 +153,9 @@ streams! {
     stream_scan of ScanTerms: scan told_scan;
 }
 
+/// The next item of a stream, as [`next_within`](dynamite_core::api::Iter::next_within) finds it.
+type Found = Option<Result<Option<EncodedItem<'static>>>>;
+
 /// The rows of a stream.
 struct Rows<I> {
     /// Gone at their end: what they consumed is told by then.
@@ -157,24 +165,26 @@ struct Rows<I> {
     consumed: Option<Consumed>,
 }
 
-impl<I: Iterator<Item = Result<EncodedItem<'static>>> + Send> Rows<I> {
+impl<I: FnMut(&mut usize) -> Found + Send> Rows<I> {
     fn of(items: I, consumed: Option<&Consumed>) -> Rows<I> {
         Rows { items: Some(items), failed: None, consumed: consumed.cloned() }
     }
 }
 
-impl<I: Iterator<Item = Result<EncodedItem<'static>>> + Send> Source for Rows<I> {
+impl<I: FnMut(&mut usize) -> Found + Send> Source for Rows<I> {
     fn next(&mut self, _: &Engine, body: &mut Vec<u8>) -> Result<Next, Failure> {
         if let Some(failure) = self.failed.take() {
             return Err(failure);
         }
-        let (mut portion, mut size) = (Vec::new(), 0);
+        let (mut portion, mut size, mut left) = (Vec::new(), 0, LOOKED_AT);
         while size < PORTION {
-            match self.items.as_mut().and_then(Iterator::next) {
-                Some(Ok(item)) => {
+            match self.items.as_mut().and_then(|items| items(&mut left)) {
+                Some(Ok(Some(item))) => {
                     size += item.as_bytes().len();
                     portion.push(bytes(item));
                 }
+                Some(Ok(None)) if portion.is_empty() => return Ok(Next::NotYet),
+                Some(Ok(None)) => break,
                 Some(Err(error)) if portion.is_empty() => return Err(error.into()),
                 Some(Err(error)) => {
                     self.failed = Some(error.into());
@@ -196,5 +206,43 @@ impl<I: Iterator<Item = Result<EncodedItem<'static>>> + Send> Source for Rows<I>
         };
         encoded.map_err(|_| Refusal::AnswerTooLarge)?;
         Ok(Next::Page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamite_core::types::KeyType;
+    use serde_json::json;
+
+    use super::*;
+    use crate::engine::tests::connected;
+    use crate::protocol::terms::{Terms, Want};
+
+    /// Whoever else waits has a turn, and whoever wants no more is heard, however many items a filter drops.
+    #[tokio::test]
+    async fn no_piece_of_work_looks_at_more_than_so_much() {
+        let (engine, link, _far) = connected(|_| Ok(()));
+        engine.db.create_table("things").partition_key("id", KeyType::Number).execute().unwrap();
+        for id in 0..50 {
+            engine.db.put_item("things", json!({"id": id, "text": "x".repeat(100_000)})).unwrap();
+        }
+        let check = |filter: &str, found: usize| {
+            let terms = Terms { filter: Some(filter.into()), ..Terms::default() };
+            let want = Want { terms: Some(terms), ..Want::default() };
+            let selection = Selection { table: Some("things".into()), want, ..Selection::default() };
+            let terms = ScanTerms { selection, segment: None };
+            let mut rows = stream_scan(Context::new(&engine, &link), &terms).unwrap();
+            let (mut pages, mut pieces) = (0, 0);
+            loop {
+                match rows.next(&engine, &mut Vec::new()).unwrap() {
+                    Next::NotYet => pieces += 1,
+                    Next::Page => pages += 1,
+                    Next::End => break,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!((pages, pieces), (found, 5_000_000 / LOOKED_AT), "{filter}");
+        };
+        check("attribute_exists(nothing)", 0);
     }
 }

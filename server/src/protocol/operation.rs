@@ -127,6 +127,11 @@ macro_rules! operations {
                 )
             }
 
+            /// Whether it opens what has to be given back.
+            pub(crate) fn opens(self) -> bool {
+                matches!(self, Code::OpenSnapshot | Code::OpenPast)
+            }
+
             pub(crate) fn class(self) -> Class {
                 match self {
                     $(Code::$name => Class::$class,)*

@@ -10,8 +10,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::transfer::checksum::Content;
-use crate::transfer::columns::Columns;
-use crate::transfer::error::Result;
+use crate::transfer::columns::{Columns, Unfit};
+use crate::transfer::error::{Result, TransferError};
 use crate::transfer::place::key_of;
 
 /// How items are written.
@@ -52,7 +52,7 @@ impl Renderer {
                     text.push(b'}');
                 }
                 Renderer::Csv(columns) => {
-                    text.extend(csv_line(&columns.record(item).map_err(damaged)?));
+                    text.extend(csv_line(&columns.record(item).map_err(unfit)?));
                     continue;
                 }
             }
@@ -81,6 +81,15 @@ pub(crate) fn compressed(text: &[u8]) -> Vec<u8> {
 
 fn write_json(text: &mut Vec<u8>, value: &impl serde::Serialize) {
     serde_json::to_writer(text, value).expect("a vector takes everything, and keys are texts");
+}
+
+fn unfit(unfit: Unfit) -> TransferError {
+    match unfit {
+        Unfit::Damaged(damage) => damaged(damage).into(),
+        changed => {
+            TransferError::Refused(format!("{changed}: --restart begins anew, with the columns of now"))
+        }
+    }
 }
 
 fn damaged(damage: dynamite_core::item_codec::ItemDamage) -> dynamite_core::Error {

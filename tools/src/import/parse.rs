@@ -1,5 +1,6 @@
 //! From a piece of an input to items, on whichever thread.
 
+use csv::StringRecord;
 use dynamite_core::Item;
 use dynamite_core::api::EncodedItem;
 use dynamite_core::types::KeySchema;
@@ -68,9 +69,21 @@ pub(crate) fn parse(format: Format, keys: &KeySchema) -> impl Fn(Piece) -> Parse
             }
             chunk::Content::Records { columns, records } => {
                 for (line, record) in records {
-                    let item = columns.item(&record);
-                    let item = item.and_then(|item| EncodedItem::of(item).map_err(|error| error.to_string()));
-                    parsed.add(keys, line, item, || record.iter().collect::<Vec<_>>().join(","));
+                    match StringRecord::from_byte_record(record) {
+                        Ok(cells) => {
+                            let item = columns.item(&cells);
+                            let item = item
+                                .and_then(|item| EncodedItem::of(item).map_err(|error| error.to_string()));
+                            parsed.add(keys, line, item, || cells.iter().collect::<Vec<_>>().join(","));
+                        }
+                        Err(error) => {
+                            let reason = format!("this is no UTF-8: {}", error.utf8_error());
+                            let cells = error.into_byte_record();
+                            let text =
+                                || cells.iter().map(String::from_utf8_lossy).collect::<Vec<_>>().join(",");
+                            parsed.add(keys, line, Err(reason), text);
+                        }
+                    }
                 }
             }
         }

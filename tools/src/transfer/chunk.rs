@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 
-use csv::{ReaderBuilder, StringRecord};
+use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use crate::transfer::columns::Columns;
 
@@ -35,10 +35,10 @@ pub(crate) struct Chunk {
 #[derive(Debug)]
 pub(crate) enum Content {
     Lines(Vec<u8>),
-    /// Each with the line that it begins on.
+    /// Each with the line that it begins on. Whether it is text is not known.
     Records {
         columns: Arc<Columns>,
-        records: Vec<(u64, StringRecord)>,
+        records: Vec<(u64, ByteRecord)>,
     },
 }
 
@@ -77,22 +77,41 @@ pub(crate) fn cut_lines(
 
 /// Reads the line of headings that CSV begins with. Returns it, and the place behind it.
 pub(crate) fn read_headings(input: &mut impl BufRead) -> io::Result<(StringRecord, Place)> {
-    // One record, and not a byte more: what follows is read by others. A heading in quotes may have several lines.
-    let mut text = String::new();
-    let mut lines = 0;
-    loop {
-        let len = input.read_line(&mut text)?;
-        lines += 1;
-        let is_whole = text.bytes().filter(|&byte| byte == b'"').count().is_multiple_of(2);
-        if len == 0 || is_whole {
-            break;
-        }
-    }
+    // One record, and not a byte more: what follows is read by others.
+    let text = read_record_text(input)?;
+    let text = String::from_utf8(text).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, "the headings are no UTF-8; convert the file to that")
+    })?;
     let mut headings = StringRecord::new();
     let mut reader =
         ReaderBuilder::new().has_headers(false).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     reader.read_record(&mut headings)?;
-    Ok((headings, Place { offset: text.len() as u64, line: lines }))
+    let line = text.lines().count() as u64;
+    Ok((headings, Place { offset: text.len() as u64, line }))
+}
+
+/// Reads up to the end of a record, in any of its forms: `\n`, `\r\n`, or `\r` alone. Within quotes there may be some, too.
+fn read_record_text(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let (mut text, mut is_quoted) = (Vec::new(), false);
+    let mut is_end = |byte: &u8| {
+        is_quoted ^= *byte == b'"';
+        !is_quoted && matches!(byte, b'\n' | b'\r')
+    };
+    loop {
+        let bytes = input.fill_buf()?;
+        let end = bytes.iter().position(&mut is_end);
+        let len = end.map_or(bytes.len(), |at| at + 1);
+        text.extend_from_slice(&bytes[..len]);
+        input.consume(len);
+        if end.is_some() || len == 0 {
+            break;
+        }
+    }
+    if text.ends_with(b"\r") && input.fill_buf()?.starts_with(b"\n") {
+        text.push(b'\n');
+        input.consume(1);
+    }
+    Ok(text)
 }
 
 /// Cuts CSV into whole records, from a place behind its headings at which it stands already.
@@ -108,8 +127,8 @@ pub(crate) fn cut_records(
         let (mut records, mut len) = (Vec::new(), 0);
         let first_line = line;
         while len < CHUNK_LEN {
-            let mut record = StringRecord::new();
-            if !reader.read_record(&mut record)? {
+            let mut record = ByteRecord::new();
+            if !reader.read_byte_record(&mut record)? {
                 break;
             }
             len += record.as_slice().len() + record.len();
@@ -159,6 +178,27 @@ mod tests {
     fn an_endless_line_is_refused() {
         let refused = cut_lines(io::repeat(b'x'), Place::default(), |_| true).expect_err("it does not end");
         assert!(refused.to_string().contains("line 1 has more than"), "{refused}");
+    }
+
+    /// Each byte comes by itself, so that none is taken of what follows.
+    #[test]
+    fn headings_end_with_their_line_whatever_ends_it() {
+        for (end, rest) in [("\n", "x"), ("\r\n", "x"), ("\r", "x"), ("\r", "\rx"), ("\r\n", "\nx"), ("", "")]
+        {
+            for heading in ["id:S,b:N", "id:S,\"a\r\nb:N\""] {
+                let text = format!("{heading}{end}{rest}");
+                let mut input = io::BufReader::with_capacity(1, text.as_bytes());
+                let (headings, place) = read_headings(&mut input).expect("it can be read");
+                assert_eq!(
+                    (headings.len(), place.offset),
+                    (2, (heading.len() + end.len()) as u64),
+                    "{text:?}"
+                );
+                let mut left = String::new();
+                input.read_to_string(&mut left).expect("it can be read");
+                assert_eq!(left, rest, "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use dynamite_core::api::EncodedItem;
 use dynamite_core::item_codec::{ItemDamage, ValueView};
 use dynamite_core::{AttributeType, AttributeValue, Item};
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use crate::json_text;
 
@@ -93,15 +94,48 @@ impl Columns {
         cells.map(attribute).collect()
     }
 
-    /// The record of an item. Every attribute of it has a column, and is of its type.
-    pub(crate) fn record(&self, item: &EncodedItem<'_>) -> Result<StringRecord, ItemDamage> {
+    /// The record of an item, from which the item comes back as it is.
+    ///
+    /// # Errors
+    ///
+    /// An attribute that has no column, or one of another type.
+    pub(crate) fn record(&self, item: &EncodedItem<'_>) -> Result<StringRecord, Unfit> {
         let view = item.view()?;
+        let mut told = 0;
         let cell = |(name, cell_type): &(String, CellType)| {
-            let value = view.get(name)?;
-            value.map_or(Ok(String::new()), |value| Ok(cell_of(*cell_type, value.to_value()?)))
+            let Some(value) = view.get(name)? else { return Ok(String::new()) };
+            told += 1;
+            let found = cell_type_of(&value)?;
+            if *cell_type != CellType::Json && found != *cell_type {
+                let column = format!("{name}:{}", cell_type.as_str());
+                return Err(Unfit::OtherType { column, found: value.attribute_type() });
+            }
+            Ok(cell_of(*cell_type, value.to_value()?))
         };
-        self.0.iter().map(cell).collect()
+        let record = self.0.iter().map(cell).collect::<Result<_, Unfit>>()?;
+        if told < view.iter().count() {
+            for entry in view.iter() {
+                let (name, _) = entry?;
+                if self.0.iter().all(|(column, _)| column != name) {
+                    return Err(Unfit::NoColumn { name: name.to_owned() });
+                }
+            }
+        }
+        Ok(record)
     }
+}
+
+/// Why an item cannot be a record.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unfit {
+    #[error(transparent)]
+    Damaged(#[from] ItemDamage),
+
+    #[error("an item has an attribute {name:?}, for which there is no column")]
+    NoColumn { name: String },
+
+    #[error("an item has a value for the column {column:?} that does not fit it: {found}, or empty")]
+    OtherType { column: String, found: AttributeType },
 }
 
 /// What the columns of items must be, as far as items have been seen.
@@ -225,6 +259,27 @@ mod tests {
             let record = columns.record(&item).expect("it is whole");
             let back = EncodedItem::of(columns.item(&record).expect("it is an item")).expect("it is an item");
             assert_eq!(back, item, "{record:?}");
+        }
+    }
+
+    /// Columns that were chosen for other items leave nothing out, and make nothing something else.
+    #[test]
+    fn an_item_that_does_not_fit_its_columns_is_no_record() {
+        let headings = StringRecord::from(vec!["id:S", "s:S", "n:N", "b:B", "any:JSON"]);
+        let columns = Columns::of_headings(&headings, &[]).expect("they are headings");
+        let record = |item: Value| columns.record(&EncodedItem::of(item).expect("it is an item"));
+        assert!(record(json!({"id": "x", "any": {"$ss": ["a"]}})).is_ok());
+        assert!(record(json!({"id": "x", "s": "a", "n": 1, "b": {"$binary": "AA=="}})).is_ok());
+        let none = Unfit::NoColumn { name: "more".to_owned() };
+        assert_eq!(record(json!({"id": "x", "s": "a", "more": 1, "n": 1})), Err(none));
+        for (item, column, found) in [
+            (json!({"id": "x", "s": 1}), "s:S", AttributeType::N),
+            (json!({"id": "x", "n": "1"}), "n:N", AttributeType::S),
+            (json!({"id": "x", "b": "AA=="}), "b:B", AttributeType::S),
+            (json!({"id": "x", "s": ""}), "s:S", AttributeType::S),
+            (json!({"id": "x", "b": {"$binary": ""}}), "b:B", AttributeType::B),
+        ] {
+            assert_eq!(record(item), Err(Unfit::OtherType { column: column.to_owned(), found }));
         }
     }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use dynamite_core::api::{Durability, DynaMite, EncodedItem};
+use dynamite_core::api::{Durability, DynaMite, EncodedItem, Snapshot};
 use dynamite_core::key_codec::KeyValue;
 use dynamite_core::types::{KeyAttribute, KeySchema, KeyType};
 use dynamite_core::{Error, Item};
-use dynamite_server::client::BlockingClient;
+use dynamite_server::client::{self as remote, BlockingClient};
 use dynamite_server::{ClientError, default_socket};
 
 use crate::console::error::ConsoleError;
@@ -109,7 +109,45 @@ impl Target {
         }
     }
 
-    /// Hands all items of a table, as they stand now, to `visit`, in the order of their keys, from behind a key on. Stops when it says so.
+    /// All tables as they are now.
+    pub(crate) fn state(&self) -> Result<State<'_>> {
+        Ok(match self {
+            Target::File(db) => State::File(db.snapshot()?),
+            Target::Server { client, .. } => {
+                let snapshot = client.wait(client.client().snapshot()).map_err(ConsoleError::from)?;
+                State::Server { client, snapshot }
+            }
+        })
+    }
+
+    /// Visits all items of a table, as they are now; see [`State::visit_items`].
+    pub(crate) fn visit_items(
+        &self,
+        table: &str,
+        after: Option<&Item>,
+        visit: impl FnMut(EncodedItem<'static>) -> bool,
+    ) -> Result<()> {
+        self.state()?.visit_items(table, after, visit)
+    }
+
+    /// Sixteen bytes that no other database has, as text.
+    pub(crate) fn database_id(&self) -> String {
+        let id = match self {
+            Target::File(db) => db.database_id(),
+            Target::Server { client, .. } => client.client().server().database,
+        };
+        id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// All tables as they were at one moment.
+pub(crate) enum State<'t> {
+    File(Snapshot),
+    Server { client: &'t BlockingClient, snapshot: remote::Snapshot },
+}
+
+impl State<'_> {
+    /// Hands all items of a table to `visit`, in the order of their keys, from behind a key on. Stops when it says so.
     pub(crate) fn visit_items(
         &self,
         table: &str,
@@ -117,8 +155,7 @@ impl Target {
         mut visit: impl FnMut(EncodedItem<'static>) -> bool,
     ) -> Result<()> {
         match self {
-            Target::File(db) => {
-                let snapshot = db.snapshot()?;
+            State::File(snapshot) => {
                 let mut scan = snapshot.scan(table);
                 if let Some(after) = after {
                     scan = scan.exclusive_start_key(after);
@@ -130,8 +167,7 @@ impl Target {
                 }
                 Ok(())
             }
-            Target::Server { client, .. } => {
-                let snapshot = client.wait(client.client().snapshot()).map_err(ConsoleError::from)?;
+            State::Server { client, snapshot } => {
                 let mut scan = snapshot.scan(table);
                 if let Some(after) = after {
                     scan = scan.exclusive_start_key(after);
@@ -146,15 +182,6 @@ impl Target {
                 Ok(())
             }
         }
-    }
-
-    /// Sixteen bytes that no other database has, as text.
-    pub(crate) fn database_id(&self) -> String {
-        let id = match self {
-            Target::File(db) => db.database_id(),
-            Target::Server { client, .. } => client.client().server().database,
-        };
-        id.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

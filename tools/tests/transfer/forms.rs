@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dynamite_core::api::{DynaMite, IndexState};
+use dynamite_core::types::KeyType;
 use dynamite_server::Server;
 use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
@@ -52,6 +54,49 @@ fn json_lines_keep_every_item() {
 fn csv_keeps_every_item() {
     check("things.csv", &[]);
     check("things.csv.gz", &["--threads", "1"]);
+}
+
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The columns are found by a look at all items before any is written: both looks are at one state.
+#[test]
+fn csv_of_a_table_that_changes_is_what_the_table_was_at_one_moment() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let socket = directory.path().join("socket");
+    let db = DynaMite::in_memory().expect("there is memory");
+    db.create_table(TABLE).partition_key("id", KeyType::String).execute().expect("it is new");
+    for number in 0..3_000 {
+        db.put_item(TABLE, json!({"id": number.to_string(), "text": "x".repeat(100)}))
+            .expect("there is memory");
+    }
+    let server = Server::share(&db, &socket).expect("the server starts");
+    let has_ended = AtomicBool::new(false);
+    let output = directory.path().join("out.csv");
+    let exported = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Each time it has an attribute that no item had before.
+            for number in (0..1_000_000).take_while(|_| !has_ended.load(Ordering::Relaxed)) {
+                let mut item = json!({"id": "changing"});
+                item[format!("new {number}")] = json!(number);
+                db.put_item(TABLE, item).expect("there is memory");
+            }
+        });
+        // However it ends, the thread does not go on.
+        let _ends = Ends(&has_ended);
+        run(EXPORT, &["--socket", text(&socket), "--table", TABLE, text(&output), "--json"])
+    });
+    server.stop().expect("the server ends");
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let exported: Value = serde_json::from_str(&exported.out).expect("it is JSON");
+    let (_other, copy) = scratch_file();
+    let back = run_json(IMPORT, &["--db", text(&copy), "-t", TABLE, "--create", "(id S)", text(&output)]);
+    assert_eq!(back["checksum"], exported["checksum"]);
 }
 
 #[test]

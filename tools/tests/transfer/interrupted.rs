@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use dynamite_core::api::DynaMite;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::{scratch_file, terminal};
@@ -133,6 +134,42 @@ fn an_export_goes_on_where_it_was_ended() {
         assert!(!remembered.exists());
     }
     assert!(interrupted > 0, "each export had come to its end before it was ended");
+}
+
+/// The headings are written already. What does not fit them may neither be left out nor become something else.
+#[test]
+fn an_export_to_csv_does_not_go_on_with_items_that_its_columns_do_not_fit() {
+    let (directory, path) = scratch_file();
+    let (input, output) = (directory.path().join("in.jsonl"), directory.path().join("out.csv"));
+    fs::write(&input, lines(COUNT, true)).expect("there is room");
+    run_json(IMPORT, &["--db", text(&path), "-t", "users", "--create", "(id S)", text(&input)]);
+    let arguments = ["--db", text(&path), "-t", "users", text(&output)];
+    let often = [&arguments[..], &["--threads", "1", "--checkpoint", "0"]].concat();
+    let remembered = directory.path().join("out.csv.export");
+    interrupt(EXPORT, &often, Signal::KILL, |_| remembered.exists());
+    assert!(remembered.exists(), "it has come to its end before it was ended");
+    let last = format!("user {:08}", COUNT - 1);
+    for (change, reason) in [("SET more = :v", "attribute \"more\""), ("SET n = :v", "column \"n:N\"")] {
+        let db = DynaMite::open(&path).expect("nobody else has it");
+        let update = db.update_item("users").partition_key(&*last).update(change);
+        update.value(":v", "text").execute().expect("there is room");
+        if change.contains(" n ") {
+            db.update_item("users")
+                .partition_key(&*last)
+                .update("REMOVE more")
+                .execute()
+                .expect("there is room");
+        }
+        db.close().expect("the file is sealed");
+        let resumed = run(EXPORT, &[&arguments[..], &["--resume"]].concat());
+        assert_eq!(resumed.code, Some(2), "{resumed:?}");
+        assert!(resumed.err.contains(reason) && resumed.err.contains("--restart begins anew"), "{resumed:?}");
+        assert!(!output.exists(), "what is not complete has no name");
+    }
+    let exported = run_json(EXPORT, &[&arguments[..], &["--restart"]].concat());
+    let (_other, copy) = scratch_file();
+    let back = run_json(IMPORT, &["--db", text(&copy), "-t", "users", "--create", "(id S)", text(&output)]);
+    assert_eq!(back["checksum"], exported["checksum"]);
 }
 
 #[test]

@@ -72,6 +72,35 @@ fn rejects_go_into_a_file_and_everything_else_into_the_table() {
     );
 }
 
+#[test]
+fn a_cell_that_is_no_text_is_refused_by_its_line() {
+    let (directory, path) = scratch_file();
+    let (input, rejects) = (directory.path().join("in.csv"), directory.path().join("rejects"));
+    fs::write(&input, b"id,n:N\nx,1\nM\xfcller,2\nz,3\n").expect("there is room");
+    let refused = import(&path, &input, &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("line 3: this is no UTF-8"), "{refused:?}");
+    let run = import(&path, &input, &["--rejects", text(&rejects), "--json"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let rejected = fs::read_to_string(&rejects).expect("it is there");
+    let rejected: Value = serde_json::from_str(&rejected).expect("it is one line of JSON");
+    assert_eq!((&rejected["line"], &rejected["text"]), (&json!(3), &json!("M\u{fffd}ller,2")));
+    assert_eq!(items(&path).len(), 2);
+}
+
+/// Spreadsheets on old Macs, and on new ones that are asked to, end lines so.
+#[test]
+fn lines_may_end_in_any_way() {
+    for end in ["\n", "\r\n", "\r"] {
+        let (directory, path) = scratch_file();
+        let input = directory.path().join("in.csv");
+        fs::write(&input, ["id,n:N", "x,1", "\"y\n\",2", ""].join(end)).expect("there is room");
+        let run = import(&path, &input, &[]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert_eq!(items(&path).len(), 2, "{end:?}");
+    }
+}
+
 /// However the input is sorted, and however much of it is gathered at once.
 #[test]
 fn of_two_items_with_one_key_the_later_one_stays() {
