@@ -100,6 +100,11 @@ impl Answer {
         Answer::Done { text: format!("{what}, version {version}"), json: json!({"version": version}) }
     }
 
+    /// An update that only removes found no item.
+    pub(crate) fn nothing_to_remove() -> Answer {
+        Answer::Done { text: "no such item, nothing was removed".to_owned(), json: json!({"version": 0}) }
+    }
+
     /// Something was done to a table.
     pub(crate) fn table(what: &str, table: &str) -> Answer {
         Answer::Done { text: format!("{what} {table}"), json: json!({"table": table}) }

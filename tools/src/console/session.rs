@@ -294,7 +294,10 @@ impl Session {
             }
             Write::Update(update) => {
                 let updated = self.target.update(&table, &update)?;
-                let answer = Answer::version("updated", updated.version);
+                let answer = match updated.version {
+                    0 => Answer::nothing_to_remove(),
+                    version => Answer::version("updated", version),
+                };
                 let returns = update.return_values != ReturnValues::None;
                 Ok(if returns { with_item(answer, "attributes", updated.attributes) } else { answer })
             }
