@@ -122,44 +122,64 @@ fn a_panic_undoes_the_series_that_it_meets() {
 /// the other side of a write by itself were.
 #[test]
 fn a_part_of_a_series_that_was_not_made_takes_nothing_else_with_it() {
-    const COUNT: usize = 20;
-    let lost = [0, 1].map(|full| {
+    /// So many tables that the pages which tell of them are more than a full device has in the end.
+    const TABLES: usize = 60;
+    const APART: usize = 50;
+    let table = |nth: usize| format!("table{:04}", nth * APART);
+    for lost_first in [true, false] {
         let disk = DiskSim::new(7);
         let clock = Arc::new(ManualClock::at(1_000));
-        let db = DynaMite::builder().background(false).cache_size(1 << 20).clock(clock);
+        let db = DynaMite::builder().background(false).cache_size(4 << 20).clock(clock);
         let db = db.create_on(Arc::new(disk.clone())).unwrap();
-        db.create_table("things").partition_key("id", KeyType::String).execute().unwrap();
-        let writes = db.deferred();
-        let write = |nth: usize| {
-            let item = json!({"id": nth.to_string(), "text": "x".repeat(3_000)});
-            let is_full = nth == 0 || nth == COUNT + 1 && full == 1;
-            if is_full {
-                disk.set_capacity(0);
-            }
-            if nth != COUNT {
-                return writes.put("things").item(item).execute();
-            }
-            if full == 1 {
-                disk.set_capacity(u64::MAX);
-            }
-            // By itself.
-            let made = writes.batch_write().put("things", json!({"id": COUNT.to_string()})).execute();
-            disk.set_capacity(u64::MAX);
-            made
-        };
-        let write = &write;
-        let told = writes.in_series((0..=2 * COUNT).map(|nth| move || write(nth)));
-        disk.set_capacity(u64::MAX);
-        db.settle(writes.pending()).unwrap();
-        for (nth, told) in told.iter().enumerate() {
-            let is_there = read(&db, &nth.to_string()).is_some();
-            assert_eq!(is_there, matches!(told, Ok(Ok(_))), "{full}: {nth} was told {told:?}");
+        for nth in 0..TABLES * APART {
+            db.create_table(&format!("table{nth:04}"))
+                .partition_key("id", KeyType::String)
+                .execute()
+                .unwrap();
         }
-        told.iter().map(|told| matches!(told, Err(Error::DiskFull { .. }))).collect::<Vec<_>>()
-    });
-    let part = |lost| [lost; COUNT];
-    assert_eq!(lost[0], [&part(true)[..], &[false], &part(false)].concat());
-    assert_eq!(lost[1], [&part(false)[..], &[false], &part(true)].concat());
+        // Full, but for what the items take that are put into the tables.
+        db.create_table("filler").partition_key("id", KeyType::Number).execute().unwrap();
+        let filler = |nth: usize| db.put_item("filler", json!({"id": nth, "text": "x".repeat(3_000)}));
+        (0..2 * TABLES).for_each(|nth| drop(filler(nth).unwrap()));
+        db.maintain().unwrap();
+        disk.set_capacity(0);
+        assert!((2 * TABLES..10_000).any(|nth| filler(nth).is_err()));
+        for nth in 0..TABLES + 8 {
+            db.delete_item("filler").partition_key(nth as u64).execute().unwrap();
+        }
+        let writes = db.deferred();
+        let put = |table: String, id: &str| writes.put(&table).item(json!({"id": id})).execute();
+        let (put, table) = (&put, &table);
+        let large = (0..TABLES).map(|nth| Write::Put(table(nth), "large"));
+        let by_itself = [Write::ByItself(table(0), "by itself")];
+        let small = [Write::Put(table(1), "small")];
+        let all: Vec<Write> = match lost_first {
+            true => large.chain(by_itself).chain(small).collect(),
+            false => small.into_iter().chain(by_itself).chain(large).collect(),
+        };
+        let told = writes.in_series(all.iter().map(|write| {
+            let writes = &writes;
+            move || match write {
+                Write::Put(table, id) => put(table.clone(), id),
+                Write::ByItself(table, id) => writes.batch_write().put(table, json!({"id": id})).execute(),
+            }
+        }));
+        db.settle(writes.pending()).unwrap();
+        for (write, told) in all.iter().zip(told) {
+            let (Write::Put(table, id) | Write::ByItself(table, id)) = write;
+            let is_there = db.get_item(table).partition_key(*id).execute().unwrap().is_some();
+            match *id {
+                "large" => assert!(!is_there && matches!(told, Err(Error::DiskFull { .. })), "{told:?}"),
+                _ => assert!(is_there && matches!(told, Ok(Ok(_))), "{id}: {told:?}"),
+            }
+        }
+    }
+}
+
+/// What a part of a series is made of.
+enum Write {
+    Put(String, &'static str),
+    ByItself(String, &'static str),
 }
 
 /// The thread that looks after what expires is told when it can see that, not before.

@@ -203,9 +203,11 @@ impl<'s> WriteTxn<'s> {
         let current = self.look(|txn| txn.current(table, key))?;
         let Some(old) = current.filter(|old| !old.record.tombstone) else { return Ok(false) };
         self.attempt_with_reserve(|txn| {
-            let older = txn.link_to(table, key, Some(&old), true)?;
             // What is kept for others frees nothing.
-            txn.batch.use_reserve(older.link.is_none());
+            let is_kept = txn.record(table)?.retention != Retention::None
+                || txn.shared.registry.is_seen(old.record.created, txn.id());
+            txn.batch.use_reserve(!is_kept);
+            let older = txn.link_to(table, key, Some(&old), true)?;
             let mut record = txn.record(table)?;
             record.forget_item(size(key, old.payload_len));
             let displaced = if older.link.is_none() {
