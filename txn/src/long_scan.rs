@@ -18,7 +18,8 @@ use crate::txn_id::{TableId, TxnId};
 const FIRST_PORTION: usize = 16 << 10;
 const LARGEST_PORTION: usize = 256 << 10;
 
-/// What a scan fetches its portions from: a state that stays what it is from one portion to the next.
+/// What a scan fetches its portions from: a state that stays what it is from one portion to the next, or after whose changes the scan is
+/// told to [fetch again](Scan::fetch_again).
 pub trait Portions {
     /// Visits the items of a range, in order, until `visit` breaks off. Returns whether it did.
     fn portion(
@@ -102,6 +103,23 @@ impl<S: Portions> Scan<S> {
             version: row.version,
             payload: &self.bytes[row.payload..row.end],
         }))
+    }
+
+    /// What the portions are fetched from.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Forgets what was fetched and not given yet: the source has changed, and what it is now is asked for next, behind the last item that
+    /// was given.
+    pub fn fetch_again(&mut self) {
+        // The first row of a portion is given as soon as that is fetched.
+        if let Some(given) = self.next_row.checked_sub(1) {
+            let given = self.rows[given];
+            self.rest.go_on_behind(&self.bytes[given.key..given.payload]);
+        }
+        self.rows.clear();
+        (self.next_row, self.portion, self.exhausted) = (0, FIRST_PORTION, false);
     }
 
     fn fetch(&mut self) -> Result<()> {

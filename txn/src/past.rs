@@ -31,7 +31,7 @@ impl Store {
 impl WriteTxn<'_> {
     /// Which superseded versions a table keeps.
     pub fn retention(&mut self, table: TableId) -> Result<Retention> {
-        self.look(|txn| Ok(txn.view(table)?.record.retention))
+        Ok(self.view(table)?.record.retention)
     }
 
     /// Changes for how long a table keeps its versions, or lets it begin to keep them [for a duration](Retention::Duration). With

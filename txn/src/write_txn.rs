@@ -271,7 +271,7 @@ impl<'s> WriteTxn<'s> {
     /// The transaction that last changed what is kept with the name of a table: [`TableInfo::version`], without looking it up. `None` if
     /// there is no such table, as this transaction has left it.
     pub fn described(&mut self, table: TableId) -> Result<Option<TxnId>> {
-        self.look(|txn| if_exists(txn.view(table).map(|view| view.record.described)))
+        if_exists(self.view(table).map(|view| view.record.described))
     }
 
     /// Looks up a table by its name.

@@ -11,39 +11,22 @@ use crate::api::source::Timed;
 /// The rows of a range, one after the other.
 pub(crate) struct Rows<S> {
     scan: Scan<S>,
-    /// What it takes to begin again, of a state that can change.
-    again: Option<Again<S>>,
-}
-
-struct Again<S> {
-    state: S,
-    tree: TableId,
-    /// What is left of the range.
-    rest: Range,
     /// What the state's [count of changes](Timed::changes) was when the rows were fetched, or before.
-    changes: usize,
+    changes: Option<usize>,
 }
 
-impl<S: Portions + Timed + Clone> Rows<S> {
+impl<S: Portions + Timed> Rows<S> {
     pub(crate) fn new(state: S, tree: TableId, range: Range) -> Rows<S> {
-        let again =
-            state.changes().map(|changes| Again { state: state.clone(), tree, rest: range.clone(), changes });
-        Rows { scan: Scan::new(state, tree, range), again }
+        Rows { changes: state.changes(), scan: Scan::new(state, tree, range) }
     }
 
     /// The next row. After an error it may be asked again, and goes on where it was.
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>, TxnError> {
-        if let Some(again) = &mut self.again
-            && let Some(changes) = again.state.changes()
-            && changes != again.changes
-        {
-            again.changes = changes;
-            self.scan = Scan::new(again.state.clone(), again.tree, again.rest.clone());
+        let changes = self.scan.source().changes();
+        if changes != self.changes {
+            self.changes = changes;
+            self.scan.fetch_again();
         }
-        let row = self.scan.next()?;
-        if let (Some(again), Some(row)) = (&mut self.again, &row) {
-            again.rest.go_on_behind(row.key);
-        }
-        Ok(row)
+        self.scan.next()
     }
 }
