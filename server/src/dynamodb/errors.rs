@@ -1,5 +1,7 @@
 //! Refusals: what clients are told, under the names that they know.
 
+use std::fmt::Display;
+
 use dynamite_core::Item;
 use dynamite_core::error::{CancellationReason, Error, IndexError, Invalid};
 use serde_json::{Map, Value, json};
@@ -62,6 +64,11 @@ impl Failure {
 
     pub(crate) fn access_denied(message: impl Into<String>) -> Failure {
         Failure { is_capital: true, ..Failure::coral("AccessDeniedException", message) }
+    }
+
+    /// Values of a request that do not fit.
+    pub(crate) fn invalid(text: impl Display) -> Failure {
+        Failure::validation(format!("One or more parameter values were invalid: {text}"))
     }
 
     /// Something that there is not.

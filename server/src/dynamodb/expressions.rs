@@ -127,9 +127,7 @@ pub(crate) fn attributes_to_get(request: &Json<'_>) -> Answer<Option<Vec<String>
     let mut seen: Vec<String> = Vec::with_capacity(names.len());
     for name in names.iter().filter_map(Json::as_str) {
         if seen.iter().any(|other| other == name) {
-            return Err(Failure::validation(format!(
-                "One or more parameter values were invalid: Duplicate value in attribute name: {name}"
-            )));
+            return Err(Failure::invalid(format_args!("Duplicate value in attribute name: {name}")));
         }
         seen.push(name.to_owned());
     }

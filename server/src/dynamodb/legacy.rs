@@ -8,18 +8,12 @@ use crate::dynamodb::attributes;
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 
-const INVALID: &str = "One or more parameter values were invalid: ";
-
 /// A condition on one attribute.
 #[derive(Debug)]
 pub(crate) struct Condition {
     pub(crate) attribute: String,
     pub(crate) operator: String,
     pub(crate) values: Vec<AttributeValue>,
-}
-
-fn invalid(text: impl std::fmt::Display) -> Failure {
-    Failure::validation(format!("{INVALID}{text}"))
 }
 
 /// The conditions of a `KeyConditions`, `QueryFilter` or `ScanFilter`.
@@ -45,7 +39,7 @@ fn check_values(operator: &str, values: &[AttributeValue]) -> Answer<()> {
     check_count(operator, values.len())?;
     check_same_type(values)?;
     if let Some(value) = values.iter().find(|value| !allows(operator, value.attribute_type())) {
-        return Err(invalid(format_args!(
+        return Err(Failure::invalid(format_args!(
             "ComparisonOperator {operator} is not valid for {} AttributeValue type",
             value.attribute_type()
         )));
@@ -62,9 +56,9 @@ fn check_count(operator: &str, count: usize) -> Answer<()> {
     };
     match fits {
         true => Ok(()),
-        false => {
-            Err(invalid(format_args!("Invalid number of argument(s) for the {operator} ComparisonOperator")))
-        }
+        false => Err(Failure::invalid(format_args!(
+            "Invalid number of argument(s) for the {operator} ComparisonOperator"
+        ))),
     }
 }
 
@@ -73,7 +67,7 @@ fn check_same_type(values: &[AttributeValue]) -> Answer<()> {
     let first = types.next();
     match types.all(|other| Some(other) == first) {
         true => Ok(()),
-        false => Err(invalid("AttributeValues inside AttributeValueList must be of same type")),
+        false => Err(Failure::invalid("AttributeValues inside AttributeValueList must be of same type")),
     }
 }
 
@@ -121,26 +115,26 @@ fn expectation(name: &str, json: &Json<'_>) -> Answer<Condition> {
         values,
     };
     if list.is_some() && value.is_some() {
-        return Err(invalid(format_args!(
+        return Err(Failure::invalid(format_args!(
             "Value and AttributeValueList cannot be used together for Attribute: {name}"
         )));
     }
     let Some(operator) = operator else {
         if list.is_some() {
-            return Err(invalid(format_args!(
+            return Err(Failure::invalid(format_args!(
                 "AttributeValueList can only be used with a ComparisonOperator for Attribute: {name}"
             )));
         }
         return match (exists, value) {
             (None | Some(true), None) => {
                 let exists = exists.map_or("null", |_| "true");
-                Err(invalid(format_args!(
+                Err(Failure::invalid(format_args!(
                     "Value must be provided when Exists is {exists} for Attribute: {name}"
                 )))
             }
-            (Some(false), Some(_)) => {
-                Err(invalid(format_args!("Value cannot be used when Exists is false for Attribute: {name}")))
-            }
+            (Some(false), Some(_)) => Err(Failure::invalid(format_args!(
+                "Value cannot be used when Exists is false for Attribute: {name}"
+            ))),
             (Some(false), None) => Ok(condition("NULL", Vec::new())),
             (_, Some(value)) => {
                 let value = attributes::value(value).map_err(Failure::validation)?;
@@ -149,12 +143,12 @@ fn expectation(name: &str, json: &Json<'_>) -> Answer<Condition> {
         };
     };
     if exists.is_some() {
-        return Err(invalid(format_args!(
+        return Err(Failure::invalid(format_args!(
             "Exists and ComparisonOperator cannot be used together for Attribute: {name}"
         )));
     }
     if !matches!(operator, "NULL" | "NOT_NULL") && list.is_none() && value.is_none() {
-        return Err(invalid(format_args!(
+        return Err(Failure::invalid(format_args!(
             "Value or AttributeValueList must be used with ComparisonOperator: {operator} for Attribute: {name}"
         )));
     }
@@ -234,17 +228,17 @@ fn change(json: &Json<'_>) -> Answer<AttributeChange> {
     let Some(value) = value else {
         return match action {
             "DELETE" => Ok(AttributeChange::Remove),
-            _ => Err(invalid("Only DELETE action is allowed when no attribute value is specified")),
+            _ => Err(Failure::invalid("Only DELETE action is allowed when no attribute value is specified")),
         };
     };
     let kind = value.attribute_type();
     let is_set = matches!(kind, AttributeType::Ss | AttributeType::Ns | AttributeType::Bs);
     match action {
-        "DELETE" if !is_set => {
-            Err(invalid(format_args!("DELETE action with value is not supported for the type {kind}")))
-        }
+        "DELETE" if !is_set => Err(Failure::invalid(format_args!(
+            "DELETE action with value is not supported for the type {kind}"
+        ))),
         "ADD" if !is_set && !matches!(kind, AttributeType::L | AttributeType::N) => {
-            Err(invalid(format_args!("ADD action is not supported for the type {kind}")))
+            Err(Failure::invalid(format_args!("ADD action is not supported for the type {kind}")))
         }
         "DELETE" => Ok(AttributeChange::Delete(value)),
         "ADD" => Ok(AttributeChange::Add(value)),

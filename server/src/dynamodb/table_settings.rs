@@ -314,12 +314,16 @@ fn units_by_name(units: [(&str, Option<u64>); 2]) -> Option<Map<String, Value>> 
     Some(units.collect::<Map<_, _>>()).filter(|units| !units.is_empty())
 }
 
-fn key_schema(keys: &KeySchema) -> Value {
+/// The attributes of a key, and of which kind each is.
+pub(crate) fn key_elements(keys: &KeySchema) -> impl Iterator<Item = (&str, &str)> {
     let kinds = [("HASH", keys.partition_attributes()), ("RANGE", keys.sort_attributes())];
-    let elements = kinds.into_iter().flat_map(|(kind, attributes)| {
-        attributes.iter().map(move |attribute| json!({"AttributeName": attribute.name(), "KeyType": kind}))
-    });
-    elements.collect()
+    kinds
+        .into_iter()
+        .flat_map(|(kind, attributes)| attributes.iter().map(move |attribute| (attribute.name(), kind)))
+}
+
+pub(crate) fn key_schema(keys: &KeySchema) -> Value {
+    key_elements(keys).map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind})).collect()
 }
 
 fn projection(projection: &Projection) -> Value {

@@ -84,9 +84,7 @@ pub(crate) fn list(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let (from, to) =
         (request.milliseconds("TimeRangeLowerBound"), request.milliseconds("TimeRangeUpperBound"));
     if from.zip(to).is_some_and(|(from, to)| from > to) {
-        return Err(Failure::validation(
-            "One or more parameter values were invalid: Time range lower bound must be less than or equal to upper bound",
-        ));
+        return Err(Failure::invalid("Time range lower bound must be less than or equal to upper bound"));
     }
     let start = request.str("ExclusiveStartBackupArn").map(|arn| arn::backup(arn).map_or("", |(_, id)| id));
     let is_of_users = matches!(request.str("BackupType"), None | Some("USER" | "ALL"));

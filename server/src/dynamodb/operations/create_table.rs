@@ -33,10 +33,6 @@ pub(crate) const FIELDS: &[Field] = &[
     plain("ResourcePolicy", Shape::String),
 ];
 
-fn invalid(text: impl std::fmt::Display) -> Failure {
-    Failure::validation(format!("One or more parameter values were invalid: {text}"))
-}
-
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     check_billing(request)?;
     let definitions = Definitions::of(request);
@@ -78,13 +74,13 @@ fn check_billing(request: &Json<'_>) -> Answer<()> {
     if request.str("BillingMode") == Some("PAY_PER_REQUEST") {
         return match throughput {
             None => Ok(()),
-            Some(_) => Err(invalid(
+            Some(_) => Err(Failure::invalid(
                 "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
             )),
         };
     }
     let Some(throughput) = throughput else {
-        return Err(invalid(
+        return Err(Failure::invalid(
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
         ));
     };
@@ -101,7 +97,7 @@ fn check_keys(request: &Json<'_>, keys: &Keys<'_>, definitions: &Definitions) ->
     let has_indexes = request.has("LocalSecondaryIndexes") || request.has("GlobalSecondaryIndexes");
     let defined = request.array("AttributeDefinitions").unwrap_or_default().len();
     if !has_indexes && keys.len() != defined {
-        return Err(invalid(
+        return Err(Failure::invalid(
             "Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions",
         ));
     }
@@ -113,15 +109,15 @@ fn check_keys(request: &Json<'_>, keys: &Keys<'_>, definitions: &Definitions) ->
 fn check_indexes(request: &Json<'_>, keys: &Keys<'_>, definitions: &Definitions) -> Answer<()> {
     let (local, global) = (request.array("LocalSecondaryIndexes"), request.array("GlobalSecondaryIndexes"));
     if local.is_some_and(<[_]>::is_empty) {
-        return Err(invalid("List of LocalSecondaryIndexes is empty"));
+        return Err(Failure::invalid("List of LocalSecondaryIndexes is empty"));
     }
     if local.is_some() && keys.len() != 2 {
-        return Err(invalid(
+        return Err(Failure::invalid(
             "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
         ));
     }
     if global.is_some_and(<[_]>::is_empty) {
-        return Err(invalid("List of GlobalSecondaryIndexes is empty"));
+        return Err(Failure::invalid("List of GlobalSecondaryIndexes is empty"));
     }
     let mut used = keys.names();
     for index in [local, global].into_iter().flatten().flatten() {
@@ -136,7 +132,7 @@ fn check_indexes(request: &Json<'_>, keys: &Keys<'_>, definitions: &Definitions)
     if definitions.names.iter().all(|name| used.contains(&name.as_str())) {
         return Ok(());
     }
-    Err(invalid(format_args!(
+    Err(Failure::invalid(format_args!(
         "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",
         definitions.list(),
         used.join(", ")
@@ -153,7 +149,7 @@ fn add_indexes<'c>(
     let mut add_name = |index: &Json<'_>| {
         let name = index.str("IndexName").unwrap_or_default();
         if names.iter().any(|other| other == name) {
-            return Err(invalid(format_args!("Duplicate index name: {name}")));
+            return Err(Failure::invalid(format_args!("Duplicate index name: {name}")));
         }
         names.push(name.to_owned());
         Ok(())
@@ -165,7 +161,7 @@ fn add_indexes<'c>(
             create = create.local_index(local);
         }
         if indexes.len() > dynamite_core::api::MAX_LOCAL_INDEXES {
-            return Err(invalid("Number of LocalSecondaryIndexes exceeds per-table limit of 5"));
+            return Err(Failure::invalid("Number of LocalSecondaryIndexes exceeds per-table limit of 5"));
         }
     }
     if let Some(indexes) = request.array("GlobalSecondaryIndexes") {
@@ -177,7 +173,7 @@ fn add_indexes<'c>(
             create = create.global_index(global);
         }
         if indexes.len() > dynamite_core::api::MAX_GLOBAL_INDEXES {
-            return Err(invalid("GlobalSecondaryIndex count exceeds the per-table limit of 20"));
+            return Err(Failure::invalid("GlobalSecondaryIndex count exceeds the per-table limit of 20"));
         }
     }
     Ok(create)
@@ -189,11 +185,11 @@ fn check_index_units(index: &Json<'_>, is_on_demand: bool) -> Answer<()> {
     match (is_on_demand, index.field("ProvisionedThroughput")) {
         (true, None) => Ok(()),
         (false, Some(units)) => check_units(units),
-        (true, Some(_)) => Err(invalid(format_args!(
+        (true, Some(_)) => Err(Failure::invalid(format_args!(
             "ProvisionedThroughput should not be specified for index: {name} when BillingMode is PAY_PER_REQUEST"
         ))),
         (false, None) => {
-            Err(invalid(format_args!("ProvisionedThroughput is not specified for index: {name}")))
+            Err(Failure::invalid(format_args!("ProvisionedThroughput is not specified for index: {name}")))
         }
     }
 }
@@ -209,8 +205,8 @@ pub(crate) fn stream(
     let view = specification.str("StreamViewType");
     match (specification.bool("StreamEnabled").unwrap_or_default(), view) {
         (false, None) => Ok(Some(None)),
-        (false, Some(_)) => Err(invalid(is_refused)),
-        (true, None) => Err(invalid(is_required)),
+        (false, Some(_)) => Err(Failure::invalid(is_refused)),
+        (true, None) => Err(Failure::invalid(is_required)),
         (true, Some(name)) => Ok(Some(StreamView::of_name(name))),
     }
 }

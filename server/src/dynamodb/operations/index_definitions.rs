@@ -7,12 +7,7 @@ use dynamite_core::types::{KeySchema, KeyType};
 
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
-
-const INVALID: &str = "One or more parameter values were invalid: ";
-
-fn invalid(text: impl std::fmt::Display) -> Failure {
-    Failure::validation(format!("{INVALID}{text}"))
-}
+use crate::dynamodb::table_settings::key_elements;
 
 /// Attributes that keys may consist of.
 pub(crate) struct Definitions {
@@ -56,8 +51,9 @@ impl Definitions {
 
     fn key_type(&self, name: &str) -> Answer<(String, KeyType)> {
         let key_type = self.types.get(name).copied();
-        let key_type = key_type
-            .ok_or_else(|| invalid(format_args!("Some index key attributes are not defined: {name}")))?;
+        let key_type = key_type.ok_or_else(|| {
+            Failure::invalid(format_args!("Some index key attributes are not defined: {name}"))
+        })?;
         Ok((name.to_owned(), key_type))
     }
 }
@@ -82,10 +78,7 @@ impl<'r> Keys<'r> {
 
     /// Whether they are these, in this order.
     pub(crate) fn are(&self, keys: &KeySchema) -> bool {
-        let kinds = [("HASH", keys.partition_attributes()), ("RANGE", keys.sort_attributes())];
-        let attributes =
-            kinds.into_iter().flat_map(|(kind, of_kind)| of_kind.iter().map(move |of| (of.name(), kind)));
-        self.0.iter().copied().eq(attributes)
+        self.0.iter().copied().eq(key_elements(keys))
     }
 
     /// Refuses names that are not defined.
@@ -93,7 +86,7 @@ impl<'r> Keys<'r> {
         if self.0.iter().all(|(name, _)| definitions.types.contains_key(*name)) {
             return Ok(());
         }
-        Err(invalid(format_args!(
+        Err(Failure::invalid(format_args!(
             "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], AttributeDefinitions: [{}]",
             self.names().join(", "),
             definitions.list()
@@ -118,9 +111,9 @@ impl<'r> Keys<'r> {
         self.check_first()?;
         match self.0.is_sorted_by_key(|(_, kind)| *kind == "RANGE") {
             true => Ok(()),
-            false => {
-                Err(invalid("All HASH key attributes must precede RANGE key attributes in the KeySchema"))
-            }
+            false => Err(Failure::invalid(
+                "All HASH key attributes must precede RANGE key attributes in the KeySchema",
+            )),
         }
     }
 
@@ -157,12 +150,14 @@ pub(crate) fn projection(index: &Json<'_>) -> Answer<Projection> {
     let projection = index.field("Projection");
     let kind = projection.and_then(|projection| projection.str("ProjectionType"));
     let names = projection.and_then(|projection| projection.array("NonKeyAttributes"));
-    let kind = kind.ok_or_else(|| invalid("Unknown ProjectionType: null"))?;
+    let kind = kind.ok_or_else(|| Failure::invalid("Unknown ProjectionType: null"))?;
     match (kind, names) {
-        ("INCLUDE", None) => Err(invalid("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")),
+        ("INCLUDE", None) => {
+            Err(Failure::invalid("ProjectionType is INCLUDE, but NonKeyAttributes is not specified"))
+        }
         ("INCLUDE", Some(names)) => Ok(Projection::include(names.iter().filter_map(Json::as_str))),
         (kind, Some(_)) => {
-            Err(invalid(format_args!("ProjectionType is {kind}, but NonKeyAttributes is specified")))
+            Err(Failure::invalid(format_args!("ProjectionType is {kind}, but NonKeyAttributes is specified")))
         }
         ("KEYS_ONLY", None) => Ok(Projection::KeysOnly),
         _ => Ok(Projection::All),
@@ -179,11 +174,13 @@ pub(crate) fn local_index(
     let keys = Keys::of(index);
     keys.check_kinds()?;
     if keys.len() != 2 {
-        return Err(invalid(format_args!("Index KeySchema does not have a range key for index: {name}")));
+        return Err(Failure::invalid(format_args!(
+            "Index KeySchema does not have a range key for index: {name}"
+        )));
     }
     let own = keys.names()[0];
     if own != table_key {
-        return Err(invalid(format_args!(
+        return Err(Failure::invalid(format_args!(
             "Index KeySchema does not have the same leading hash key as table KeySchema for index: {name}. index hash key: \
              {own}, table hash key: {table_key}"
         )));

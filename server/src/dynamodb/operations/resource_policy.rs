@@ -56,14 +56,12 @@ pub(crate) fn first(text: &str) -> Answer<Policy> {
 
 /// What a policy says, however it is written: spaces and the order of names mean nothing, and a list of one is that one.
 fn meaning(text: &str) -> Answer<Value> {
-    let invalid =
-        |text: &str| Failure::validation(format!("One or more parameter values were invalid: {text}"));
     if text.len() > MAX_POLICY {
-        return Err(invalid("Maximum policy size of 20480 bytes exceeded"));
+        return Err(Failure::invalid("Maximum policy size of 20480 bytes exceeded"));
     }
     match serde_json::from_str::<Value>(text) {
         Ok(policy) if policy.is_object() => Ok(plain_of(policy)),
-        _ => Err(invalid("Invalid policy document: This policy contains invalid Json")),
+        _ => Err(Failure::invalid("Invalid policy document: This policy contains invalid Json")),
     }
 }
 

@@ -60,9 +60,7 @@ pub(crate) fn iterator(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let number = || -> Answer<SequenceNumber> {
         let kind = request.str("ShardIteratorType").unwrap_or_default();
         let text = request.str("SequenceNumber").ok_or_else(|| {
-            Failure::validation(format!(
-                "One or more parameter values were invalid: SequenceNumber is required for ShardIteratorType {kind}"
-            ))
+            Failure::invalid(format_args!("SequenceNumber is required for ShardIteratorType {kind}"))
         })?;
         text.parse().map_err(|_| Failure::validation(format!("Invalid SequenceNumber: {text}")))
     };

@@ -9,7 +9,7 @@ use super::{reply, tables};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
-use crate::dynamodb::table_settings::seconds;
+use crate::dynamodb::table_settings::{key_schema, seconds};
 use crate::dynamodb::{Endpoint, arn};
 
 const STREAM_ARN_RULES: &[Rule] = &[Rule::NotNull, Rule::MinLength(37), Rule::MaxLength(1024)];
@@ -127,10 +127,6 @@ pub(crate) fn describe(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         true => json!([]),
         false => json!([{"ShardId": shard_id, "SequenceNumberRange": range}]),
     };
-    let keys = [("HASH", table.keys.partition_attributes()), ("RANGE", table.keys.sort_attributes())];
-    let keys = keys.into_iter().flat_map(|(kind, attributes)| {
-        attributes.iter().map(move |attribute| json!({"AttributeName": attribute.name(), "KeyType": kind}))
-    });
     reply(&json!({"StreamDescription": {
         "StreamArn": arn,
         "StreamLabel": stream.label,
@@ -138,7 +134,7 @@ pub(crate) fn describe(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         "StreamViewType": stream.view.as_str(),
         "CreationRequestDateTime": seconds(stream.created_ms),
         "TableName": table.name,
-        "KeySchema": keys.collect::<Vec<_>>(),
+        "KeySchema": key_schema(&table.keys),
         "Shards": shards,
     }}))
 }

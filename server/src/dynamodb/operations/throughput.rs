@@ -5,17 +5,14 @@ use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::table_settings::Throughput;
 
-const MAX_UNITS: i64 = 1_000_000_000_000;
-
-fn invalid(text: impl std::fmt::Display) -> Failure {
-    Failure::validation(format!("One or more parameter values were invalid: {text}"))
-}
+/// The most units that can be asked for.
+pub(crate) const MAX_UNITS: u64 = 1_000_000_000_000;
 
 /// Refuses units that nobody has.
 pub(crate) fn check_units(throughput: &Json<'_>) -> Answer<()> {
     for name in ["ReadCapacityUnits", "WriteCapacityUnits"] {
         let units = throughput.integer(name).unwrap_or_default();
-        if units > MAX_UNITS {
+        if u64::try_from(units).is_ok_and(|units| units > MAX_UNITS) {
             return Err(Failure::validation(format!("Given value {units} for {name} is out of bounds")));
         }
     }
@@ -63,7 +60,7 @@ pub(crate) fn take_over(
         let Some(units) = on_demand.and_then(|units| units.integer(name)) else { continue };
         if !is_on_demand {
             let of = if matches!(owner, Owner::Table) { String::new() } else { format!(" for {of}") };
-            return Err(invalid(format_args!(
+            return Err(Failure::invalid(format_args!(
                 "{name} for OnDemandThroughput{of} cannot be specified when the table BillingMode is PROVISIONED"
             )));
         }
@@ -71,7 +68,7 @@ pub(crate) fn take_over(
             Ok(units) if units > 0 => Some(units),
             Err(_) if units == -1 && !is_new => None,
             _ => {
-                return Err(invalid(format_args!(
+                return Err(Failure::invalid(format_args!(
                     "Requested {name} for OnDemandThroughput for {of} is outside of valid range"
                 )));
             }
@@ -84,7 +81,7 @@ pub(crate) fn take_over(
         let Some(units) = warm.and_then(|units| units.integer(name)) else { continue };
         let units = u64::try_from(units).unwrap_or_default();
         if stored.is_some_and(|stored| stored > units) {
-            return Err(invalid(format_args!(
+            return Err(Failure::invalid(format_args!(
                 "Requested {name} for WarmThroughput for {of_warm} is lower than current WarmThroughput, decreasing WarmThroughput \
                  is not supported"
             )));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::create_table::{encryption, stream};
 use super::index_definitions::{Definitions, global_index};
-use super::throughput::{Owner, check_units, take_over, throughput};
+use super::throughput::{MAX_UNITS, Owner, check_units, take_over, throughput};
 use super::{reply, tables};
 use crate::dynamodb::creating::in_use;
 use crate::dynamodb::errors::{Answer, Failure};
@@ -41,10 +41,6 @@ const OTHERS: &[&str] = &[
     "OnDemandThroughput",
     "WarmThroughput",
 ];
-
-fn invalid(text: impl std::fmt::Display) -> Failure {
-    Failure::validation(format!("One or more parameter values were invalid: {text}"))
-}
 
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     check(request)?;
@@ -117,7 +113,7 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
 fn check(request: &Json<'_>) -> Answer<()> {
     let updates = request.array("GlobalSecondaryIndexUpdates").unwrap_or_default();
     if request.array("ReplicaUpdates").is_some_and(|updates| !updates.is_empty()) {
-        return Err(invalid("ReplicaUpdates cannot be specified: tables have no replicas here"));
+        return Err(Failure::invalid("ReplicaUpdates cannot be specified: tables have no replicas here"));
     }
     if updates.is_empty() && !OTHERS.iter().any(|name| request.has(name)) {
         return Err(Failure::validation(
@@ -127,26 +123,28 @@ fn check(request: &Json<'_>) -> Answer<()> {
     }
     check_together(request, updates)?;
     if request.str("BillingMode") == Some("PROVISIONED") && !request.has("ProvisionedThroughput") {
-        return Err(invalid("ProvisionedThroughput must be specified when BillingMode is PROVISIONED"));
+        return Err(Failure::invalid(
+            "ProvisionedThroughput must be specified when BillingMode is PROVISIONED",
+        ));
     }
     request.field("ProvisionedThroughput").map_or(Ok(()), check_units)?;
     let mut names: Vec<&str> = Vec::new();
     for update in updates {
         let mut actions = ["Update", "Create", "Delete"].iter().filter_map(|kind| update.field(kind));
         let Some(update) = actions.next() else {
-            return Err(invalid(
+            return Err(Failure::invalid(
                 "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
                  GlobalSecondaryIndexUpdate.Delete must not be null",
             ));
         };
         if actions.next().is_some() {
-            return Err(invalid(
+            return Err(Failure::invalid(
                 "Only one global secondary index action is allowed per GlobalSecondaryIndexUpdate object",
             ));
         }
         let name = update.str("IndexName").unwrap_or_default();
         if names.contains(&name) {
-            return Err(invalid(format_args!(
+            return Err(Failure::invalid(format_args!(
                 "Only one global secondary index update per index is allowed simultaneously. Index: {name}"
             )));
         }
@@ -158,7 +156,7 @@ fn check(request: &Json<'_>) -> Answer<()> {
 /// Refuses changes that the service does not make together.
 fn check_together(request: &Json<'_>, updates: &[Json<'_>]) -> Answer<()> {
     if updates.is_empty() && request.has("GlobalSecondaryIndexUpdates") {
-        return Err(invalid("List of GlobalSecondaryIndexUpdates is empty"));
+        return Err(Failure::invalid("List of GlobalSecondaryIndexUpdates is empty"));
     }
     let changes = OTHERS.iter().filter(|name| request.has(name)).count() + usize::from(!updates.is_empty());
     for (name, shown) in [
@@ -168,7 +166,7 @@ fn check_together(request: &Json<'_>, updates: &[Json<'_>]) -> Answer<()> {
         ("WarmThroughput", "WarmThroughput"),
     ] {
         if changes > 1 && request.has(name) {
-            return Err(invalid(format_args!("{shown} must be the only operation in the request")));
+            return Err(Failure::invalid(format_args!("{shown} must be the only operation in the request")));
         }
     }
     let has_units = request.has("ProvisionedThroughput");
@@ -186,7 +184,7 @@ fn check_together(request: &Json<'_>, updates: &[Json<'_>]) -> Answer<()> {
     } else {
         return Ok(());
     };
-    Err(invalid(text))
+    Err(Failure::invalid(text))
 }
 
 /// Changes how the table and its indexes are billed. `told` is what the answer shows: the old units, with the new times.
@@ -201,7 +199,7 @@ fn change_throughput(
         None => settings.billing.is_on_demand,
     };
     if request.has("ProvisionedThroughput") && to_on_demand {
-        return Err(invalid(
+        return Err(Failure::invalid(
             "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
         ));
     }
@@ -218,8 +216,7 @@ fn change_throughput(
     for update in updates.iter().filter_map(|update| update.field("Update")) {
         let wanted = update.has("ProvisionedThroughput").then(|| throughput(update));
         let name = update.str("IndexName").unwrap_or_default();
-        let is_beyond =
-            |units: &Throughput| units.read > 1_000_000_000_000 || units.write > 1_000_000_000_000;
+        let is_beyond = |units: &Throughput| units.read.max(units.write) > MAX_UNITS;
         if wanted.as_ref().is_some_and(is_beyond) {
             return Err(Failure::validation(
                 "This operation cannot be performed with given input values. Please contact DynamoDB service team for more \
@@ -230,7 +227,7 @@ fn change_throughput(
             return Err(unknown_index(table, name));
         }
         if to_on_demand && wanted.is_some() {
-            return Err(invalid(format_args!(
+            return Err(Failure::invalid(format_args!(
                 "The only Updates for index: {name} when TableThroughputMode is PAY_PER_REQUEST can be to OnDemandThroughput, \
                  WarmThroughput"
             )));
@@ -246,12 +243,12 @@ fn change_throughput(
             (false, Some(units)) => check_units(units)?,
             (true, None) => {}
             (false, None) => {
-                return Err(invalid(format_args!(
+                return Err(Failure::invalid(format_args!(
                     "Both ReadCapacityUnits and WriteCapacityUnits must be specified for index: {name}"
                 )));
             }
             (true, Some(_)) => {
-                return Err(invalid(format_args!(
+                return Err(Failure::invalid(format_args!(
                     "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} when BillingMode is \
                      PAY_PER_REQUEST"
                 )));
@@ -260,7 +257,7 @@ fn change_throughput(
     }
     let was_on_demand = settings.billing.is_on_demand;
     if !to_on_demand && was_on_demand && !remaining.is_empty() {
-        return Err(invalid(format_args!(
+        return Err(Failure::invalid(format_args!(
             "ProvisionedThroughput must be specified for index: {}",
             remaining.join(",")
         )));
