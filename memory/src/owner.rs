@@ -53,12 +53,11 @@ pub fn serve(db: &Path, socket: &Path, idle_exit: Duration) -> Result<(), Server
     run_extended(&config, |opened| {
         // The file is open, so nobody else is its owner. Without the note only those find this one who look where it is.
         let _ = place::note_socket(db, socket);
-        let db = opened;
-        let store = Store::open(db, Arc::new(SystemClock::default()))?;
+        let store = Store::open(opened, Arc::new(SystemClock::default()))?;
         Ok(Arc::new(match meaning::encoder() {
             Some(encoder) => {
                 encoder.warm_up();
-                store.with_encoder(db, encoder)?
+                store.with_encoder(opened, encoder)?
             }
             None => store,
         }))

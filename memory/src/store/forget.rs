@@ -1,6 +1,7 @@
 //! Forgetting: memories go, and can be restored for a while; or nothing of them is left.
 
 use dynamite_core::api::{Deferred, Transaction};
+use serde::de::DeserializeOwned;
 
 use crate::error::{MemoryError, Result};
 use crate::key;
@@ -65,24 +66,19 @@ fn forget_one(txn: &Transaction<'_>, now: u64, forget: &Forget, key: &str) -> Re
 
 /// Forgets what is at a path and below it, in the first scope that has anything there.
 fn forget_below(txn: &Transaction<'_>, now: u64, forget: &Forget, path: &str) -> Result<Forgot> {
-    // Those that only begin alike, `database` beside `data`, are passed over by asking for everything there is.
-    let is_below = |key: &str| {
-        path.is_empty() || key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
     for scope in &forget.scopes {
         let partition = key::partition(scope, &forget.category);
-        let forgot = forget_living_below(txn, now, forget, &partition, path, is_below)?;
+        let forgot = forget_living_below(txn, now, forget, &partition, path)?;
         if forgot.forgotten > 0 {
             if forget.purge && !forgot.more {
-                purge_tombstones_below(txn, &partition, path, is_below)?;
+                purge_tombstones_below(txn, &partition, path)?;
             }
             return Ok(forgot);
         }
     }
     // Forgotten before: what can still be restored is purged.
     for scope in forget.scopes.iter().filter(|_| forget.purge) {
-        let partition = key::partition(scope, &forget.category);
-        let forgotten = purge_tombstones_below(txn, &partition, path, is_below)?;
+        let forgotten = purge_tombstones_below(txn, &key::partition(scope, &forget.category), path)?;
         if forgotten > 0 {
             return Ok(Forgot { forgotten, ..Forgot::default() });
         }
@@ -96,18 +92,10 @@ fn forget_living_below(
     forget: &Forget,
     partition: &str,
     path: &str,
-    is_below: impl Fn(&str) -> bool,
 ) -> Result<Forgot> {
     let mut forgot = Forgot::default();
-    let mut query = txn.partition(MEMORIES, partition);
-    if !path.is_empty() {
-        query = query.sort_key_begins_with(path);
-    }
-    for memory in query.items::<Memory>()? {
+    for memory in below::<Memory>(txn, MEMORIES, partition, path, |memory| &memory.key)? {
         let memory = memory?;
-        if !is_below(&memory.key) {
-            continue;
-        }
         if forgot.forgotten as usize == PORTION {
             forgot.more = true;
             break;
@@ -121,23 +109,31 @@ fn forget_living_below(
 }
 
 /// Returns how many there were.
-fn purge_tombstones_below(
-    txn: &Transaction<'_>,
-    partition: &str,
-    path: &str,
-    is_below: impl Fn(&str) -> bool,
-) -> Result<u64> {
+fn purge_tombstones_below(txn: &Transaction<'_>, partition: &str, path: &str) -> Result<u64> {
     let mut count = 0;
-    let mut query = txn.partition(TOMBSTONES, partition);
+    for tombstone in below::<Tombstone>(txn, TOMBSTONES, partition, path, |tombstone| &tombstone.key)? {
+        change::remove_past(txn, partition, &tombstone?.key)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// What a table has at a path and below it.
+fn below<'t, T: DeserializeOwned + 't>(
+    txn: &'t Transaction<'_>,
+    table: &'t str,
+    partition: &str,
+    path: &'t str,
+    key_of: fn(&T) -> &str,
+) -> Result<impl Iterator<Item = Result<T>> + 't> {
+    let mut query = txn.partition(table, partition);
     if !path.is_empty() {
         query = query.sort_key_begins_with(path);
     }
-    for tombstone in query.items::<Tombstone>()? {
-        let tombstone = tombstone?;
-        if is_below(&tombstone.key) {
-            change::remove_past(txn, partition, &tombstone.key)?;
-            count += 1;
-        }
-    }
-    Ok(count)
+    // Those that only begin alike, `database` beside `data`, are passed over.
+    let is_below = move |key: &str| {
+        path.is_empty() || key.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let found = query.items::<T>()?.map(|found| found.map_err(MemoryError::from));
+    Ok(found.filter(move |found| found.as_ref().map_or(true, |found| is_below(key_of(found)))))
 }
