@@ -508,13 +508,19 @@ fn freeing_a_page_twice_is_refused_and_the_batch_can_be_aborted() {
     check_after_reopening(&disk, pager, &[1, 2, 0]);
 }
 
-#[test]
-fn a_commit_gets_the_frames_of_a_batch_that_waits_for_its_lock() {
+/// A database whose cells are many more than its pool has frames.
+fn in_a_small_pool() -> (DiskSim, Pager) {
     let disk = DiskSim::new(1);
     drop(create_on(&disk).expect("nothing fails"));
     let small = quiet().cache_bytes(64 << 12);
     let pager = small.open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, true).expect("nothing fails");
     fill(&pager, &vec![Cell::of(0); CELLS_MAX]).expect("nothing fails");
+    (disk, pager)
+}
+
+#[test]
+fn a_commit_gets_the_frames_of_a_batch_that_waits_for_its_lock() {
+    let (_, pager) = in_a_small_pool();
     set(&pager, 0, 1, Durability::Eventual);
     let (mut operation, state) = pager.enter().expect("not forked");
     let ptrs = cell_ptrs(&mut operation, state);
@@ -537,11 +543,7 @@ fn a_commit_gets_the_frames_of_a_batch_that_waits_for_its_lock() {
 
 #[test]
 fn a_group_that_finds_no_frame_is_committed_when_there_is_one() {
-    let disk = DiskSim::new(1);
-    drop(create_on(&disk).expect("nothing fails"));
-    let small = quiet().cache_bytes(64 << 12);
-    let pager = small.open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, true).expect("nothing fails");
-    fill(&pager, &vec![Cell::of(0); CELLS_MAX]).expect("nothing fails");
+    let (disk, pager) = in_a_small_pool();
     set(&pager, 0, 1, Durability::Eventual);
     set(&pager, 0, 2, Durability::Immediate);
     let (mut resting, state) = pager.enter().expect("not forked");
@@ -565,11 +567,7 @@ fn a_group_that_finds_no_frame_is_committed_when_there_is_one() {
 /// Also if nobody ever asks for it to be made durable.
 #[test]
 fn a_group_is_committed_before_it_fills_the_pool() {
-    let disk = DiskSim::new(1);
-    drop(create_on(&disk).expect("nothing fails"));
-    let small = quiet().cache_bytes(64 << 12);
-    let pager = small.open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, true).expect("nothing fails");
-    fill(&pager, &vec![Cell::of(0); CELLS_MAX]).expect("nothing fails");
+    let (disk, pager) = in_a_small_pool();
     for value in 1..200 {
         set(&pager, value as usize, value, Durability::Eventual);
     }

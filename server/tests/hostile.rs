@@ -13,9 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
+use common::wire::{HELLO, frame};
 use common::{Served, Shared, run};
-
-const HELLO: &[u8] = b"\x15\0\0\0\x01\0\0\0\0\0\0\0\0DynaMite\x01\0\x01\0";
 
 /// A put of the item `{"id": "b"}` into the table `things`, and a get of `a`, as clients send them.
 const PUT: &[u8] = b"\x04\x06things\x01\x06\x01\x02id\x31b\0\0\0";
@@ -25,14 +24,6 @@ fn connect(socket: &std::path::Path) -> UnixStream {
     let stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
-}
-
-fn frame(kind: u8, id: u64, body: &[u8]) -> Vec<u8> {
-    let mut frame = (9 + body.len() as u32).to_le_bytes().to_vec();
-    frame.push(kind);
-    frame.extend(id.to_le_bytes());
-    frame.extend(body);
-    frame
 }
 
 /// What the server says until it closes the connection.

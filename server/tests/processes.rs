@@ -20,6 +20,7 @@ use dynamite_server::{ClientError, DynaMiteClient, Server};
 use rustix::process::Signal;
 use serde_json::json;
 
+use common::wire::{HELLO, request, scan_request};
 use common::{Served, command, directory, run};
 
 /// The socket, set in a process that counts.
@@ -451,22 +452,6 @@ fn raise_limit() {
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
 }
-
-/// Bytes of a request that scans a table, in a frame.
-fn scan_request(id: u64) -> Vec<u8> {
-    // Operation 13: a selection of the newest state of the table `things`, and nothing else said.
-    request(id, &[&[13, 0, 1, 6][..], b"things", &[0, 0, 0, 0, 0, 0, 0]].concat())
-}
-
-fn request(id: u64, body: &[u8]) -> Vec<u8> {
-    let mut frame = (9 + body.len() as u32).to_le_bytes().to_vec();
-    frame.push(2);
-    frame.extend(id.to_le_bytes());
-    frame.extend(body);
-    frame
-}
-
-const HELLO: &[u8] = b"\x15\0\0\0\x01\0\0\0\0\0\0\0\0DynaMite\x01\0\x01\0";
 
 #[test]
 fn a_client_that_never_reads_stops_only_itself() {

@@ -7,22 +7,13 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use common::wire::{HELLO, request, scan_request};
 use common::{Served, Shared, run};
 use dynamite_core::types::KeyType;
 use serde_json::json;
 
-const HELLO: &[u8] = b"\x15\0\0\0\x01\0\0\0\0\0\0\0\0DynaMite\x01\0\x01\0";
-
 /// Longer than anything takes that does not wait.
 const LONG: Duration = Duration::from_secs(20);
-
-fn request(id: u64, body: &[u8]) -> Vec<u8> {
-    let mut frame = (9 + body.len() as u32).to_le_bytes().to_vec();
-    frame.push(2);
-    frame.extend(id.to_le_bytes());
-    frame.extend(body);
-    frame
-}
 
 #[test]
 fn a_connection_is_served_while_much_that_is_slow_is_under_way_on_it() {
@@ -79,7 +70,7 @@ fn who_reads_his_answers_late_is_not_taken_for_one_who_sends_slowly() {
     let mut stream = UnixStream::connect(served.socket()).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
     // A scan of all that is in the table, as often as the server takes requests without a pause.
-    let scans = (1..=8).flat_map(|id| request(id, b"\x0d\0\x01\x06things\0\0\0\0\0\0\0"));
+    let scans = (1..=8).flat_map(scan_request);
     let ping = request(9, b"\x01");
     let (begin, rest) = ping.split_at(6);
     stream.write_all(&[HELLO, &scans.collect::<Vec<_>>(), begin].concat()).unwrap();
