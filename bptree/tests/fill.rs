@@ -148,6 +148,50 @@ fn a_descending_load_fills_pages_too_and_gives_each_row_once() {
     assert!(cursor.prev().unwrap().is_none());
 }
 
+/// A scan reads the more pages for a row, the emptier they are.
+#[test]
+fn pages_stay_full_while_nine_tenths_are_deleted() {
+    let pager = in_memory();
+    let rows = 40_000;
+    let keys: Vec<_> = (0..rows).map(key).collect();
+    let before = pages_in_use(&pager);
+    load(&pager, &keys);
+    let mut order = shuffled(&mut Random(1), rows);
+    while order.len() > rows / 10 {
+        let most = order.len() * 5 / 6;
+        commit(&pager, |batch, trees| {
+            for index in order.drain(most..) {
+                assert!(delete(batch, &mut trees[0], &keys[index]).is_some());
+            }
+        });
+        let used = ratio(pages_in_use(&pager) - before, order.len());
+        assert!(used <= 1.6, "{used:.3} of the raw data when {} rows are left", order.len());
+    }
+    assert_sound(&pager, "after nine tenths were deleted");
+}
+
+#[test]
+fn pages_stay_full_while_rows_come_and_go() {
+    let pager = in_memory();
+    let rows = 20_000;
+    let mut keys: Vec<_> = (0..rows).map(key).collect();
+    let before = pages_in_use(&pager);
+    load(&pager, &keys);
+    let mut random = Random(3);
+    for first in (rows..4 * rows).step_by(100) {
+        commit(&pager, |batch, trees| {
+            for new in first..first + 100 {
+                let old = std::mem::replace(&mut keys[random.below(rows)], key(new));
+                assert!(delete(batch, &mut trees[0], &old).is_some());
+                put(batch, &mut trees[0], &key(new), &[7; RECORD_HEAD + VALUE_LEN], RECORD_HEAD);
+            }
+        });
+    }
+    let used = ratio(pages_in_use(&pager) - before, rows);
+    assert!(used <= 1.44, "{used:.3} of the raw data");
+    assert_sound(&pager, "after rows came and went");
+}
+
 #[test]
 fn deleting_nine_tenths_gives_the_space_back() {
     let pager = in_memory();
