@@ -2,7 +2,7 @@
 //!
 //! `cargo test -p dynamite-pager --test mutations -- --ignored` copies the sources, applies one mutation after the
 //! other, and sees the named test fail. It takes some minutes. What runs by default only checks that each mutation still
-//! fits the sources, so that this list cannot fall behind them.
+//! fits the sources, and that cargo finds all in the copy, so that this cannot fall behind them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -199,6 +199,19 @@ fn every_mutation_fits_the_sources() {
 }
 
 #[test]
+fn the_copy_is_a_workspace() {
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workspace");
+    copy_workspace(&copy);
+    let seen = Command::new(env!("CARGO"))
+        .args(["metadata", "--quiet", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(&copy)
+        .output()
+        .expect("cargo runs this test");
+    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
+    std::fs::remove_dir_all(&copy).expect("the copy is ours");
+}
+
+#[test]
 #[ignore = "compiles and runs the tests once for each mutation"]
 #[allow(clippy::print_stderr, reason = "it takes minutes, and whoever waits wants to see")]
 fn every_broken_rule_is_noticed() {
@@ -241,12 +254,15 @@ fn cargo(workspace: &Path, arguments: &[&str]) -> Output {
         .expect("cargo runs this test")
 }
 
-/// Copies what cargo needs to build the pager's tests.
+/// Copies the workspace, all of whose members cargo wants to see.
 fn copy_workspace(to: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     std::fs::create_dir_all(to).expect("a directory for the copy");
-    for part in ["Cargo.toml", "Cargo.lock", "pager", "benches", "loom-tests", "docs", "README.md"] {
-        copy(&root.join(part), &to.join(part));
+    for entry in std::fs::read_dir(root).expect("the workspace") {
+        let name = entry.expect("the workspace").file_name();
+        if name != "target" && name != ".git" {
+            copy(&root.join(&name), &to.join(&name));
+        }
     }
 }
 
