@@ -1,12 +1,14 @@
 //! Servers of DynamoDB's HTTP protocol, under load from as many connections as are usual: requests in a second, and how long they take.
 //!
 //! `--endpoints NAME=HOST:PORT,…` names the servers that run already; `clients/bench` installs, starts and passes them. They
-//! take turns. A connection is kept alive and has one request under way, as an SDK's has. The requests are those that an SDK sends,
+//! take turns, and with them `bare`, a server that does nothing but answer: no server can be faster here. A connection is kept alive and has one request under way, as an SDK's has. The requests are those that an SDK sends,
 //! but for the signature, which none of the servers checks.
 //!
 //! Items have about 400 bytes; each connection has a partition of its own, so that nothing conflicts.
 
 #![forbid(unsafe_code)]
+
+mod bare;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use dynamite_benches::arguments::Arguments;
 use dynamite_benches::interleave::interleave;
 use dynamite_benches::sample::Sample;
+use dynamite_benches::scratch::Scratch;
 use dynamite_benches::table::Table;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -75,10 +78,13 @@ fn main() -> Outcome<()> {
         hint();
         return Ok(());
     };
-    let servers = endpoints
+    let scratch = Scratch::new(env!("CARGO_TARGET_TMPDIR"))?;
+    let bare = bare::serve(&scratch.file("bare"))?;
+    let mut servers = endpoints
         .split(',')
         .map(|named| named.split_once('=').ok_or_else(|| format!("{named:?} is not NAME=HOST:PORT").into()))
         .collect::<Outcome<Vec<_>>>()?;
+    servers.push(("bare", &bare));
     for (_, address) in &servers {
         prepare(address)?;
     }
