@@ -79,7 +79,8 @@ pub(crate) fn fill(store: &Store) -> Result<()> {
     store
         .write(|txn| (0..400).step_by(2).try_for_each(|number| txn.delete(table, &key(number)).map(drop)))?;
     store.maintain()?;
-    store.write(|txn| txn.put(table, b"large", &[2; 400_000]))?;
+    // In fewer pages than are free then.
+    store.write(|txn| txn.put(table, b"large", &[2; 300_000]))?;
     store.write(|txn| (0..300).try_for_each(|number| txn.put(table, &key(number), &[3; 100])))?;
     store.write(|txn| txn.create_snapshot(b"then").map(drop))?;
     store.write(|txn| (0..300).step_by(3).try_for_each(|number| txn.put(table, &key(number), &[4; 100])))
