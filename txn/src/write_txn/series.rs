@@ -81,7 +81,8 @@ impl<'s> Series<'s> {
     ///
     /// # Errors
     ///
-    /// Then none of them ever was.
+    /// Then none of them ever was; but of a series of so many that a commit had to come in its middle, as it must after some 65,000 without one,
+    /// nobody knows what became of those before it, as after an error of the device.
     pub fn finish(self) -> Result<TxnId> {
         let (_, needs) = self.txn?.conclude(self.durability)?;
         Ok(needs)
