@@ -97,7 +97,7 @@ impl Edit<'_, '_> {
         self.share(depth, items, company, count)
     }
 
-    /// Makes `items` the contents of a page of the path, taking more pages or fewer as they need.
+    /// Makes `items` the contents of a page of the path, taking more pages if they need them.
     pub(crate) fn store(&mut self, depth: usize, items: Items, change: Change) -> Result<()> {
         let whole = items.whole();
         if whole.size <= CAPACITY {
