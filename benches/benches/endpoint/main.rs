@@ -1,8 +1,9 @@
 //! Servers of DynamoDB's HTTP protocol, under load from as many connections as are usual: requests in a second, and how long they take.
 //!
 //! `--endpoints NAME=HOST:PORT,…` names the servers that run already; `clients/bench` installs, starts and passes them. They
-//! take turns, and with them `bare`, a server that does nothing but answer: no server can be faster here. A connection is kept alive and has one request under way, as an SDK's has. The requests are those that an SDK sends,
-//! but for the signature, which none of the servers checks.
+//! take turns, and with them `bare`, a server that does nothing but answer: no server can be faster here. A connection is kept alive
+//! and has one request under way, as an SDK's has. The requests are those that an SDK sends, but for the signature, which none of the
+//! servers checks.
 //!
 //! Items have about 400 bytes; each connection has a partition of its own, so that nothing conflicts.
 
