@@ -2,21 +2,16 @@
 //! at most, whatever the database.
 //!
 //! A thread for each connection reads requests by their `Content-Length` and sends answers that were made before. A write is answered
-//! when one page for it has been written and flushed; those that wait at the same time share the flush.
+//! after one F, a page that is written and flushed, which those that wait at the same time share.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
-use crate::{HEAD_MAX, ITEMS, Outcome, item};
+use dynamite_pager::disk::reference::WriteAndFlush;
 
-/// Bytes that a write takes in the file.
-const PAGE: usize = 4096;
-/// Pages of the file, used again and again.
-const PAGES: u64 = 4096;
+use crate::{HEAD_MAX, ITEMS, Outcome, item};
 
 /// Serves in the background until the process ends. Returns the address.
 pub(crate) fn serve(file: &Path) -> Outcome<String> {
@@ -103,52 +98,43 @@ fn answer(body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A file to which those that wait at the same time write together.
+/// A file to which one writes for all that wait at the same time.
 struct Log {
-    file: File,
     turn: Mutex<Turn>,
     turned: Condvar,
 }
 
-/// Pages asked for so far, pages that are durable, and whether somebody writes.
-#[derive(Default)]
+/// Writes asked for so far, those that are durable, and the file unless somebody writes.
 struct Turn {
     asked: u64,
     durable: u64,
-    taken: bool,
+    unit: Option<WriteAndFlush>,
 }
 
 impl Log {
     fn new(path: &Path) -> Outcome<Log> {
-        let file = File::options().read(true).write(true).create_new(true).open(path)?;
-        for page in 0..PAGES {
-            file.write_all_at(&[0; PAGE], page * PAGE as u64)?;
-        }
-        file.sync_all()?;
-        Ok(Log { file, turn: Mutex::default(), turned: Condvar::new() })
+        let unit = Some(WriteAndFlush::open(path)?);
+        Ok(Log { turn: Mutex::new(Turn { asked: 0, durable: 0, unit }), turned: Condvar::new() })
     }
 
-    /// Returns when a page for the caller is durable.
+    /// Returns when a page that was written after the call began is durable.
     fn write(&self) -> Outcome<()> {
         let mut turn = self.turn.lock().map_err(|_| "a writer panicked")?;
         turn.asked += 1;
         let own = turn.asked;
         while turn.durable < own {
-            if turn.taken {
+            let Some(mut unit) = turn.unit.take() else {
                 turn = self.turned.wait(turn).map_err(|_| "a writer panicked")?;
                 continue;
-            }
-            turn.taken = true;
-            let pages = turn.durable..turn.asked;
+            };
+            let all = turn.asked;
             drop(turn);
-            let begun = pages.start % PAGES;
-            let count = (pages.end - pages.start).min(PAGES - begun);
-            self.file.write_all_at(&vec![1; count as usize * PAGE], begun * PAGE as u64)?;
-            self.file.sync_data()?;
+            let written = unit.run();
             turn = self.turn.lock().map_err(|_| "a writer panicked")?;
-            turn.taken = false;
-            turn.durable += count;
+            turn.unit = Some(unit);
             self.turned.notify_all();
+            written?;
+            turn.durable = all;
         }
         Ok(())
     }
