@@ -4,13 +4,17 @@
 
 mod verify;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use hyper::header::{AUTHORIZATION, DATE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::table_settings;
+
+const AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 
 /// Secret keys by the ids of access keys.
 #[derive(Clone, Default)]
@@ -33,14 +37,14 @@ impl fmt::Debug for AccessKeys {
 /// Refuses a request that is not signed, or not by a key that there is.
 pub(crate) fn check(keys: Option<&AccessKeys>, head: &Parts, body: &[u8]) -> Answer<()> {
     let query = query_of(head.uri.query().unwrap_or_default());
-    let header = head.headers.get("authorization").map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let claim = match (header, query.iter().any(|(name, _)| name == "X-Amz-Algorithm")) {
+    let header = head.headers.get(AUTHORIZATION).map(text_of);
+    let claim = match (&header, query.iter().any(|(name, _)| name == "X-Amz-Algorithm")) {
         (Some(_), true) => {
             return Err(invalid(
                 "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
             ));
         }
-        (Some(header), false) if header.trim().starts_with("AWS4-") => of_header(&header, head)?,
+        (Some(header), false) if header.trim().starts_with("AWS4-") => of_header(header, head)?,
         (None, true) => of_query(&query)?,
         _ => {
             let text = "Request is missing Authentication Token";
@@ -56,12 +60,18 @@ pub(crate) fn check(keys: Option<&AccessKeys>, head: &Parts, body: &[u8]) -> Ans
 }
 
 /// What a request says of its signature.
-pub(crate) struct Claim {
-    algorithm: String,
-    credential: String,
-    signature: String,
-    signed_headers: String,
-    date: String,
+pub(crate) struct Claim<'a> {
+    algorithm: &'a str,
+    credential: &'a str,
+    signature: &'a str,
+    signed_headers: &'a str,
+    date: Cow<'a, str>,
+}
+
+/// Most headers are looked at as they are.
+fn text_of(value: &HeaderValue) -> Cow<'_, str> {
+    let bytes = value.as_bytes();
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
@@ -73,18 +83,27 @@ fn incomplete(message: impl Into<String>) -> Failure {
 }
 
 /// The claim of an authorization header, which must be whole.
-fn of_header(header: &str, head: &Parts) -> Answer<Claim> {
+fn of_header<'a>(header: &'a str, head: &'a Parts) -> Answer<Claim<'a>> {
     let mut words = header.trim().split([',', ' ']);
-    let algorithm = words.next().unwrap_or_default().to_owned();
-    let parts: BTreeMap<_, _> = words.filter_map(|part| part.trim().split_once('=')).collect();
-    let part = |name| parts.get(name).copied().unwrap_or_default().to_owned();
+    let algorithm = words.next().unwrap_or_default();
+    let (mut credential, mut signature, mut signed_headers) = ("", "", "");
+    for (name, value) in words.filter_map(|word| word.trim().split_once('=')) {
+        match name {
+            "Credential" => credential = value,
+            "Signature" => signature = value,
+            "SignedHeaders" => signed_headers = value,
+            _ => {}
+        }
+    }
     let mut missing = String::new();
-    for name in ["Credential", "Signature", "SignedHeaders"] {
-        if part(name).is_empty() {
+    for (name, value) in
+        [("Credential", credential), ("Signature", signature), ("SignedHeaders", signed_headers)]
+    {
+        if value.is_empty() {
             missing.push_str(&format!("Authorization header requires '{name}' parameter. "));
         }
     }
-    let date = ["x-amz-date", "date"].into_iter().find_map(|name| head.headers.get(name));
+    let date = [AMZ_DATE, DATE].into_iter().find_map(|name| head.headers.get(name));
     if date.is_none() {
         missing.push_str(
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
@@ -93,20 +112,15 @@ fn of_header(header: &str, head: &Parts) -> Answer<Claim> {
     if !missing.is_empty() {
         return Err(incomplete(format!("{missing}Authorization={header}")));
     }
-    Ok(Claim {
-        algorithm,
-        credential: part("Credential"),
-        signature: part("Signature"),
-        signed_headers: part("SignedHeaders"),
-        date: date.map(|date| String::from_utf8_lossy(date.as_bytes()).into_owned()).unwrap_or_default(),
-    })
+    let date = date.map(text_of).unwrap_or_default();
+    Ok(Claim { algorithm, credential, signature, signed_headers, date })
 }
 
 /// The same of a query string.
-fn of_query(query: &[(String, String)]) -> Answer<Claim> {
+fn of_query(query: &[(String, String)]) -> Answer<Claim<'_>> {
     let part = |name: &str| {
         let found = query.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.clone()).unwrap_or_default()
+        found.map(|(_, value)| value.as_str()).unwrap_or_default()
     };
     let mut missing = String::new();
     for name in
@@ -124,7 +138,7 @@ fn of_query(query: &[(String, String)]) -> Answer<Claim> {
         credential: part("X-Amz-Credential"),
         signature: part("X-Amz-Signature"),
         signed_headers: part("X-Amz-SignedHeaders"),
-        date: part("X-Amz-Date"),
+        date: part("X-Amz-Date").into(),
     })
 }
 

@@ -2,12 +2,15 @@
 
 use dynamite_core::api::Deferred;
 use hyper::HeaderMap;
+use hyper::header::HeaderName;
 
 use crate::dynamodb::Endpoint;
 use crate::dynamodb::errors::Answer;
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::Field;
 use crate::dynamodb::operations;
+
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// An operation.
 pub(crate) struct Target {
@@ -81,7 +84,7 @@ impl Target {
 
     /// The operation that a request is for.
     pub(crate) fn of(headers: &HeaderMap) -> Option<&'static Target> {
-        let (version, name) = headers.get("x-amz-target")?.to_str().ok()?.split_once('.')?;
+        let (version, name) = headers.get(TARGET)?.to_str().ok()?.split_once('.')?;
         let targets = match version {
             "DynamoDB_20120810" => DYNAMODB,
             "DynamoDBStreams_20120810" => STREAMS,

@@ -1,5 +1,7 @@
 //! The constraints of a body: all that are broken, in one message.
 
+use std::fmt;
+
 use super::{Field, Member, Rule, Shape};
 use crate::dynamodb::arn;
 use crate::dynamodb::errors::Failure;
@@ -15,7 +17,7 @@ pub(crate) fn check_rules(body: &Json<'_>, fields: &'static [Field]) -> Result<(
         check_table_name(field.name, body.str(field.name))?;
     }
     let mut broken = Broken::default();
-    broken.fields("", Some(body), fields);
+    broken.fields(Path::Body, Some(body), fields);
     let told = broken.0;
     match told.len() {
         0 => Ok(()),
@@ -35,11 +37,48 @@ fn check_table_name(field: &str, name: Option<&str>) -> Result<(), Failure> {
         return Err(Failure::validation(text));
     };
     // An ARN may stand for a name, and is longer.
-    if name.starts_with("arn:") || (3..=255).contains(&name.encode_utf16().count()) {
+    if name.starts_with("arn:") || (3..=255).contains(&utf16_len(name)) {
         return Ok(());
     }
     let text = format!("{field} must be at least 3 characters long and at most 255 characters long");
     Err(Failure::validation(text))
+}
+
+/// Where a value stands. It is put into words only when something about it is told, which is hardly ever.
+#[derive(Clone, Copy)]
+enum Path<'p> {
+    Body,
+    Field(&'p Path<'p>, &'static str),
+    Element(&'p Path<'p>, usize),
+    Entry(&'p Path<'p>, &'p str),
+    /// What an element or an entry holds.
+    Member(&'p Path<'p>),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parent = match self {
+            Path::Body => return Ok(()),
+            Path::Field(parent, _)
+            | Path::Element(parent, _)
+            | Path::Entry(parent, _)
+            | Path::Member(parent) => parent,
+        };
+        if !matches!(parent, Path::Body) {
+            write!(f, "{parent}.")?;
+        }
+        match self {
+            Path::Body => Ok(()),
+            // Messages begin names with a small letter.
+            Path::Field(_, name) => {
+                let (first, rest) = name.split_at(1);
+                write!(f, "{}{rest}", first.to_ascii_lowercase())
+            }
+            Path::Element(_, nth) => write!(f, "{}", nth + 1),
+            Path::Entry(_, key) => f.write_str(key),
+            Path::Member(_) => f.write_str("member"),
+        }
+    }
 }
 
 /// What is broken.
@@ -47,7 +86,7 @@ fn check_table_name(field: &str, name: Option<&str>) -> Result<(), Failure> {
 struct Broken(Vec<String>);
 
 impl Broken {
-    fn fields(&mut self, parent: &str, whole: Option<&Json<'_>>, fields: &'static [Field]) {
+    fn fields(&mut self, parent: Path<'_>, whole: Option<&Json<'_>>, fields: &'static [Field]) {
         let has = |name: &&str| whole.is_some_and(|whole| whole.has(name));
         for field in fields {
             let value = whole.and_then(|whole| whole.field(field.name));
@@ -56,74 +95,47 @@ impl Broken {
             if value.is_none() && field.rules.iter().any(is_excused) {
                 continue;
             }
-            self.value(parent, &lower_first(field.name), value, field.shape, field.rules);
+            self.value(Path::Field(&parent, field.name), value, field.shape, field.rules);
         }
     }
 
-    fn value(
-        &mut self,
-        parent: &str,
-        name: &str,
-        value: Option<&Json<'_>>,
-        shape: Shape,
-        rules: &'static [Rule],
-    ) {
+    fn value(&mut self, path: Path<'_>, value: Option<&Json<'_>>, shape: Shape, rules: &'static [Rule]) {
         for rule in rules {
-            self.rule(parent, name, value, rule);
+            self.rule(path, value, rule);
         }
         let Some(value) = value else { return };
-        let path = || if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         match shape {
-            Shape::Structure(structure) => self.fields(&path(), Some(value), structure.fields),
+            Shape::Structure(structure) => self.fields(path, Some(value), structure.fields),
             Shape::List(member) if has_rules(member) => {
-                let path = path();
                 for (nth, element) in value.as_array().unwrap_or_default().iter().enumerate() {
-                    self.member(&format!("{path}.{}", nth + 1), element, member);
+                    self.member(Path::Element(&path, nth), element, member);
                 }
             }
             Shape::Map(member) if has_rules(member) => {
-                let path = path();
                 for (key, element) in value.as_object().unwrap_or_default() {
-                    self.member(&format!("{path}.{key}"), element, member);
+                    self.member(Path::Entry(&path, key), element, member);
                 }
             }
             _ => {}
         }
     }
 
-    fn member(&mut self, path: &str, value: &Json<'_>, member: &'static Member) {
+    fn member(&mut self, place: Path<'_>, value: &Json<'_>, member: &'static Member) {
         let value = Some(value).filter(|value| **value != Json::Null);
-        // It is called `member`, but what is in it goes on from its place.
-        for rule in member.rules {
-            self.rule(path, "member", value, rule);
-        }
-        match (member.shape, value) {
-            (Shape::Structure(structure), Some(_)) => {
-                self.fields(&format!("{path}.member"), value, structure.fields);
-            }
-            (Shape::List(inner), Some(list)) if has_rules(inner) => {
-                for (nth, element) in list.as_array().unwrap_or_default().iter().enumerate() {
-                    self.member(&format!("{path}.member.{}", nth + 1), element, inner);
-                }
-            }
-            _ => {}
-        }
+        self.value(Path::Member(&place), value, member.shape, member.rules);
     }
 
-    fn rule(&mut self, parent: &str, name: &str, value: Option<&Json<'_>>, rule: &Rule) {
+    fn rule(&mut self, path: Path<'_>, value: Option<&Json<'_>>, rule: &Rule) {
         if self.0.len() == MAX_TOLD || holds(rule, value) {
             return;
         }
         let shown = value.map_or("null".to_owned(), |value| format!("'{}'", show(value)));
-        let dot = if parent.is_empty() { "" } else { "." };
         let constraint = match rule {
             Rule::Keys(rules) => format!("Map keys must satisfy constraint: [{}]", describe_all(rules)),
             Rule::Values(rules) => format!("Map value must satisfy constraint: [{}]", describe_all(rules)),
             rule => describe(rule),
         };
-        self.0.push(format!(
-            "Value {shown} at '{parent}{dot}{name}' failed to satisfy constraint: {constraint}"
-        ));
+        self.0.push(format!("Value {shown} at '{path}' failed to satisfy constraint: {constraint}"));
     }
 }
 
@@ -162,14 +174,18 @@ fn holds(rule: &Rule, value: Option<&Json<'_>>) -> bool {
     }
 }
 
-/// Characters are counted as Java counts them.
 fn len(value: &Json<'_>) -> usize {
     match value {
-        Json::String(text) => text.encode_utf16().count(),
+        Json::String(text) => utf16_len(text),
         Json::Array(elements) => elements.len(),
         Json::Object(entries) => entries.len(),
         _ => usize::MAX,
     }
+}
+
+/// Characters as Java counts them.
+fn utf16_len(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
 }
 
 fn describe_all(rules: &[Rule]) -> String {
@@ -202,10 +218,4 @@ fn show(value: &Json<'_>) -> String {
         }
         other => other.to_string(),
     }
-}
-
-/// Messages begin names with a small letter.
-fn lower_first(name: &str) -> String {
-    let mut chars = name.chars();
-    chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
 }

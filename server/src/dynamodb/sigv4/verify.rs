@@ -17,7 +17,7 @@ const SKEW: u64 = 15 * 60;
 /// Refuses a request whose signature is not that of one of the keys.
 pub(crate) fn verify(
     keys: &BTreeMap<String, String>,
-    claim: &Claim,
+    claim: &Claim<'_>,
     head: &Parts,
     query: &[(String, String)],
     body: &[u8],
@@ -60,7 +60,7 @@ pub(crate) fn verify(
     let mut signer = signer(&key);
     signer.update(to_sign.as_bytes());
     // The comparison takes as long for a signature that is almost right.
-    match unhex(&claim.signature).map(|signature| signer.verify_slice(&signature)) {
+    match unhex(claim.signature).map(|signature| signer.verify_slice(&signature)) {
         Some(Ok(())) => Ok(()),
         _ => Err(invalid(format!(
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key \
