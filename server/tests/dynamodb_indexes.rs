@@ -60,6 +60,33 @@ fn the_key_of_a_global_index_may_be_two_partition_attributes() {
 }
 
 #[test]
+fn legacy_conditions_find_by_all_attributes_of_an_index_and_by_two_of_a_table() {
+    let endpoint = Endpoint::start();
+    let indexes = json!([index("long", keys("a/b c")), index("short", keys("a/b"))]);
+    endpoint.done("CreateTable", table("p a b c", indexes));
+    for (p, c) in [("1", "x"), ("2", "y"), ("3", "z")] {
+        let item = json!({"p": {"S": p}, "a": {"S": "a"}, "b": {"S": "b"}, "c": {"S": c}});
+        endpoint.done("PutItem", json!({"TableName": "ttt", "Item": item}));
+    }
+    let is = |operator: &str, value: &str| json!({"ComparisonOperator": operator, "AttributeValueList": [{"S": value}]});
+    let by = |index: Option<&str>, conditions: Value| {
+        let mut body = json!({"TableName": "ttt", "KeyConditions": conditions});
+        if let Some(index) = index {
+            body["IndexName"] = json!(index);
+        }
+        body
+    };
+    let three = json!({"a": is("EQ", "a"), "b": is("EQ", "b"), "c": is("GT", "x")});
+    assert_eq!(endpoint.done("Query", by(Some("long"), three.clone()))["Count"], 2);
+    let too_many = "Conditions can be of length 1 or 2 only";
+    endpoint.invalid("Query", by(None, three.clone()), too_many);
+    endpoint.invalid("Query", by(Some("short"), three), too_many);
+    endpoint.invalid("Query", by(Some("long"), json!({})), too_many);
+    let gap = json!({"a": is("EQ", "a"), "c": is("GT", "x")});
+    endpoint.invalid("Query", by(Some("long"), gap), "Query condition missed key schema element: b");
+}
+
+#[test]
 fn what_is_no_key_of_a_global_index_is_refused() {
     let endpoint = Endpoint::start();
     let all = "p a b c d e";

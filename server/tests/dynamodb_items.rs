@@ -357,6 +357,21 @@ fn pages_go_on_where_they_ended() {
         })
         .sum();
     assert_eq!(total, 10);
+    let choose = |select: &str, message: &str| {
+        let mut body = json!({"TableName": "ttt", "Select": select});
+        endpoint.invalid("Scan", body.clone(), message);
+        body["KeyConditionExpression"] = json!("p = :p");
+        body["ExpressionAttributeValues"] = json!({":p": {"S": "x"}});
+        endpoint.invalid("Query", body, message);
+    };
+    choose(
+        "SPECIFIC_ATTRIBUTES",
+        "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+    );
+    choose(
+        "ALL_PROJECTED_ATTRIBUTES",
+        "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+    );
 }
 
 #[test]

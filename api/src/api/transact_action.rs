@@ -274,7 +274,13 @@ impl Ready<'_> {
     pub(crate) fn key(&mut self, table: &Table) -> Result<Vec<u8>> {
         match &mut self.target {
             Target::Item(item) => key::of_item(table, item),
-            Target::Key(key) => std::mem::take(key).encode(table),
+            Target::Key(key) => std::mem::take(key).encode(table).map_err(|error| match error {
+                // Here DynamoDB has one text for all empty values of keys.
+                Error::Validation(Invalid::EmptyKey { attribute, kind }) => {
+                    Invalid::Key(KeyError::Empty { kind, attribute }).into()
+                }
+                error => error,
+            }),
             Target::Stored(key) => key.take().unwrap_or_else(|| Err(Invalid::KeySchema.into())),
         }
     }

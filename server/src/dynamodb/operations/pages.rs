@@ -26,8 +26,7 @@ impl Select {
         let refuse = |text: String| Err(Failure::validation(text));
         match (request.str("Select"), names) {
             (Some("SPECIFIC_ATTRIBUTES"), None) => refuse(
-                "One or more parameter values were invalid: Must specify the AttributesToGet or ProjectionExpression when \
-                 choosing to get SPECIFIC_ATTRIBUTES"
+                "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
                     .to_owned(),
             ),
             (Some("COUNT"), Some(name)) => {
@@ -36,11 +35,9 @@ impl Select {
             (Some(select @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES")), Some(name)) => {
                 refuse(format!("Cannot specify the {name} when choosing to get {select}"))
             }
-            (Some("ALL_PROJECTED_ATTRIBUTES"), None) if !request.has("IndexName") => refuse(
-                "One or more parameter values were invalid: ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an \
-                 IndexName"
-                    .to_owned(),
-            ),
+            (Some("ALL_PROJECTED_ATTRIBUTES"), None) if !request.has("IndexName") => {
+                refuse("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName".to_owned())
+            }
             (Some("ALL_ATTRIBUTES"), _) => Ok(Select::All),
             (Some("COUNT"), _) => Ok(Select::Count),
             _ => Ok(Select::Default),

@@ -56,7 +56,8 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let consumed = Consumed::default();
     let mut query = endpoint.db.query(table);
     if let Some(conditions) = conditions {
-        if !(1..=2).contains(&conditions.len()) {
+        // The key of an index may have more attributes.
+        if conditions.is_empty() || conditions.len() > 2 && !request.has("IndexName") {
             return Err(Failure::validation("Conditions can be of length 1 or 2 only"));
         }
         query = query.key_condition_by_attribute(legacy::key_condition(conditions));
