@@ -44,10 +44,7 @@ impl Naive {
                 if digits.is_empty() || !all_digits(digits) {
                     return None;
                 }
-                (
-                    mantissa,
-                    exponent.parse().unwrap_or(if exponent.starts_with('-') { -1 << 40 } else { 1 << 40 }),
-                )
+                (mantissa, exponent.parse().ok()?)
             }
             None => (unsigned, 0i64),
         };
@@ -56,13 +53,18 @@ impl Naive {
             return None;
         }
         let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|byte| byte - b'0').collect();
-        Some(Naive::new(text.starts_with('-'), &digits, whole.len() as i64 + exponent))
+        let parsed = Naive::new(text.starts_with('-'), &digits, exponent.saturating_add(whole.len() as i64));
+        // Zero is one digit, the last one that is written.
+        let magnitude = exponent.saturating_sub(fraction.len() as i64);
+        match parsed.digits.is_empty() && !(-130..=125).contains(&magnitude) {
+            true => Some(Naive { point: magnitude.saturating_add(1), ..parsed }),
+            false => Some(parsed),
+        }
     }
 
     /// What may be stored is a number.
     fn check(self) -> Result<Naive, NumberError> {
         match &self {
-            Naive { digits, .. } if digits.is_empty() => Ok(self),
             Naive { point, .. } if *point > 126 => Err(NumberError::Overflow),
             Naive { point, .. } if *point < -129 => Err(NumberError::Underflow),
             Naive { digits, .. } if digits.len() > 38 => Err(NumberError::TooManyDigits),
@@ -363,8 +365,8 @@ fn the_syntax_is_dynamodbs() {
         ("0", "0"),
         ("-0", "0"),
         ("+0.000", "0"),
-        ("0e1000", "0"),
-        ("-0e-99999999999999999999", "0"),
+        ("0e125", "0"),
+        ("-0.00e-128", "0"),
         ("+5", "5"),
         ("5.", "5"),
         (".5", "0.5"),
@@ -433,6 +435,10 @@ fn the_limits_are_dynamodbs() {
         assert_eq!(Number::parse(&format!("{sign}11e125")), Err(NumberError::Overflow));
         assert_eq!(Number::parse(&format!("{sign}0.9e-130")), Err(NumberError::Underflow));
         assert_eq!(Number::parse(&format!("{sign}1e-131")), Err(NumberError::Underflow));
+        // Zero is held to its exponent, too.
+        assert_eq!(Number::parse(&format!("{sign}0e126")), Err(NumberError::Overflow));
+        assert_eq!(Number::parse(&format!("{sign}0e-131")), Err(NumberError::Underflow));
+        assert_eq!(Number::parse(&format!("{sign}0.0e126")), Ok(Number::ZERO));
         assert_eq!(Number::parse(&format!("{sign}{}", "1".repeat(39))), Err(NumberError::TooManyDigits));
         assert_eq!(Number::parse(&format!("{sign}1.{}1", "0".repeat(37))), Err(NumberError::TooManyDigits));
     }
@@ -440,11 +446,14 @@ fn the_limits_are_dynamodbs() {
 
 #[test]
 fn a_huge_text_is_only_read() {
-    for text in ["1e100000000", "1e99999999999999999999999999", "-1e9223372036854775807"] {
+    for text in ["1e100000000", "0e100000000", "-1e9223372036854775807"] {
         assert_eq!(Number::parse(text), Err(NumberError::Overflow), "{text}");
     }
-    for text in ["1e-100000000", "1e-99999999999999999999999999", "1e-9223372036854775808"] {
+    for text in ["1e-100000000", "0e-100000000", "1e-9223372036854775808"] {
         assert_eq!(Number::parse(text), Err(NumberError::Underflow), "{text}");
+    }
+    for text in ["1e9223372036854775808", "0e-9223372036854775809", "1e99999999999999999999999999"] {
+        assert!(matches!(Number::parse(text), Err(NumberError::Malformed { .. })), "{text}");
     }
     let zeros = "0".repeat(1_000_000);
     assert_eq!(Number::parse(&format!("{zeros}7.5{zeros}")), Ok(number("7.5")));
@@ -454,7 +463,9 @@ fn a_huge_text_is_only_read() {
     assert_eq!(Number::parse(&format!(".{zeros}7")), Err(NumberError::Underflow));
     assert_eq!(Number::parse(&format!("1.{zeros}1")), Err(NumberError::TooManyDigits));
     assert_eq!(Number::parse(&"7".repeat(1_000_000)), Err(NumberError::Overflow));
-    assert_eq!(Number::parse(&format!("0e{}", "9".repeat(1_000_000))), Ok(Number::ZERO));
+    assert_eq!(Number::parse(&format!("0e{zeros}1")), Ok(Number::ZERO));
+    let nines = "9".repeat(1_000_000);
+    assert!(matches!(Number::parse(&format!("0e{nines}")), Err(NumberError::Malformed { .. })));
 }
 
 #[test]

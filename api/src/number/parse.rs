@@ -6,8 +6,8 @@
 //! exponent = ( "e" | "E" ) [ "+" | "-" ] at least one of "0" ..= "9"
 //! ```
 //!
-//! Nothing may stand around it, no space either. Zeros at either end do not count as digits, and zero may have any
-//! exponent.
+//! Nothing may stand around it, no space either. Zeros at either end do not count as digits, but of zero, whose exponent must be
+//! in range too.
 
 use std::str::FromStr;
 
@@ -148,11 +148,12 @@ fn parse_any(text: &str) -> Result<Number, NumberError> {
         [b'e' | b'E', behind @ ..] => take_exponent(behind).ok_or_else(|| malformed(text))?,
         _ => return Err(malformed(text)),
     };
-    if digits.coefficient == 0 {
-        return Ok(Number::ZERO);
-    }
     // No text has 2^62 digits, and `take_exponent` stops counting there: neither sum overflows.
     let last = exponent - digits.behind_point as i64;
+    if digits.coefficient == 0 {
+        // As DynamoDB has it, zero is one digit, and has the magnitude that is written.
+        return check_magnitude(last).map(|()| Number::ZERO);
+    }
     check_magnitude(last + digits.count as i64 - 1)?;
     if digits.too_many {
         return Err(NumberError::TooManyDigits);
@@ -173,19 +174,24 @@ fn take_sign(rest: &mut &[u8]) -> bool {
     }
 }
 
-/// The exponent that a text is, from its sign to its end. One far out of range may come out nearer, but still far out.
+/// The exponent that a text is, from its sign to its end. One far out of range may come out nearer, but still far out; one that 64
+/// bits do not hold is none, as for DynamoDB.
 fn take_exponent(mut rest: &[u8]) -> Option<i64> {
     let negative = take_sign(&mut rest);
     if rest.is_empty() {
         return None;
     }
-    let mut exponent = 0i64;
+    let mut exponent = 0u64;
     for byte in rest {
         let digit = byte.wrapping_sub(b'0');
         if digit >= 10 {
             return None;
         }
-        exponent = exponent.saturating_mul(10).saturating_add(i64::from(digit)).min(1 << 62);
+        exponent = exponent.checked_mul(10)?.checked_add(u64::from(digit))?;
     }
+    if exponent > i64::MAX as u64 + u64::from(negative) {
+        return None;
+    }
+    let exponent = exponent.min(1 << 62) as i64;
     Some(if negative { -exponent } else { exponent })
 }
