@@ -455,6 +455,12 @@ fn conditions_on_a_key_of_several_attributes_go_from_left_to_right() {
         let query = key.resolve(&schema_of_several()).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!((query.partition, query.sort), (vec![AttributeValue::from("a"), n(1)], sort), "{text}");
     }
+    let not_equal = |names: &str, behind: &str| {
+        format!(
+            "RANGE key attributes {names} must have equality conditions specified in the query because a condition is present \
+             on key attribute {behind}"
+        )
+    };
     let missed = |name| format!("Query condition missed key schema element: {name}");
     let not_supported = "Query key condition not supported".to_owned();
     let wrong_type =
@@ -464,12 +470,17 @@ fn conditions_on_a_key_of_several_attributes_go_from_left_to_right() {
         ("p = :a", missed("q")),
         ("q = :n", missed("p")),
         ("p = :a AND q > :n", not_supported.clone()),
-        ("p = :a AND q = :n AND y = :n", missed("x")),
-        ("p = :a AND q = :n AND x = :n AND z = :n", missed("y")),
+        ("p = :a AND q = :n AND y = :n", not_equal("x", "y")),
+        ("p = :a AND q = :n AND x = :n AND z = :n", not_equal("y", "z")),
+        ("p = :a AND q = :n AND z = :n", not_equal("x, y", "z")),
         ("p = :a AND q = :n AND another = :n", missed("x")),
-        ("p = :a AND q = :n AND x < :n AND y = :m", not_supported.clone()),
+        ("p = :a AND q = :n AND x < :n AND y = :m", not_equal("x", "y")),
         ("p = :a AND q = :n AND x = :b", wrong_type),
-        ("p = :a AND q = :n AND x = :n AND y = :n AND z = :n AND o = :n", not_supported),
+        (
+            "p = :a AND q = :n AND x = :n AND y = :n AND z = :n AND o = :n",
+            "The number of query conditions (6) exceeds the number of key attributes defined in the schema (5)"
+                .to_owned(),
+        ),
     ] {
         let key = build(&request(text)).unwrap().key_condition.unwrap();
         assert_eq!(key.resolve(&schema_of_several()).expect_err(text).to_string(), expected, "{text}");
@@ -551,7 +562,7 @@ fn key_conditions_fit_their_key_or_are_refused() {
         (
             "id = :a AND seen = :n AND another = :b",
             true,
-            "Conditions can be of length 1 or 2 only".to_owned(),
+            "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)".to_owned(),
         ),
     ] {
         let key = build(&request(text)).unwrap().key_condition.unwrap();

@@ -8,9 +8,7 @@ use crate::api::source::Source;
 use crate::api::table::Place;
 use crate::api::walk::{Page, Selection, Walk, selections};
 use crate::error::{Invalid, Result};
-use crate::expression::{
-    ExpressionError, Expressions, KeyCondition, KeyConditionProblem, KeyQuery, SortKeyTest,
-};
+use crate::expression::{Expressions, KeyCondition, KeyQuery, SortKeyTest};
 use crate::types::KeyAttribute;
 
 /// A query that is about to be made; [`DynaMite::query`] begins, [`execute`](Query::execute), [`iter`](Query::iter) and
@@ -162,13 +160,7 @@ impl<'a, S: Source> Query<'a, S> {
                 Invalid::Mixed { method: "KeyConditions", expression: "KeyConditionExpression" }.into()
             );
         }
-        let expressions = self.selection.compile()?;
-        // Only indexes may have more attributes in their keys.
-        let condition = expressions.as_ref().and_then(|expressions| expressions.key_condition.as_ref());
-        if self.selection.index.is_none() && condition.is_some_and(|condition| condition.len() > 2) {
-            return Err(ExpressionError::KeyCondition(KeyConditionProblem::TooMany).into());
-        }
-        Ok(expressions)
+        self.selection.compile()
     }
 
     fn walk(mut self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {

@@ -109,9 +109,28 @@ pub enum KeyConditionProblem {
     #[error("KeyConditionExpressions must only contain one condition per key")]
     Repeated,
 
-    /// More than two conditions.
-    #[error("Conditions can be of length 1 or 2 only")]
-    TooMany,
+    /// More than two conditions, and more than the key has attributes.
+    #[error(
+        "The number of query conditions ({conditions}) exceeds the number of key attributes defined in the schema ({attributes})"
+    )]
+    TooMany {
+        /// How many there are.
+        conditions: usize,
+        /// How many there may be.
+        attributes: usize,
+    },
+
+    /// A condition on a sort attribute behind others that are not compared by `=`.
+    #[error(
+        "RANGE key attributes {names} must have equality conditions specified in the query because a condition is present on key \
+         attribute {behind}"
+    )]
+    NotEqual {
+        /// The attributes that are not.
+        names: String,
+        /// The attribute behind them.
+        behind: String,
+    },
 
     /// No condition on an attribute of the key that needs one.
     #[error("Query condition missed key schema element: {name}")]
@@ -227,11 +246,6 @@ impl KeyCondition {
         KeyCondition { conditions: conditions.into_iter().collect() }
     }
 
-    /// How many attributes it is about.
-    pub(crate) fn len(&self) -> usize {
-        self.conditions.len()
-    }
-
     /// Holds the condition against the key of a table or of an index.
     ///
     /// # Errors
@@ -250,9 +264,9 @@ impl KeyCondition {
         schema: &KeySchema,
         mut beside: impl FnMut(&KeyAttribute, KeyRole) -> Result<(), E>,
     ) -> Result<KeyQuery, E> {
-        let has_several = schema.attributes().count() > 2;
-        if self.conditions.len() > 2 && !has_several {
-            return Err(KeyConditionProblem::TooMany.into());
+        let (conditions, attributes) = (self.conditions.len(), schema.attributes().count());
+        if conditions > attributes.max(2) {
+            return Err(KeyConditionProblem::TooMany { conditions, attributes }.into());
         }
         let mut query = KeyQuery { partition: Vec::new(), sort: Vec::new() };
         let missing = |attribute: &KeyAttribute| {
@@ -260,7 +274,7 @@ impl KeyCondition {
         };
         for attribute in schema.partition_attributes() {
             beside(attribute, KeyRole::Partition)?;
-            if self.conditions.len() > schema.attributes().count() {
+            if conditions > attributes {
                 return Err(KeyConditionProblem::NotSupported.into());
             }
             match self.test_of(attribute)? {
@@ -269,19 +283,35 @@ impl KeyCondition {
                 Some(_) => return Err(KeyConditionProblem::NotSupported.into()),
             }
         }
+        self.check_equal(schema)?;
         for attribute in schema.sort_attributes() {
             beside(attribute, KeyRole::Sort)?;
-            if query.partition.len() + query.sort.len() == self.conditions.len() {
+            if query.partition.len() + query.sort.len() == conditions {
                 continue;
             }
             // What is left is on this attribute, or skips it.
-            let Some(test) = self.test_of(attribute)? else { return missing(attribute) };
-            if query.sort.last().is_some_and(|before| !matches!(before, SortKeyTest::Eq(_))) {
-                return Err(KeyConditionProblem::NotSupported.into());
+            match self.test_of(attribute)? {
+                Some(test) => query.sort.push(test.clone()),
+                None => return missing(attribute),
             }
-            query.sort.push(test.clone());
         }
         Ok(query)
+    }
+
+    /// Refuses sort attributes that are not compared by `=`, in front of the last one that there is a condition on.
+    fn check_equal(&self, schema: &KeySchema) -> Result<(), KeyConditionProblem> {
+        let on = |attribute: &KeyAttribute| {
+            self.conditions.iter().find(|(name, _)| name == attribute.name()).map(|(_, test)| test)
+        };
+        let sort = schema.sort_attributes();
+        let Some(last) = sort.iter().rposition(|attribute| on(attribute).is_some()) else { return Ok(()) };
+        let is_equal = |attribute: &&KeyAttribute| matches!(on(attribute), Some(Some(SortKeyTest::Eq(_))));
+        let others = sort[..last].iter().filter(|attribute| !is_equal(attribute));
+        let names = others.map(KeyAttribute::name).collect::<Vec<_>>().join(", ");
+        match names.is_empty() {
+            true => Ok(()),
+            false => Err(KeyConditionProblem::NotEqual { names, behind: sort[last].name().to_owned() }),
+        }
     }
 
     /// The condition on an attribute of a key, with values of its type.
