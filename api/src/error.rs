@@ -409,19 +409,6 @@ pub enum Invalid {
     #[error("The provided key element does not match the schema")]
     KeySchema,
 
-    /// The value of an attribute of a key that is given to find an item by is empty. (Items have [`KeyError::Empty`].)
-    #[error(
-        "One or more parameter values were invalid: The AttributeValue for a key attribute cannot contain an empty {kind} \
-        value. Key: {attribute}"
-    )]
-    EmptyKey {
-        /// The attribute.
-        attribute: String,
-        /// What its value is: a string, or a binary.
-        #[serde(deserialize_with = "crate::word::deserialize")]
-        kind: crate::word::Word,
-    },
-
     /// A query without a partition key.
     #[error("Query condition missed key schema element: {name}")]
     MissingPartitionKey {

@@ -15,6 +15,7 @@ use dynamite_core::expression::{
     AttributeChange, AttributeTest, Condition, KeyCondition, SortKeyTest, Update,
 };
 use dynamite_core::json::item_from_json;
+use dynamite_core::key_codec::KeyError;
 use dynamite_core::types::KeyType;
 use dynamite_core::{AttributeValue, Item};
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ fn keys_are_given_by_the_names_of_their_attributes() {
     }
     let empty = db.get_item("orders").key(item(json!({"customer": "", "number": 1}))).execute();
     assert!(
-        matches!(empty, Err(Error::Validation(Invalid::EmptyKey { attribute, .. })) if attribute == "customer")
+        matches!(empty, Err(Error::Validation(Invalid::Key(KeyError::Empty { attribute, .. }))) if attribute == "customer")
     );
     let found = db.batch_get().get_named("orders", key()).execute().unwrap();
     assert_eq!(found[0].as_ref().unwrap()["total"], 20);

@@ -78,12 +78,16 @@ fn legacy_conditions_find_by_all_attributes_of_an_index_and_by_two_of_a_table() 
     };
     let three = json!({"a": is("EQ", "a"), "b": is("EQ", "b"), "c": is("GT", "x")});
     assert_eq!(endpoint.done("Query", by(Some("long"), three.clone()))["Count"], 2);
-    let too_many = "Conditions can be of length 1 or 2 only";
-    endpoint.invalid("Query", by(None, three.clone()), too_many);
+    let not_one_or_two = "Conditions can be of length 1 or 2 only";
+    endpoint.invalid("Query", by(None, three.clone()), not_one_or_two);
+    endpoint.invalid("Query", by(Some("long"), json!({})), not_one_or_two);
+    let too_many =
+        "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)";
     endpoint.invalid("Query", by(Some("short"), three), too_many);
-    endpoint.invalid("Query", by(Some("long"), json!({})), too_many);
     let gap = json!({"a": is("EQ", "a"), "c": is("GT", "x")});
-    endpoint.invalid("Query", by(Some("long"), gap), "Query condition missed key schema element: b");
+    let not_equal = "RANGE key attributes b must have equality conditions specified in the query because a condition is present \
+                     on key attribute c";
+    endpoint.invalid("Query", by(Some("long"), gap), not_equal);
 }
 
 #[test]
@@ -247,5 +251,45 @@ fn a_local_index_has_no_units_to_change() {
         "UpdateTable",
         update,
         "Cannot update an index that is not a GlobalSecondaryIndex: local",
+    );
+}
+
+#[test]
+fn an_index_that_is_added_defines_its_attributes_whatever_the_table_has() {
+    let endpoint = Endpoint::start();
+    endpoint.done("CreateTable", table("p a", json!([index("one", keys("a"))])));
+    let add = |definitions: &str| {
+        json!({
+            "TableName": "ttt", "AttributeDefinitions": strings(definitions),
+            "GlobalSecondaryIndexUpdates": [{"Create": index("two", keys("p/b"))}],
+        })
+    };
+    let undefined = format!(
+        "{INVALID}Some index key attributes are not defined in AttributeDefinitions. Keys: [p, b], AttributeDefinitions: [a, b]"
+    );
+    endpoint.invalid("UpdateTable", add("a b"), &undefined);
+    endpoint.done("UpdateTable", add("p b"));
+}
+
+#[test]
+fn an_empty_key_of_an_index_is_a_mistake_of_the_whole_transaction() {
+    let endpoint = Endpoint::start();
+    endpoint.done("CreateTable", table("p a", json!([index("one", keys("a"))])));
+    let write = |action: Value, text: &str| {
+        endpoint.invalid("TransactWriteItems", json!({"TransactItems": [action]}), text);
+    };
+    write(
+        json!({"Put": {"TableName": "ttt", "Item": {"p": {"S": "x"}, "a": {"S": ""}}}}),
+        "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The \
+         AttributeValue for a key attribute cannot contain an empty string value. IndexName: one, IndexKey: a",
+    );
+    let update = json!({
+        "TableName": "ttt", "Key": {"p": {"S": "x"}}, "UpdateExpression": "SET a = :a",
+        "ExpressionAttributeValues": {":a": {"S": ""}},
+    });
+    write(
+        json!({"Update": update}),
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a \
+         value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value.",
     );
 }

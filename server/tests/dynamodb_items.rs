@@ -163,6 +163,13 @@ fn keys_are_given_by_name_and_must_fit() {
         &format!("{INVALID}{empty}"),
     );
     let not_valid = format!("One or more parameter values are not valid. {empty}");
+    for operation in ["DeleteItem", "UpdateItem"] {
+        endpoint.invalid(operation, json!({"TableName": "ttt", "Key": key("a", "")}), &not_valid);
+    }
+    let batch = json!({"RequestItems": {"ttt": {"Keys": [key("a", "")]}}});
+    endpoint.invalid("BatchGetItem", batch, &not_valid);
+    let batch = json!({"RequestItems": {"ttt": [{"DeleteRequest": {"Key": key("a", "")}}]}});
+    endpoint.invalid("BatchWriteItem", batch, &not_valid);
     endpoint.invalid("PutItem", json!({"TableName": "ttt", "Item": key("a", "")}), &not_valid);
     endpoint.invalid(
         "PutItem",
@@ -644,4 +651,90 @@ fn an_item_is_the_same_however_its_values_are_written() {
         assert_ne!(other, plain);
         assert_eq!(put(&other), expected, "{other}");
     }
+}
+
+#[test]
+fn a_batch_says_in_one_way_which_attributes_it_wants() {
+    let endpoint = Endpoint::start();
+    endpoint.create_table();
+    endpoint.create_hash_table();
+    let mut tables = json!({
+        "ttt": {"Keys": [key("a", "a")], "ProjectionExpression": "p"},
+        "hhh": {"Keys": [{"p": {"S": "a"}}], "AttributesToGet": ["p"]},
+    });
+    endpoint.invalid(
+        "BatchGetItem",
+        json!({"RequestItems": tables}),
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {AttributesToGet} \
+         Expression parameters: {ProjectionExpression}",
+    );
+    tables["hhh"].as_object_mut().unwrap().remove("AttributesToGet");
+    endpoint.done("BatchGetItem", json!({"RequestItems": tables}));
+}
+
+#[test]
+fn an_item_of_which_nothing_is_wanted_that_it_has_is_none_in_a_transaction() {
+    let endpoint = Endpoint::start();
+    endpoint.create_table();
+    for sort in ["a", "b"] {
+        endpoint.done("PutItem", json!({"TableName": "ttt", "Item": key("a", sort)}));
+    }
+    let get = |sort: &str, wanted: &str| json!({"Get": {"TableName": "ttt", "Key": key("a", sort), "ProjectionExpression": wanted}});
+    let found =
+        endpoint.done("TransactGetItems", json!({"TransactItems": [get("a", "nothing"), get("b", "p")]}));
+    assert_eq!(found["Responses"], json!([{}, {"Item": {"p": {"S": "a"}}}]));
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_found_before_a_value_that_is_too_deep() {
+    let endpoint = Endpoint::start();
+    endpoint.create_hash_table();
+    let nested = |levels: usize| (1..levels).fold(json!({"S": "x"}), |inner, _| json!({"M": {"m": inner}}));
+    let put = |levels: usize, returned: &str| json!({"TableName": "hhh", "Item": {"p": {"S": "a"}, "v": nested(levels)}, "ReturnValues": returned});
+    endpoint.done("PutItem", put(32, "NONE"));
+    let too_deep = "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit";
+    let wrong = "1 validation error detected: Value 'BOGUS' at 'returnValues' failed to satisfy constraint: Member must satisfy \
+                 enum value set: [ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]";
+    for levels in [33, 62, 63, 64, 100, 120] {
+        endpoint.invalid("PutItem", put(levels, "NONE"), too_deep);
+        endpoint.invalid("PutItem", put(levels, "BOGUS"), wrong);
+    }
+    // There is an end to it, and a request that nobody could make by mistake does no harm.
+    for levels in [200, 100_000] {
+        let value = format!("{}1{}", r#"{"M":{"m":"#.repeat(levels), "}}".repeat(levels));
+        for body in [
+            format!(r#"{{"TableName": "hhh", "Item": {{"p": {{"S": "a"}}, "v": {value}}}}}"#),
+            format!(r#"{{"TableName": "hhh", "Key": {value}}}"#),
+            format!(r#"{{"x": {value}, "TableName": "hhh", "Key": {{"p": {{"S": "a"}}}}}}"#),
+        ] {
+            let answer = endpoint.ask("DynamoDB_20120810.GetItem", body.as_bytes());
+            assert!(answer.status == 400 || body.starts_with("{\"x\""), "{levels}: {}", answer.status);
+        }
+    }
+}
+
+#[test]
+fn a_transaction_says_what_it_does_not_know_and_takes_large_values() {
+    let endpoint = Endpoint::start();
+    endpoint.create_hash_table();
+    endpoint.invalid(
+        "TransactWriteItems",
+        json!({"TransactItems": [{}]}),
+        "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request",
+    );
+    let key = json!({"p": {"S": "a"}});
+    let both = json!({"Delete": {"TableName": "hhh", "Key": key}, "Put": {"TableName": "hhh", "Item": key}});
+    endpoint.invalid(
+        "TransactWriteItems",
+        json!({"TransactItems": [both]}),
+        "TransactItems can only contain one of Check, Put, Update or Delete",
+    );
+    // With the key it is as large as an item may be, and a token makes no difference.
+    let value = "x".repeat(409_600 - "pav".len());
+    let update = json!({
+        "TableName": "hhh", "Key": key, "UpdateExpression": "SET v = :v", "ExpressionAttributeValues": {":v": {"S": value}},
+    });
+    let body = json!({"TransactItems": [{"Update": update}], "ClientRequestToken": "token"});
+    endpoint.done("TransactWriteItems", body.clone());
+    endpoint.done("TransactWriteItems", body);
 }

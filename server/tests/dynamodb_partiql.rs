@@ -92,6 +92,12 @@ fn a_statement_that_fails_is_told_in_the_services_words() {
         NOT_FOUND,
         "Requested resource not found",
     );
+    // What is wrong with a SELECT itself comes before its table is looked for.
+    endpoint.invalid(
+        run,
+        json!({"Statement": "SELECT * FROM nothing WHERE p = 'a' AND n < ?", "Parameters": [{"BOOL": true}]}),
+        "Incorrect operand type for operator or function; operator or function: <, operand type: BOOL",
+    );
     let update = "UPDATE ttt SET n = 1 WHERE p = 'a' AND s = '1' AND n = 9";
     endpoint.refused(run, statement(update), CONDITIONAL, "The conditional request failed");
     let (status, answer) =
@@ -169,7 +175,7 @@ fn the_statements_of_a_batch_are_answered_one_by_one() {
             {"TableName": "ttt", "Item": {"n": {"N": "2"}}},
             {"Error": error("ValidationError", &format!("{MALFORMED}Expected data manipulation"))},
             {"Error": error("ResourceNotFound", "Requested resource not found")},
-            {"Error": error("ValidationError", key), "TableName": "ttt"},
+            {"Error": error("ValidationError", key)},
             {"TableName": "ttt"},
             {"Error": error("ValidationError", "One or more parameter values were invalid: An number set  may not be empty")},
         ])
@@ -236,7 +242,7 @@ fn a_transaction_of_statements_is_done_whole_or_told_why_not() {
         done["ConsumedCapacity"],
         json!([{"TableName": "ttt", "CapacityUnits": 6.0, "WriteCapacityUnits": 6.0}])
     );
-    assert_eq!(done["Responses"], json!([{}, {}]));
+    assert_eq!(done["Responses"], json!([]));
     endpoint.done(run, add.clone());
     let found =
         endpoint.done("GetItem", json!({"TableName": "ttt", "Key": {"p": {"S": "a"}, "s": {"S": "1"}}}));

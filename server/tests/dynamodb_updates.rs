@@ -120,7 +120,11 @@ fn encryption_is_on_for_who_says_which() {
     ] {
         endpoint.done("UpdateTable", change(&[("SSESpecification", specification.clone())]));
         let table = endpoint.done("DescribeTable", json!({"TableName": "hhh"}));
-        assert_eq!(table["Table"]["SSEDescription"]["SSEType"], kind, "{specification}");
+        let encryption = &table["Table"]["SSEDescription"];
+        assert_eq!(encryption["SSEType"], kind, "{specification}");
+        let key = encryption["KMSMasterKeyArn"].as_str();
+        let expected = specification["KMSMasterKeyId"].as_str().unwrap_or("arn:aws:kms:us-east-1:");
+        assert_eq!(key.is_some_and(|key| key.starts_with(expected)), kind != Value::Null, "{specification}");
     }
 }
 

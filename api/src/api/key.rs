@@ -12,7 +12,7 @@ use crate::error::{Error, Invalid, Result};
 use crate::expression::{SortKeyTest, describe};
 use crate::item_codec::{self, ItemDamage, ItemView, ValueView};
 use crate::json;
-use crate::key_codec::{self, KeyDamage, KeyError, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
+use crate::key_codec::{self, KeyDamage, KeyPrefix, KeyRole, KeyValue, OwnedKeyValue};
 use crate::number::Number;
 use crate::types::{KeyAttribute, KeyType, MAX_KEY_ATTRIBUTES};
 use crate::value::{AttributeType, AttributeValue, Item};
@@ -273,7 +273,7 @@ impl KeyArguments {
         for (attribute, part, role) in parts {
             match (attribute, part) {
                 (Some(attribute), Some(part)) if part.key_type == Some(attribute.key_type()) => {
-                    check_part(attribute, part, role, &self.bytes[at..]).map_err(of_given)?;
+                    check_part(attribute, part, role, &self.bytes[at..])?;
                     at += part.encoded_len;
                 }
                 (None, None) => {}
@@ -325,18 +325,7 @@ fn encode_named(item: &Item, table: &Table) -> Result<Vec<u8>> {
 
 /// Refuses an empty value of a key that is given, or one that is too long.
 fn check_given(value: KeyValue<'_>, role: KeyRole, attribute: &KeyAttribute) -> Result<()> {
-    let checked = value.check_limits(role, attribute.name(), None).map_err(Invalid::Key);
-    checked.map_err(|error| of_given(error.into()))
-}
-
-/// DynamoDB has another text for empty values where a key is given than where it is in an item.
-fn of_given(error: Error) -> Error {
-    match error {
-        Error::Validation(Invalid::Key(KeyError::Empty { kind, attribute })) => {
-            Invalid::EmptyKey { attribute, kind }.into()
-        }
-        other => other,
-    }
+    Ok(value.check_limits(role, attribute.name(), None).map_err(Invalid::Key)?)
 }
 
 /// Refuses an empty part, or one that is too long.

@@ -183,12 +183,11 @@ impl<'a, T: Target> ExecuteStatement<'a, T> {
         let ExecuteStatement { db, text, parameters, limit, next_token, consistent, consumed, .. } = self;
         let request = request_of(text, &parameters);
         let from = next_token.map(|token| Position::read(token, request)).transpose()?;
-        let projection = plan::projection(statement)?;
-        db.read_table(&statement.source.table, |table, reading| {
+        let read = db.read_table(&statement.source.table, |table, reading| {
             let place = plan::place(statement, table, consistent)?;
             let layout = place.layout();
             let ReadPlan { ranges, filter, projection, look } =
-                plan::read(statement, &parameters, place, projection)?;
+                plan::read(statement, &parameters, place, plan::projection(statement)?)?;
             let Position { stretch, key } = from.unwrap_or_default();
             let mut behind = Some(key).filter(|key| !key.is_empty());
             if ranges
@@ -235,6 +234,11 @@ impl<'a, T: Target> ExecuteStatement<'a, T> {
                 return Ok(StatementPage { items, scanned_count, next_token, last_evaluated_key });
             }
             Ok(StatementPage { items, scanned_count, next_token: None, last_evaluated_key: None })
+        });
+        read.map_err(|error| match error {
+            // What is wrong with the statement is told first.
+            Error::TableNotFound { .. } => plan::check(statement, &parameters).err().unwrap_or(error),
+            error => error,
         })
     }
 }

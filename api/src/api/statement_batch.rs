@@ -147,9 +147,9 @@ fn get<T>(
     consumed: Option<&Consumed>,
     decode: Decode<T>,
 ) -> Result<Option<T>> {
-    let projection = plan::projection(statement)?;
     let table = tables.find(reading, &statement.source.table)?;
     let place = plan::place(statement, &table, false)?;
+    let projection = plan::projection(statement)?;
     let key = plan::whole_key(statement, parameters, &table)?.filter(|_| place.index.is_none());
     let Some(key) = key else { return Err(Rule::NoKeyInBatch.broken().into()) };
     let key = KeyArguments::of_named(key.into_iter().collect()).encode(&table)?;

@@ -83,17 +83,16 @@ pub(crate) fn read(
     let layout = place.layout();
     let keys = keys_of(&layout.keys);
     let mut translation = Translation::new(statement, parameters);
-    translation.check_parameters()?;
+    let expressions = condition(statement, &mut translation)?;
     let StatementKind::Select { order, .. } = &statement.kind else {
         return Err(Rule::ExistsAlone.broken().into());
     };
-    let text = statement.condition.map(|root| translation.condition_text(root)).transpose()?;
-    let expressions = translation.compile(text.as_deref(), None)?;
     let branches = match statement.condition {
         Some(root) => partiql::branches(statement, &translation, root, keys)?,
         None => None,
     };
-    let (sort_descends, partition_descends) = directions(order, keys, text.is_some(), branches.as_deref())?;
+    let (sort_descends, partition_descends) =
+        directions(order, keys, statement.condition.is_some(), branches.as_deref())?;
     let is_exact = branches.iter().flatten().all(|branch| !branch.has_more) && branches.is_some();
     let mut ranges = match &branches {
         None => vec![Stretch { range: Range::all(), partition: Vec::new(), is_item: false }],
@@ -123,6 +122,19 @@ pub(crate) fn projection(statement: &Statement) -> Result<Projection<'static>> {
     }
 }
 
+/// Refuses a SELECT that nothing can be read by, whatever there is.
+pub(crate) fn check(statement: &Statement, parameters: &[AttributeValue]) -> Result<()> {
+    projection(statement)?;
+    condition(statement, &mut Translation::new(statement, parameters)).map(drop)
+}
+
+/// What stands behind WHERE, as a condition.
+fn condition(statement: &Statement, translation: &mut Translation<'_>) -> Result<Expressions> {
+    translation.check_parameters()?;
+    let text = statement.condition.map(|root| translation.condition_text(root)).transpose()?;
+    Ok(translation.compile(text.as_deref(), None)?)
+}
+
 /// The key of a SELECT that is by its whole key and nothing else; `None` if it is another one.
 pub(crate) fn whole_key(
     statement: &Statement,
@@ -130,11 +142,9 @@ pub(crate) fn whole_key(
     table: &Table,
 ) -> Result<Option<Vec<(String, AttributeValue)>>> {
     let mut translation = Translation::new(statement, parameters);
-    translation.check_parameters()?;
-    let Some(root) = statement.condition else { return Ok(None) };
     // What is wrong with the condition comes before what is missing in it.
-    let text = translation.condition_text(root)?;
-    translation.compile(Some(&text), None)?;
+    condition(statement, &mut translation)?;
+    let Some(root) = statement.condition else { return Ok(None) };
     let keys = keys_of(&table.keys);
     let equal = partiql::equalities(statement, &translation, keys, true)?;
     if let Some(branches) = partiql::branches(statement, &translation, root, keys)? {

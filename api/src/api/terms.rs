@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::api::key::IntoAttribute;
 use crate::error::{Error, Result};
 use crate::expression::{Condition, Expressions, KeyCondition, Update};
-use crate::item_codec;
 use crate::value::Item;
 
 /// The method of a builder with `terms` that says what placeholders of names stand for.
@@ -145,7 +144,8 @@ impl<'a> Terms<'a> {
         }
         for (placeholder, value) in values.iter().flatten() {
             field(placeholder.as_bytes());
-            field(&item_codec::encode(&Item::from([("value".to_owned(), value.clone())]))?);
+            // As JSON: a value may be as large as an item, and has no name that would count.
+            field(&serde_json::to_vec(value).unwrap_or_default());
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::api::put::IntoItem;
 use crate::api::table::Table;
 use crate::api::terms::{Terms, placeholders};
 use crate::api::writing::Writing;
-use crate::error::{CancellationCode, CancellationReason, Error, Invalid, Result};
+use crate::error::{CancellationCode, CancellationReason, Error, IndexError, Invalid, Result};
 use crate::expression::Expressions;
 use crate::item_codec;
 use crate::key_codec::KeyError;
@@ -274,13 +274,7 @@ impl Ready<'_> {
     pub(crate) fn key(&mut self, table: &Table) -> Result<Vec<u8>> {
         match &mut self.target {
             Target::Item(item) => key::of_item(table, item),
-            Target::Key(key) => std::mem::take(key).encode(table).map_err(|error| match error {
-                // Here DynamoDB has one text for all empty values of keys.
-                Error::Validation(Invalid::EmptyKey { attribute, kind }) => {
-                    Invalid::Key(KeyError::Empty { kind, attribute }).into()
-                }
-                error => error,
-            }),
+            Target::Key(key) => std::mem::take(key).encode(table),
             Target::Stored(key) => key.take().unwrap_or_else(|| Err(Invalid::KeySchema.into())),
         }
     }
@@ -336,10 +330,13 @@ impl Ready<'_> {
 }
 
 /// Whether an error is that of one action, and not of the whole request: whatever depends on the schema of its table or on the
-/// item that there is. As in DynamoDB, an empty value of a key is not, since no table could have it.
+/// item that there is. As in DynamoDB, an empty value of a key is not, of a table or of an index, since none could have it.
 pub(crate) fn is_of_one_action(error: &Error) -> bool {
     match error {
-        Error::Validation(Invalid::Key(KeyError::Empty { .. }) | Invalid::EmptyKey { .. }) => false,
+        Error::Validation(
+            Invalid::Key(KeyError::Empty { .. } | KeyError::EmptyInIndex { .. })
+            | Invalid::Index(IndexError::UpdateToEmpty { .. }),
+        ) => false,
         Error::Validation(_) | Error::Expression(_) | Error::Update(_) | Error::Statement(_) => true,
         Error::ConditionFailed { .. } | Error::VersionConflict { .. } => true,
         _ => false,

@@ -23,6 +23,11 @@ pub(crate) fn of_backup(config: &Config, table: &str, id: &str) -> String {
     format!("{}/backup/{id}", of_table(config, table))
 }
 
+/// The name of the key that tables are encrypted by when nobody names another. There is none here.
+pub(crate) fn of_managed_key(config: &Config) -> String {
+    format!("arn:aws:kms:{}:{}:key/00000000-0000-0000-0000-000000000000", config.region, config.account)
+}
+
 /// The table and the id that a backup's resource names.
 pub(crate) fn backup(text: &str) -> Option<(&str, &str)> {
     text.starts_with("arn:").then(|| table_name(text).split_once("/backup/")).flatten()

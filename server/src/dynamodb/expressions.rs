@@ -97,12 +97,7 @@ pub(crate) fn check_parameters(request: &Json<'_>, expressions: &[&str], legacy:
         by_legacy.retain(|name| name != "KeyConditions");
     }
     if !by_expression.is_empty() && !by_legacy.is_empty() {
-        return Err(Failure::validation(format!(
-            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {{{}}} \
-             Expression parameters: {{{}}}",
-            by_legacy.join(", "),
-            by_expression.join(", ")
-        )));
+        return Err(mixed(&by_legacy.join(", "), &by_expression.join(", ")));
     }
     if request.has("ExpressionAttributeNames") && by_expression.is_empty() {
         let text = "ExpressionAttributeNames can only be specified when using expressions";
@@ -119,6 +114,14 @@ pub(crate) fn check_parameters(request: &Json<'_>, expressions: &[&str], legacy:
         )));
     }
     Ok(())
+}
+
+/// Why legacy parameters and expressions that a request has are refused.
+pub(crate) fn mixed(legacy: &str, expressions: &str) -> Failure {
+    Failure::validation(format!(
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {{{legacy}}} \
+         Expression parameters: {{{expressions}}}"
+    ))
 }
 
 /// The attributes that a legacy request asks for, none of them twice.

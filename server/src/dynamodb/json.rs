@@ -10,7 +10,7 @@ use std::fmt::{self, Write};
 
 use dynamite_core::api::EncodedItem;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::dynamodb::model::{Field, Shape};
 
@@ -44,7 +44,10 @@ impl<'a> Json<'a> {
         items: Items,
     ) -> Result<Json<'a>, serde_json::Error> {
         let mut body = serde_json::Deserializer::from_slice(body);
-        let json = JsonVisitor { inner: Inner::Fields(fields), items }.deserialize(&mut body)?;
+        // Its limit is below ours.
+        body.disable_recursion_limit();
+        let json =
+            JsonVisitor { inner: Inner::Fields(fields), items, room: MAX_DEPTH }.deserialize(&mut body)?;
         body.end()?;
         Ok(json)
     }
@@ -139,6 +142,10 @@ pub(crate) fn bool_of_text(text: &str) -> Option<bool> {
     }
 }
 
+/// Arrays and objects in one another, at the most. A value may have 32 levels, of two each, but what else is wrong with a request is
+/// found before one that has some more.
+const MAX_DEPTH: u32 = 256;
+
 /// How items that are to be written are read.
 #[derive(Clone, Copy)]
 enum Items {
@@ -185,19 +192,19 @@ impl Inner {
     }
 }
 
-/// Reads a value of a shape.
-struct Shaped(Shape, Items);
+/// Reads a value of a shape, in so much depth.
+struct Shaped(Shape, Items, u32);
 
 impl<'de> DeserializeSeed<'de> for Shaped {
     type Value = Json<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json<'de>, D::Error> {
-        let Shaped(shape, items) = self;
+        let Shaped(shape, items, room) = self;
         match (shape, items) {
             (Shape::Item, Items::Encoded) => {
                 EncodedItem::deserialize(deserializer).map(|item| Json::Item(item.into_owned()))
             }
-            _ => JsonVisitor { inner: Inner::of(shape), items }.deserialize(deserializer),
+            _ => JsonVisitor { inner: Inner::of(shape), items, room }.deserialize(deserializer),
         }
     }
 }
@@ -205,6 +212,15 @@ impl<'de> DeserializeSeed<'de> for Shaped {
 struct JsonVisitor {
     inner: Inner,
     items: Items,
+    /// Arrays and objects that may be in one another.
+    room: u32,
+}
+
+impl JsonVisitor {
+    /// The depth that is left within an array or an object.
+    fn inner_room<E: de::Error>(&self) -> Result<u32, E> {
+        self.room.checked_sub(1).ok_or_else(|| E::custom("what is in one another is too much"))
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for JsonVisitor {
@@ -251,22 +267,22 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json<'de>, A::Error> {
-        let mut array = Vec::new();
+        let (mut array, room) = (Vec::new(), self.inner_room()?);
         let Some(shape) = self.inner.element() else {
             while elements.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(Json::Array(array));
         };
-        while let Some(element) = elements.next_element_seed(Shaped(shape, self.items))? {
+        while let Some(element) = elements.next_element_seed(Shaped(shape, self.items, room))? {
             array.push(element);
         }
         Ok(Json::Array(array))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
-        let mut object = Vec::new();
+        let (mut object, room) = (Vec::new(), self.inner_room()?);
         while let Some(Name(name)) = entries.next_key()? {
             match self.inner.field(&name) {
-                Some(shape) => object.push((name, entries.next_value_seed(Shaped(shape, self.items))?)),
+                Some(shape) => object.push((name, entries.next_value_seed(Shaped(shape, self.items, room))?)),
                 None => drop(entries.next_value::<IgnoredAny>()?),
             }
         }

@@ -38,13 +38,14 @@ use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::reply::ReplyJson;
 
-/// Tells what a transaction has found, an item or none for each of its parts, and what it consumed if that is wanted.
+/// Tells what a transaction has found, an item or none for each of its parts, and what it consumed if that is wanted. An item of which
+/// nothing is wanted that it has counts as none.
 fn reply_transacted(found: &[Option<EncodedItem<'_>>], wanted: Wanted, consumed: &Consumed) -> Answer {
     let mut reply = ReplyJson::new();
     reply.begin_array("Responses")?;
     for item in found {
         reply.begin_element();
-        item.iter().try_for_each(|item| reply.item("Item", item))?;
+        item.iter().filter(|item| has_attributes(item)).try_for_each(|item| reply.item("Item", item))?;
         reply.end_object();
     }
     reply.end_array();
@@ -53,6 +54,10 @@ fn reply_transacted(found: &[Option<EncodedItem<'_>>], wanted: Wanted, consumed:
         reply.field("ConsumedCapacity", &capacity)?;
     }
     reply.end()
+}
+
+fn has_attributes(item: &EncodedItem<'_>) -> bool {
+    item.view().is_ok_and(|view| view.iter().next().is_some())
 }
 
 /// The body of an answer.

@@ -203,11 +203,8 @@ impl TableSettings {
             tell("TableClassSummary", json!({"TableClass": class}));
         }
         if let Some(Encryption { kind, key }) = &self.encryption {
-            let mut description = json!({"Status": "ENABLED", "SSEType": kind});
-            if let Some(key) = key {
-                description["KMSMasterKeyArn"] = json!(key);
-            }
-            tell("SSEDescription", description);
+            let key = key.clone().unwrap_or_else(|| arn::of_managed_key(config));
+            tell("SSEDescription", json!({"Status": "ENABLED", "SSEType": kind, "KMSMasterKeyArn": key}));
         }
         Value::Object(told)
     }

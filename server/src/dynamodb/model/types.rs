@@ -155,7 +155,7 @@ fn check_structure(value: &Json<'_>, shape: Shape, place: Place) -> Result<(), F
     }
 }
 
-/// The depth of values is bounded by that of the JSON, which the parser bounds.
+/// The depth of values is bounded by that of the JSON.
 fn check_attribute_value(value: &Json<'_>, place: Place) -> Result<(), Failure> {
     check_structure(value, Shape::AttributeValue, place)?;
     for (name, content) in value.as_object().unwrap_or_default() {

@@ -5,7 +5,7 @@ use dynamite_core::api::{Consumed, Deferred, EncodedItem, StatementOutcome};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{reply, writes};
+use super::{has_attributes, reply, writes};
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
@@ -123,7 +123,7 @@ fn run(mut asked: Vec<Asked>, wanted: Wanted, target: &Deferred<'_>) -> Answer {
         }
         responses.push(match item {
             Ok(item) => {
-                let item = item.filter(|item| item.view().is_ok_and(|view| view.iter().next().is_some()));
+                let item = item.filter(has_attributes);
                 Response { error: None, table_name: table, item }
             }
             Err(error) => failed(writes::failed(shows_old, error), table),
@@ -139,7 +139,8 @@ fn run(mut asked: Vec<Asked>, wanted: Wanted, target: &Deferred<'_>) -> Answer {
 
 fn failed(failure: Failure, table: Option<String>) -> Response {
     let code = failure.code().to_owned();
-    let table_name = table.filter(|_| code != "ResourceNotFound");
+    // What was refused before it was tried does not tell of its table.
+    let table_name = table.filter(|_| !matches!(&*code, "ResourceNotFound" | "ValidationError"));
     let item = failure.item().cloned();
     Response {
         error: Some(Problem { code, message: failure.message().to_owned(), item }),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
-use crate::dynamodb::expressions::{Said, attributes_to_get, check_parameters};
+use crate::dynamodb::expressions::{Said, attributes_to_get, check_parameters, mixed};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
 use crate::dynamodb::reply::ReplyJson;
@@ -62,7 +62,15 @@ struct Asked<'r, 'a> {
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let mut asked: Vec<Asked<'_, '_>> = Vec::new();
     let mut count = 0;
-    for (name, table) in request.object("RequestItems").unwrap_or_default() {
+    let tables = request.object("RequestItems").unwrap_or_default();
+    // One way of saying it for all tables.
+    if ["AttributesToGet", "ProjectionExpression"]
+        .iter()
+        .all(|name| tables.iter().any(|(_, table)| table.has(name)))
+    {
+        return Err(mixed("AttributesToGet", "ProjectionExpression"));
+    }
+    for (name, table) in tables {
         check_parameters(table, &["ProjectionExpression"], &["AttributesToGet"])?;
         let attributes = attributes_to_get(table)?;
         let said = Said::of(table)?;

@@ -54,7 +54,8 @@ pub(crate) fn statements(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Stat
             transaction = transaction.consumed(&consumed);
         }
         let found = transaction.execute_encoded().map_err(failed)?;
-        reply_transacted(&found, wanted, &consumed)
+        // Of writes nothing is told, not even how many there were.
+        reply_transacted(if are_reads { &found } else { &[] }, wanted, &consumed)
     });
     Ok(Statements { are_reads, run })
 }

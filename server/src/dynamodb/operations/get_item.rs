@@ -1,9 +1,11 @@
 //! GetItem.
 
 use dynamite_core::api::Consumed;
+use dynamite_core::error::{Error, Invalid};
+use dynamite_core::key_codec::KeyError;
 
 use crate::dynamodb::capacity::{self, Rate, Wanted};
-use crate::dynamodb::errors::Answer;
+use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::expressions::{Said, attributes_to_get, check_parameters, with_names};
 use crate::dynamodb::json::Json;
 use crate::dynamodb::model::*;
@@ -39,7 +41,7 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     if wanted.is_any() {
         get = get.consumed(&consumed);
     }
-    let item = get.execute_encoded()?;
+    let item = get.execute_encoded().map_err(failed)?;
     let rate = Rate::of(request.bool("ConsistentRead").unwrap_or_default());
     let mut reply = ReplyJson::new();
     reply.optional("ConsumedCapacity", capacity::describe_one(&consumed.take(), wanted, rate).as_ref())?;
@@ -47,4 +49,16 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
         reply.item("Item", item)?;
     }
     reply.end()
+}
+
+/// The service was recorded to have a text of its own for empty keys here.
+fn failed(error: Error) -> Failure {
+    match error {
+        Error::Validation(Invalid::Key(KeyError::Empty { kind, attribute })) => {
+            Failure::invalid(format_args!(
+                "The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {attribute}"
+            ))
+        }
+        other => other.into(),
+    }
 }

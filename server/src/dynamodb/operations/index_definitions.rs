@@ -35,6 +35,11 @@ impl Definitions {
         }
     }
 
+    /// Gives an attribute the type that it has, if it is there at all.
+    pub(crate) fn keep(&mut self, name: &str, key_type: KeyType) {
+        self.types.entry(name.to_owned()).and_modify(|defined| *defined = key_type);
+    }
+
     /// Refuses a name that is defined twice.
     pub(crate) fn check_once(request: &Json<'_>) -> Answer<()> {
         let defined = request.array("AttributeDefinitions").unwrap_or_default();

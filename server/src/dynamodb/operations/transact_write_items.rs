@@ -85,6 +85,7 @@ const ACTION: Structure = Structure {
 };
 
 pub(crate) const FIELDS: &[Field] = &[
+    field("ClientRequestToken", Shape::String, &[Rule::MinLength(1), Rule::MaxLength(36)]),
     RETURN_CONSUMED_CAPACITY,
     RETURN_ITEM_COLLECTION_METRICS,
     field(
@@ -92,7 +93,6 @@ pub(crate) const FIELDS: &[Field] = &[
         Shape::List(&Member { shape: Shape::Structure(&ACTION), rules: &[] }),
         &[Rule::NotNull, Rule::MinLength(1), Rule::MaxLength(100)],
     ),
-    field("ClientRequestToken", Shape::String, &[Rule::MinLength(1), Rule::MaxLength(36)]),
 ];
 
 #[derive(Serialize)]
@@ -146,11 +146,14 @@ pub(crate) fn write(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Write> {
 
 fn read(action: &Json<'_>) -> Answer<Asked> {
     let mut kinds = KINDS.into_iter().filter(|kind| action.has(kind));
-    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-        return Err(Failure::validation(
-            "TransactItems can only contain one of Check, Put, Update or Delete",
-        ));
+    let Some(kind) = kinds.next() else {
+        let text = "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request";
+        return Err(Failure::validation(text));
     };
+    if kinds.next().is_some() {
+        let text = "TransactItems can only contain one of Check, Put, Update or Delete";
+        return Err(Failure::validation(text));
+    }
     let request = action.field(kind).unwrap_or(action);
     check_parameters(request, &["UpdateExpression", "ConditionExpression"], &[])?;
     let (item, key) = match kind {

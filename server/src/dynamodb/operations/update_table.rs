@@ -59,7 +59,7 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     let mut definitions = Definitions::of(request);
     let keys = table.indexes.iter().map(|index| &index.keys).chain([&table.keys]);
     for attribute in keys.flat_map(|keys| keys.attributes()) {
-        definitions.add(attribute.name(), attribute.key_type());
+        definitions.keep(attribute.name(), attribute.key_type());
     }
     let mut is_index_change = false;
     for index in request.array("GlobalSecondaryIndexUpdates").unwrap_or_default() {
