@@ -57,6 +57,12 @@ fn the_key_of_a_global_index_may_be_two_partition_attributes() {
         }),
     );
     assert_eq!(found["Items"], json!([{"p": {"S": "1"}, "a": {"S": "x"}, "b": {"S": "y"}}]));
+    // Statements have no such keys, which they say before anything else.
+    endpoint.invalid(
+        "ExecuteStatement",
+        json!({"Statement": "SELECT COUNT(*) FROM ttt.\"both\""}),
+        "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys.",
+    );
 }
 
 #[test]
@@ -80,6 +86,12 @@ fn legacy_conditions_find_by_all_attributes_of_an_index_and_by_two_of_a_table() 
     assert_eq!(endpoint.done("Query", by(Some("long"), three.clone()))["Count"], 2);
     let not_one_or_two = "Conditions can be of length 1 or 2 only";
     endpoint.invalid("Query", by(None, three.clone()), not_one_or_two);
+    // It is counted before the table is looked for.
+    let by_expression = json!({
+        "TableName": "nothing", "KeyConditionExpression": "a = :a AND b = :a AND c = :a",
+        "ExpressionAttributeValues": {":a": {"S": "a"}},
+    });
+    endpoint.invalid("Query", by_expression, not_one_or_two);
     endpoint.invalid("Query", by(Some("long"), json!({})), not_one_or_two);
     let too_many =
         "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)";

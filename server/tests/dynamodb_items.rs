@@ -738,3 +738,52 @@ fn a_transaction_says_what_it_does_not_know_and_takes_large_values() {
     endpoint.done("TransactWriteItems", body.clone());
     endpoint.done("TransactWriteItems", body);
 }
+
+#[test]
+fn broken_constraints_are_told_in_the_services_order() {
+    let endpoint = Endpoint::start();
+    let consumed = "Value 'BOGUS' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: \
+                    [INDEXES, TOTAL, NONE]";
+    let told = |operation: &str, body: Value, first: &str, second: &str| {
+        endpoint.invalid(operation, body, &format!("2 validation errors detected: {first}; {second}"));
+    };
+    told(
+        "UpdateItem",
+        json!({"TableName": "hhh", "ConditionalOperator": "XOR"}),
+        "Value 'XOR' at 'conditionalOperator' failed to satisfy constraint: Member must satisfy enum value set: [OR, AND]",
+        "Value null at 'key' failed to satisfy constraint: Member must not be null",
+    );
+    told(
+        "TransactWriteItems",
+        json!({
+            "TransactItems": [{"Delete": {"TableName": "hhh", "Key": {"p": {"S": "a"}}}}],
+            "ClientRequestToken": "x".repeat(37), "ReturnConsumedCapacity": "BOGUS",
+        }),
+        &format!(
+            "Value '{}' at 'clientRequestToken' failed to satisfy constraint: Member must have length less than or equal to 36",
+            "x".repeat(37)
+        ),
+        consumed,
+    );
+    told(
+        "BatchGetItem",
+        json!({"RequestItems": {}, "ReturnConsumedCapacity": "BOGUS"}),
+        "Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        consumed,
+    );
+    let index = json!({
+        "IndexName": "x", "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"},
+    });
+    let table = json!({
+        "TableName": "hhh", "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST",
+        "LocalSecondaryIndexes": [index], "GlobalSecondaryIndexes": [index],
+    });
+    let short = |kind: &str| {
+        format!(
+            "Value 'x' at '{kind}SecondaryIndexes.1.member.indexName' failed to satisfy constraint: Member must have length greater \
+             than or equal to 3"
+        )
+    };
+    told("CreateTable", table, &short("global"), &short("local"));
+}

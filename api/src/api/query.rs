@@ -8,7 +8,9 @@ use crate::api::source::Source;
 use crate::api::table::Place;
 use crate::api::walk::{Page, Selection, Walk, selections};
 use crate::error::{Invalid, Result};
-use crate::expression::{Expressions, KeyCondition, KeyQuery, SortKeyTest};
+use crate::expression::{
+    ExpressionError, Expressions, KeyCondition, KeyConditionProblem, KeyQuery, SortKeyTest,
+};
 use crate::types::KeyAttribute;
 
 /// A query that is about to be made; [`DynaMite::query`] begins, [`execute`](Query::execute), [`iter`](Query::iter) and
@@ -160,7 +162,13 @@ impl<'a, S: Source> Query<'a, S> {
                 Invalid::Mixed { method: "KeyConditions", expression: "KeyConditionExpression" }.into()
             );
         }
-        self.selection.compile()
+        let expressions = self.selection.compile()?;
+        // Only indexes may have more attributes in their keys.
+        let condition = expressions.as_ref().and_then(|expressions| expressions.key_condition.as_ref());
+        if self.selection.index.is_none() && condition.is_some_and(|condition| condition.len() > 2) {
+            return Err(ExpressionError::KeyCondition(KeyConditionProblem::TooMany).into());
+        }
+        Ok(expressions)
     }
 
     fn walk(mut self, place: Place<'_>, expressions: Option<Expressions>) -> Result<Walk<'a>> {

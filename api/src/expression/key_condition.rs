@@ -109,11 +109,15 @@ pub enum KeyConditionProblem {
     #[error("KeyConditionExpressions must only contain one condition per key")]
     Repeated,
 
+    /// More than two conditions on a table, whatever it is.
+    #[error("Conditions can be of length 1 or 2 only")]
+    TooMany,
+
     /// More than two conditions, and more than the key has attributes.
     #[error(
         "The number of query conditions ({conditions}) exceeds the number of key attributes defined in the schema ({attributes})"
     )]
-    TooMany {
+    MoreThanKey {
         /// How many there are.
         conditions: usize,
         /// How many there may be.
@@ -246,6 +250,11 @@ impl KeyCondition {
         KeyCondition { conditions: conditions.into_iter().collect() }
     }
 
+    /// How many attributes it is about.
+    pub(crate) fn len(&self) -> usize {
+        self.conditions.len()
+    }
+
     /// Holds the condition against the key of a table or of an index.
     ///
     /// # Errors
@@ -266,7 +275,7 @@ impl KeyCondition {
     ) -> Result<KeyQuery, E> {
         let (conditions, attributes) = (self.conditions.len(), schema.attributes().count());
         if conditions > attributes.max(2) {
-            return Err(KeyConditionProblem::TooMany { conditions, attributes }.into());
+            return Err(KeyConditionProblem::MoreThanKey { conditions, attributes }.into());
         }
         let mut query = KeyQuery { partition: Vec::new(), sort: Vec::new() };
         let missing = |attribute: &KeyAttribute| {

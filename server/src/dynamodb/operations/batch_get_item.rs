@@ -16,7 +16,6 @@ use crate::dynamodb::reply::ReplyJson;
 use crate::dynamodb::{Endpoint, arn, attributes};
 
 pub(crate) const FIELDS: &[Field] = &[
-    RETURN_CONSUMED_CAPACITY,
     field(
         "RequestItems",
         Shape::Map(&Member {
@@ -38,6 +37,7 @@ pub(crate) const FIELDS: &[Field] = &[
         }),
         BY_TABLE,
     ),
+    RETURN_CONSUMED_CAPACITY,
 ];
 
 const MAX_KEYS: usize = 100;
