@@ -732,6 +732,21 @@ fn a_transaction_says_what_it_does_not_know_and_takes_large_values() {
         json!({"TransactItems": [both]}),
         "TransactItems can only contain one of Check, Put, Update or Delete",
     );
+    // The first action that is wrong is told of.
+    let check = |condition: &str| json!({"ConditionCheck": {"TableName": "hhh", "Key": key, "ConditionExpression": condition}});
+    let unnamed = json!({"Put": {"TableName": "hhh", "Item": {"p": {"S": "b"}, "": {"S": "x"}}}});
+    for (first, text) in [
+        ("attribute_not_exists(", "Invalid ConditionExpression: Syntax error; token: \"<EOF>\", near: \"(\""),
+        ("attribute_not_exists(p)", "Empty attribute name"),
+    ] {
+        let body = json!({"TransactItems": [check(first), unnamed]});
+        let (status, answer) = endpoint.call("TransactWriteItems", body);
+        assert_eq!(
+            (status, answer["message"].as_str().map(|told| told.contains(text))),
+            (400, Some(true)),
+            "{answer}"
+        );
+    }
     // With the key it is as large as an item may be, and a token makes no difference.
     let value = "x".repeat(409_600 - "pav".len());
     let update = json!({

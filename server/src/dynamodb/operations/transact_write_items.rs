@@ -120,7 +120,17 @@ struct Asked {
 
 pub(crate) fn write(endpoint: &Endpoint, request: &Json<'_>) -> Answer<Write> {
     let actions = request.array("TransactItems").unwrap_or_default();
-    let asked = actions.iter().map(read).collect::<Answer<Vec<_>>>()?;
+    let mut asked: Vec<Asked> = Vec::with_capacity(actions.len());
+    for action in actions {
+        match read(action) {
+            Ok(action) => asked.push(action),
+            Err(failure) => {
+                // The first action that is wrong is told of, also if it is its expressions, which are read later.
+                asked.iter().try_for_each(|before| before.said.check())?;
+                return Err(failure);
+            }
+        }
+    }
     asked.iter().try_for_each(|asked| endpoint.creating.check(&asked.table))?;
     let token = request.str("ClientRequestToken").map(str::to_owned);
     let wanted = Wanted::of(request);
