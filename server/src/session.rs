@@ -89,6 +89,14 @@ pub(crate) async fn serve(
     link.close();
 }
 
+/// How far frames were looked at.
+struct Taken {
+    /// Bytes of them.
+    len: usize,
+    /// Whether it was room that was wanting for more.
+    for_room: bool,
+}
+
 struct Session {
     link: Arc<Link>,
     engine: Arc<Engine>,
@@ -111,21 +119,21 @@ impl Session {
         let mut deadline = Instant::now() + patience.hello;
         let (mut awake, mut could_read) = (None, true);
         loop {
-            match self.take(&bytes) {
-                Ok(0) => {}
-                Ok(taken) => {
-                    bytes.drain(..taken);
-                    deadline = Instant::now() + patience.frame;
+            let taken = self.take(&bytes);
+            // Also before a fault: what was asked for in front of it was answered.
+            self.send();
+            let stopped_for_room = match taken {
+                Ok(Taken { len, for_room }) => {
+                    if len > 0 {
+                        bytes.drain(..len);
+                        deadline = Instant::now() + patience.frame;
+                    }
+                    for_room
                 }
                 Err(fault) => return End::Fault(fault),
-            }
+            };
             if bytes.is_empty() {
                 bytes.shrink_to(KEPT);
-            }
-            if !self.batch.is_empty() {
-                link.outbox.send(&self.batch);
-                self.batch.clear();
-                self.batch.shrink_to(KEPT);
             }
             if let Some(fault) = link.fault() {
                 return End::Fault(fault);
@@ -136,6 +144,10 @@ impl Session {
                 deadline = Instant::now() + patience.frame;
             }
             could_read = may_read;
+            if stopped_for_room && may_read {
+                // There is room since: what is here comes before what may be read, and above all before the end.
+                continue;
+            }
             let may_be_late = may_read && (!self.greeted || !bytes.is_empty());
             if may_read {
                 bytes.reserve(CHUNK);
@@ -189,16 +201,30 @@ impl Session {
         }
     }
 
-    /// Looks at the frames that have arrived, as far as there is room. Returns how many bytes they took.
-    fn take(&mut self, bytes: &[u8]) -> Result<usize, FrameError> {
+    /// Sends the answers that were collected.
+    fn send(&mut self) {
+        if !self.batch.is_empty() {
+            self.link.outbox.send(&self.batch);
+            self.batch.clear();
+            self.batch.shrink_to(KEPT);
+        }
+    }
+
+    /// Looks at the frames that have arrived, as far as there is room.
+    fn take(&mut self, bytes: &[u8]) -> Result<Taken, FrameError> {
         let mut at = 0;
-        while at < bytes.len() && self.link.has_room() {
+        while at < bytes.len() {
+            if !self.link.has_room() {
+                return Ok(Taken { len: at, for_room: true });
+            }
             let Some((frame, len)) = frame::split(&bytes[at..])? else { break };
             at += len;
             match frame.kind {
                 Kind::Hello if !self.greeted => {
                     let version = frame::read_client_hello(frame)?;
                     frame::put_server_hello(&mut self.batch, version, &self.engine.identity);
+                    // Other threads may answer what comes behind it as soon as it is looked at.
+                    self.send();
                     self.greeted = true;
                 }
                 _ if !self.greeted => return Err(FrameError::NoHello),
@@ -215,11 +241,10 @@ impl Session {
                 other => return Err(FrameError::Kind { kind: other as u8 }),
             }
             if self.batch.len() >= BATCH {
-                self.link.outbox.send(&self.batch);
-                self.batch.clear();
+                self.send();
             }
         }
-        Ok(at)
+        Ok(Taken { len: at, for_room: false })
     }
 
     fn request(&mut self, frame: Frame<'_>) -> Result<(), FrameError> {

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use common::wire::{HELLO, frame};
+use common::wire::{HELLO, frame, request, scan_request};
 use common::{Served, Shared, run};
 
 /// A put of the item `{"id": "b"}` into the table `things`, and a get of `a`, as clients send them.
@@ -41,6 +41,43 @@ fn check_ended(served: &Served, bytes: &[u8], why: &str) {
     let _ = stream.write_all(bytes);
     let said = last_words(stream);
     assert!(said.contains(why), "{said:?} does not say {why:?}");
+}
+
+/// The kinds and requests of the frames that the server sends until it closes the connection.
+fn frames_until_closed(mut stream: UnixStream) -> Vec<(u8, u64)> {
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said);
+    let (mut frames, mut rest) = (Vec::new(), &said[..]);
+    while let Some((len, after)) = rest.split_first_chunk() {
+        let (frame, behind) = after.split_at(u32::from_le_bytes(*len) as usize);
+        frames.push((frame[0], u64::from_le_bytes(frame[1..9].try_into().unwrap())));
+        rest = behind;
+    }
+    frames
+}
+
+#[test]
+fn the_greeting_comes_first_and_a_fault_behind_what_was_answered_before_it() {
+    let served = Served::start(&[]);
+    run(async {
+        let things = served.client().await;
+        things.create_table("things").partition_key("id", KeyType::Number).await.unwrap();
+    });
+    // A scan is answered by another thread, and pings where they arrive.
+    let pings = (2..400).flat_map(|id| request(id, b"\x01")).collect::<Vec<_>>();
+    for round in 0..50 {
+        let mut stream = connect(&served.socket());
+        stream.write_all(&[HELLO, &scan_request(1), &pings].concat()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let frames = frames_until_closed(stream);
+        assert_eq!(frames.first(), Some(&(1, 0)), "{round}");
+        assert_eq!(frames.len(), 400, "{round}");
+    }
+    let mut stream = connect(&served.socket());
+    stream
+        .write_all(&[HELLO, &request(1, b"\x01"), &request(2, b"\x01"), &frame(77, 3, &[])].concat())
+        .unwrap();
+    assert_eq!(frames_until_closed(stream), [(1, 0), (3, 1), (3, 2), (8, 0)]);
 }
 
 #[test]
