@@ -153,10 +153,19 @@ fn a_table_may_be_created_with_a_policy() {
 }
 
 #[test]
-fn replicas_are_refused() {
+fn replicas_and_vector_indexes_are_refused() {
     let endpoint = Endpoint::start();
     endpoint.done("CreateTable", table());
     let replicas = json!({"TableName": "ttt", "ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]});
     let text = format!("{INVALID}ReplicaUpdates cannot be specified: tables have no replicas here");
     endpoint.invalid("UpdateTable", replicas, &text);
+    let vector = json!([{"IndexName": "near", "VectorAttribute": {"AttributeName": "v"}, "Dimensions": 3}]);
+    let refused =
+        |field: &str| format!("{INVALID}{field} cannot be specified: tables have no vector indexes here");
+    let update = json!({"TableName": "ttt", "VectorIndexUpdates": [{"Create": vector[0]}]});
+    endpoint.invalid("UpdateTable", update, &refused("VectorIndexUpdates"));
+    let mut create = table();
+    create["TableName"] = json!("other");
+    create["VectorIndexes"] = vector;
+    endpoint.invalid("CreateTable", create, &refused("VectorIndexes"));
 }

@@ -310,13 +310,27 @@ pub(crate) const GLOBAL_INDEX_UPDATES: Field = plain(
     }),
 );
 
-/// Tables have none: it is known only so that it can be refused.
-pub(crate) const REPLICA_UPDATES: Field = plain(
+/// What tables have none of: known only so that it can be refused.
+const fn unknown(name: &'static str, member: &'static Member) -> Field {
+    plain(name, Shape::List(member))
+}
+
+pub(crate) const REPLICA_UPDATES: Field = unknown(
     "ReplicaUpdates",
-    Shape::List(&Member {
+    &Member {
         shape: Shape::Structure(&Structure { name: "ReplicationGroupUpdate", fields: &[] }),
         rules: &[],
-    }),
+    },
+);
+
+pub(crate) const VECTOR_INDEXES: Field = unknown(
+    "VectorIndexes",
+    &Member { shape: Shape::Structure(&Structure { name: "VectorIndex", fields: &[] }), rules: &[] },
+);
+
+pub(crate) const VECTOR_INDEX_UPDATES: Field = unknown(
+    "VectorIndexUpdates",
+    &Member { shape: Shape::Structure(&Structure { name: "VectorIndexUpdate", fields: &[] }), rules: &[] },
 );
 
 pub(crate) const STREAM_SPECIFICATION: Field = plain(

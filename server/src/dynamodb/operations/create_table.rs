@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::index_definitions::{Definitions, Keys, global_index, local_index};
 use super::throughput::{Owner, check_units, take_over, throughput};
-use super::{reply, resource_policy, tags};
+use super::{reply, resource_policy, tables, tags};
 use crate::dynamodb::Endpoint;
 use crate::dynamodb::arn;
 use crate::dynamodb::errors::{Answer, Failure};
@@ -23,6 +23,7 @@ pub(crate) const FIELDS: &[Field] = &[
     KEY_SCHEMA,
     GLOBAL_INDEXES,
     LOCAL_INDEXES,
+    VECTOR_INDEXES,
     STREAM_SPECIFICATION,
     SSE_SPECIFICATION,
     TABLE_CLASS,
@@ -34,6 +35,7 @@ pub(crate) const FIELDS: &[Field] = &[
 ];
 
 pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
+    tables::refuse(request, "VectorIndexes", "vector indexes")?;
     check_billing(request)?;
     let definitions = Definitions::of(request);
     Definitions::check_once(request)?;

@@ -73,3 +73,13 @@ pub(crate) fn list(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
     }
     reply(&told)
 }
+
+/// Refuses a request for what tables have none of.
+pub(crate) fn refuse(request: &Json<'_>, field: &str, things: &str) -> Answer<()> {
+    match request.array(field).is_some_and(|wanted| !wanted.is_empty()) {
+        true => {
+            Err(Failure::invalid(format_args!("{field} cannot be specified: tables have no {things} here")))
+        }
+        false => Ok(()),
+    }
+}

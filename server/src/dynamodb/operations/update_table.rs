@@ -28,6 +28,7 @@ pub(crate) const FIELDS: &[Field] = &[
     ON_DEMAND_THROUGHPUT,
     WARM_THROUGHPUT,
     REPLICA_UPDATES,
+    VECTOR_INDEX_UPDATES,
 ];
 
 /// What may change beside indexes.
@@ -112,9 +113,8 @@ pub(crate) fn run(endpoint: &Endpoint, request: &Json<'_>) -> Answer {
 
 fn check(request: &Json<'_>) -> Answer<()> {
     let updates = request.array("GlobalSecondaryIndexUpdates").unwrap_or_default();
-    if request.array("ReplicaUpdates").is_some_and(|updates| !updates.is_empty()) {
-        return Err(Failure::invalid("ReplicaUpdates cannot be specified: tables have no replicas here"));
-    }
+    tables::refuse(request, "ReplicaUpdates", "replicas")?;
+    tables::refuse(request, "VectorIndexUpdates", "vector indexes")?;
     if updates.is_empty() && !OTHERS.iter().any(|name| request.has(name)) {
         return Err(Failure::validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
