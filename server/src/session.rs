@@ -122,6 +122,7 @@ impl Session {
             let taken = self.take(&bytes);
             // Also before a fault: what was asked for in front of it was answered.
             self.send();
+            self.batch.shrink_to(KEPT);
             let stopped_for_room = match taken {
                 Ok(Taken { len, for_room }) => {
                     if len > 0 {
@@ -206,7 +207,6 @@ impl Session {
         if !self.batch.is_empty() {
             self.link.outbox.send(&self.batch);
             self.batch.clear();
-            self.batch.shrink_to(KEPT);
         }
     }
 

@@ -334,7 +334,7 @@ fn check_part(attribute: &KeyAttribute, part: Part, role: KeyRole, encoded: &[u8
         return Ok(());
     }
     let (value, _) = key_codec::decode(encoded).map_err(|_| Invalid::KeySchema)?;
-    Ok(value.borrow().check_limits(role, attribute.name(), None).map_err(Invalid::Key)?)
+    check_given(value.borrow(), role, attribute)
 }
 
 /// The stored key of an item, from the item's own attributes.

@@ -309,12 +309,12 @@ impl KeyCondition {
 
     /// Refuses sort attributes that are not compared by `=`, in front of the last one that there is a condition on.
     fn check_equal(&self, schema: &KeySchema) -> Result<(), KeyConditionProblem> {
-        let on = |attribute: &KeyAttribute| {
-            self.conditions.iter().find(|(name, _)| name == attribute.name()).map(|(_, test)| test)
-        };
         let sort = schema.sort_attributes();
-        let Some(last) = sort.iter().rposition(|attribute| on(attribute).is_some()) else { return Ok(()) };
-        let is_equal = |attribute: &&KeyAttribute| matches!(on(attribute), Some(Some(SortKeyTest::Eq(_))));
+        let Some(last) = sort.iter().rposition(|attribute| self.on(attribute).is_some()) else {
+            return Ok(());
+        };
+        let is_equal =
+            |attribute: &&KeyAttribute| matches!(self.on(attribute), Some(Some(SortKeyTest::Eq(_))));
         let others = sort[..last].iter().filter(|attribute| !is_equal(attribute));
         let names = others.map(KeyAttribute::name).collect::<Vec<_>>().join(", ");
         match names.is_empty() {
@@ -323,11 +323,14 @@ impl KeyCondition {
         }
     }
 
+    /// The condition on an attribute, whatever it is.
+    fn on(&self, attribute: &KeyAttribute) -> Option<&Option<SortKeyTest>> {
+        self.conditions.iter().find(|(name, _)| name == attribute.name()).map(|(_, test)| test)
+    }
+
     /// The condition on an attribute of a key, with values of its type.
     fn test_of(&self, attribute: &KeyAttribute) -> Result<Option<&SortKeyTest>, KeyConditionProblem> {
-        let Some((_, test)) = self.conditions.iter().find(|(name, _)| name == attribute.name()) else {
-            return Ok(None);
-        };
+        let Some(test) = self.on(attribute) else { return Ok(None) };
         let test = test.as_ref().ok_or(KeyConditionProblem::NotIndexable)?;
         let fits = |value: &AttributeValue| {
             let kind = value.attribute_type();

@@ -45,7 +45,7 @@ fn reply_transacted(found: &[Option<EncodedItem<'_>>], wanted: Wanted, consumed:
     reply.begin_array("Responses")?;
     for item in found {
         reply.begin_element();
-        item.iter().filter(|item| has_attributes(item)).try_for_each(|item| reply.item("Item", item))?;
+        item.iter().filter(|item| !writes::is_empty(item)).try_for_each(|item| reply.item("Item", item))?;
         reply.end_object();
     }
     reply.end_array();
@@ -54,11 +54,6 @@ fn reply_transacted(found: &[Option<EncodedItem<'_>>], wanted: Wanted, consumed:
         reply.field("ConsumedCapacity", &capacity)?;
     }
     reply.end()
-}
-
-/// Whether an item has any. A damaged one has, so that it is told of.
-fn has_attributes(item: &EncodedItem<'_>) -> bool {
-    item.view().map_or(true, |view| view.iter().next().is_some())
 }
 
 /// The body of an answer.

@@ -5,7 +5,7 @@ use dynamite_core::api::{Consumed, Deferred, EncodedItem, StatementOutcome};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{has_attributes, reply, writes};
+use super::{reply, writes};
 use crate::dynamodb::capacity::{self, Rate, Wanted};
 use crate::dynamodb::errors::{Answer, Failure};
 use crate::dynamodb::json::Json;
@@ -123,7 +123,7 @@ fn run(mut asked: Vec<Asked>, wanted: Wanted, target: &Deferred<'_>) -> Answer {
         }
         responses.push(match item {
             Ok(item) => {
-                let item = item.filter(has_attributes);
+                let item = item.filter(|item| !writes::is_empty(item));
                 Response { error: None, table_name: table, item }
             }
             Err(error) => failed(writes::failed(shows_old, error), table),

@@ -29,7 +29,7 @@ impl Definitions {
     }
 
     /// Adds an attribute, unless it is there.
-    pub(crate) fn add(&mut self, name: &str, key_type: KeyType) {
+    fn add(&mut self, name: &str, key_type: KeyType) {
         if self.types.insert(name.to_owned(), key_type).is_none() {
             self.names.push(name.to_owned());
         }

@@ -8,7 +8,7 @@ use hmac::{Hmac, Mac};
 use hyper::http::request::Parts;
 use sha2::{Digest, Sha256};
 
-use super::{Claim, incomplete, invalid};
+use super::{Claim, incomplete, invalid, text_of};
 use crate::dynamodb::errors::{Answer, Failure};
 
 /// Seconds by which the clocks of client and server may differ.
@@ -134,10 +134,7 @@ fn canonical_request(head: &Parts, query: &[(String, String)], signed: &[&str], 
             .headers
             .get_all(*name)
             .iter()
-            .map(|value| {
-                let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
-                text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
-            })
+            .map(|value| text_of(value).split_ascii_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
         let mut value = values.join(",");
         if values.is_empty() && name.eq_ignore_ascii_case("host") {
