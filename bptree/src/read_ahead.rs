@@ -14,7 +14,9 @@ use crate::pages::{Pages, with_node};
 /// Leaves asked for ahead at first.
 const WINDOW_FIRST: usize = 8;
 /// Leaves asked for ahead at the most.
-const WINDOW_MOST: usize = 128;
+const WINDOW_MOST: usize = 256;
+/// Leaves that are asked for at a time, once so many are asked for ahead.
+const PORTION: usize = 64;
 
 /// How far ahead of a scan leaves were asked for.
 #[derive(Debug)]
@@ -58,8 +60,8 @@ impl ReadAhead {
             *self = ReadAhead { direction, ..ReadAhead::default() };
         }
         self.asked = self.asked.saturating_sub(1);
-        // Asking for few at a time would make small requests.
-        if self.asked > self.window / 2 {
+        // Asking for few at a time would make small requests, and for many would leave the device without any meanwhile.
+        if self.asked > (self.window / 2).max(self.window.saturating_sub(PORTION)) {
             return &[];
         }
         if self.asked == 0 {

@@ -1,8 +1,12 @@
 //! Leases of epoch slots, cached by each thread, so that to begin an operation costs a few nanoseconds and no lock.
 //!
-//! A thread keeps the slots that its ended operations left behind, by pool. Operations may nest: each open one has
+//! A thread keeps some of the slots that its ended operations left behind, by pool. Operations may nest: each open one has
 //! a slot of its own. When the thread ends, its slots go back to their pools; what it kept for a pool that is gone is
 //! dropped when the thread first meets another pool.
+//!
+//! A slot may come from another thread than the one that gives it back: a request of the read-ahead has it from who asks. So
+//! what a thread keeps is bounded, and the rest goes back to the pool; else slots would pile up, and each scan of the epochs
+//! looks at all of them.
 
 use std::sync::Arc;
 
@@ -34,6 +38,9 @@ mod cached {
     use std::sync::{Arc, Weak};
 
     use crate::pool::epoch::{Epochs, Slot};
+
+    /// Slots that a thread keeps for one pool, at the most: more operations are seldom open in one thread.
+    const KEPT_MOST: usize = 8;
 
     thread_local! {
         static KEPT: RefCell<Vec<KeptSlots>> = const { RefCell::new(Vec::new()) };
@@ -75,6 +82,7 @@ mod cached {
         let _ = KEPT.try_with(|kept| {
             let mut kept = kept.borrow_mut();
             match kept.iter_mut().find(|kept| kept.belongs_to(epochs)) {
+                Some(kept) if kept.slots.len() == KEPT_MOST => {}
                 Some(kept) => kept.slots.extend(slot.take()),
                 None => start_keeping(&mut kept, epochs, slot.take()),
             }

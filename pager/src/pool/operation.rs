@@ -157,6 +157,11 @@ impl<'p> Operation<'p> {
     #[inline(never)]
     fn read_miss(&mut self, ptr: PagePtr, access: Access) -> Result<FrameId> {
         let pool = self.pool;
+        if access == Access::Scan
+            && let Some(request) = pool.read_ahead.take_over(ptr)
+        {
+            self.outside_frames(|| request.serve(pool));
+        }
         let mut shared = false;
         loop {
             // In the frame epoch, so a frame that is found now may be returned.

@@ -5,8 +5,15 @@
 //! What it reads passes the same checks, and goes the same way, as what is read on demand ([`crate::pool::read_many`]).
 //!
 //! Nothing here may slow down those who read on demand. A request never waits; when too much is queued it is dropped. There are
-//! two threads, so that the device works on one request while the pages of another are verified. They begin with
-//! the first request, and end with the pool. Should one die, requests are dropped from then on.
+//! two threads, so that the device works on one request while the pages of another are verified; what is asked for at once is
+//! cut into requests of a batch each, so that both have some. They begin with the first request, and end with the pool. Should
+//! one die, requests are dropped from then on.
+//!
+//! A scan that comes to a page before the threads do [takes its request over](ReadAhead::take_over): to read that page alone
+//! would take nearly as long as to read them all, and the next one would be missing again.
+//!
+//! Frames are [evicted](crate::pool::reserve::Reserve::stock) when pages are asked for, for a batch more than that, and so are
+//! free when their turn comes. Who evicts what he needs at once finds it in limbo: the scan is still in the epoch before.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,8 +50,9 @@ struct Queue {
     closed: bool,
 }
 
+/// Pages to be read, a batch at the most, in the order of their ids.
 #[derive(Debug)]
-struct Request {
+pub(crate) struct Request {
     ptrs: Vec<PagePtr>,
     epoch: HeldEpoch,
 }
@@ -88,11 +96,26 @@ impl ReadAhead {
         let mut ptrs: Vec<_> = ptrs.take(room).collect();
         ptrs.sort_unstable_by_key(|ptr| ptr.id);
         ptrs.dedup_by_key(|ptr| ptr.id);
-        queue.pages += ptrs.len();
-        let slot = Some(pool.epochs.lease_heir(operation));
-        queue.requests.push_back(Request { ptrs, epoch: HeldEpoch { epochs: pool.epochs.clone(), slot } });
+        for ptrs in ptrs.chunks(BATCH).take(QUEUED_REQUESTS - queue.requests.len()) {
+            queue.pages += ptrs.len();
+            let slot = Some(pool.epochs.lease_heir(operation));
+            let epoch = HeldEpoch { epochs: pool.epochs.clone(), slot };
+            queue.requests.push_back(Request { ptrs: ptrs.to_vec(), epoch });
+            self.changed.notify_one();
+        }
+        let soon = (queue.pages + BATCH).min(pool.frames.count() / 4);
         drop(queue);
-        self.changed.notify_one();
+        pool.reserve.stock(soon, &pool.epochs, |hand, wanted| pool.evict(hand, wanted));
+    }
+
+    /// Takes the request for a page out of the queue, if none of the threads has.
+    pub(crate) fn take_over(&self, ptr: PagePtr) -> Option<Request> {
+        let mut queue = self.queue.lock();
+        let asks = |request: &Request| request.ptrs.binary_search_by_key(&ptr.id, |ptr| ptr.id).is_ok();
+        let place = queue.requests.iter().position(asks)?;
+        let request = queue.requests.remove(place)?;
+        queue.pages -= request.ptrs.len();
+        Some(request)
     }
 
     /// Drops all requests, and waits for the threads to end.
@@ -143,12 +166,23 @@ fn run(pool: &Arc<Shared>) {
         }
     }
     let _close = Close(&pool.read_ahead);
-    while let Some(Request { ptrs, mut epoch }) = pool.read_ahead.next() {
-        let Some(slot) = epoch.slot.take() else { continue };
+    while let Some(request) = pool.read_ahead.next() {
+        request.serve(pool);
+    }
+}
+
+impl Request {
+    /// Reads the pages. The caller is in no frame epoch.
+    pub(crate) fn serve(mut self, pool: &Arc<Shared>) {
+        let Some(slot) = self.epoch.slot.take() else { return };
         let mut operation = Operation::inherit(pool, slot);
-        for ptrs in ptrs.chunks(BATCH) {
-            // Whoever needs the page meets the same error.
-            let _ = operation.load_batch(ptrs, Purpose::ReadAhead);
+        let mut rest = &self.ptrs[..];
+        // Whoever needs a page that cannot be read meets the same error. A batch ends where there are no more frames; some may
+        // be there when it has been read.
+        while let Ok(loaded) = operation.load_batch(rest, Purpose::ReadAhead)
+            && let Some((last, _)) = loaded.last()
+        {
+            rest = &rest[rest.partition_point(|ptr| ptr.id <= last.id)..];
         }
     }
 }

@@ -76,6 +76,22 @@ impl Reserve {
         state.free.pop()
     }
 
+    /// Sees to it that so many frames more than usual will be free when the present frame epochs have passed, as far as there
+    /// are pages to evict. `evict` is as in [`take`](Reserve::take).
+    pub(crate) fn stock(
+        &self,
+        wanted: usize,
+        epochs: &Epochs,
+        evict: impl FnOnce(&mut Hand, usize) -> Vec<FrameId>,
+    ) {
+        let mut state = self.lock();
+        let missing = (self.target + wanted).saturating_sub(state.free.len() + state.limbo.len());
+        if missing > 0 {
+            let evicted = evict(&mut state.hand, missing);
+            state.retire(epochs, &evicted);
+        }
+    }
+
     /// Puts back a frame that nobody else has seen since it was taken.
     pub(crate) fn put_back(&self, frame: FrameId) {
         self.lock().free.push(frame);

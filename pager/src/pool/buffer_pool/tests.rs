@@ -10,6 +10,7 @@ mod threads;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use disk::{SEED, TestDisk};
 
@@ -18,6 +19,9 @@ use crate::error::{Corruption, ErrorContext, PagerError, Result};
 use crate::format::page::{Page, PageKind};
 use crate::format::page_id::{Birth, PageId, PagePtr};
 use crate::pool::operation::{Access, Operation};
+
+/// What has not happened by then will not.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A pool of `frames` frames over the disk, which has 10,000 pages.
 fn pool(disk: &Arc<TestDisk>, frames: usize) -> BufferPool {
@@ -82,8 +86,11 @@ fn is_resident(pool: &BufferPool, id: u32) -> bool {
 }
 
 /// Waits for what another thread is about to do.
+#[track_caller]
 fn wait_until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
     while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain");
         std::thread::yield_now();
     }
 }

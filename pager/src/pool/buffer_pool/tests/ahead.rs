@@ -1,5 +1,7 @@
 //! Read-ahead.
 
+use std::thread;
+
 use super::*;
 
 fn pages_ahead(pool: &BufferPool) -> u64 {
@@ -73,6 +75,98 @@ fn too_many_requests_are_dropped_and_the_pool_ends_all_the_same() {
     drop(pool);
     let read: usize = disk.take_requests().iter().map(Vec::len).sum();
     assert!(read <= 1024 + 40, "{read} pages");
+}
+
+#[test]
+fn requests_use_slots_again() {
+    let disk = TestDisk::with_pages(1000);
+    let pool = pool(&disk, 64);
+    for id in 2..1000 {
+        pool.enter().expect("not forked").prefetch(&[ptr(id)]);
+        wait_until(|| pages_ahead(&pool) == u64::from(id) - 1);
+    }
+    // Each scan of the epochs looks at all of them. The threads keep some.
+    let slots = pool.shared.epochs.slot_count();
+    assert!(slots <= 32, "{slots} slots");
+}
+
+/// Has both threads wait for a page each.
+fn occupy_threads(disk: &TestDisk, operation: &Operation<'_>, pages: [u32; 2]) {
+    disk.hold();
+    for (id, waiting) in pages.into_iter().zip(1..) {
+        operation.prefetch(&[ptr(id)]);
+        disk.wait_for_requests(waiting);
+    }
+}
+
+#[test]
+fn what_is_asked_for_at_once_is_work_for_both_threads() {
+    let disk = TestDisk::with_pages(200);
+    let pool = pool(&disk, 512);
+    let operation = pool.enter().expect("not forked");
+    disk.hold();
+    operation.prefetch(&(2..130).map(ptr).collect::<Vec<_>>());
+    disk.wait_for_requests(2);
+    disk.release();
+    let sizes: Vec<_> = disk.take_requests().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [64, 64]);
+}
+
+#[test]
+fn a_scan_reads_what_was_asked_for_with_its_page_if_no_thread_has_begun() {
+    let disk = TestDisk::with_pages(100);
+    let pool = pool(&disk, 256);
+    let operation = pool.enter().expect("not forked");
+    occupy_threads(&disk, &operation, [10, 11]);
+    operation.prefetch(&(30..50).map(ptr).collect::<Vec<_>>());
+    operation.prefetch(&(60..80).map(ptr).collect::<Vec<_>>());
+    thread::scope(|threads| {
+        threads.spawn(|| check_read(&mut pool.enter().expect("not forked"), ptr(65), Access::Scan));
+        disk.wait_for_requests(3);
+        // Who wants one page does not wait for twenty.
+        threads.spawn(|| check_read(&mut pool.enter().expect("not forked"), ptr(35), Access::Point));
+        disk.wait_for_requests(4);
+        disk.release();
+    });
+    wait_until(|| (30..50).chain(60..80).all(|id| is_resident(&pool, id)));
+    let requests = disk.take_requests();
+    assert_eq!(requests[2..4], [(60..80).collect(), vec![35]]);
+    assert_eq!((pages_ahead(&pool), pool.shared.counters.misses.get()), (41, 1));
+}
+
+#[test]
+fn frames_for_a_read_ahead_are_there_when_it_begins() {
+    let disk = TestDisk::with_pages(500);
+    let pool = pool(&disk, 256);
+    let mut operation = pool.enter().expect("not forked");
+    for id in 2..300 {
+        check_read(&mut operation, ptr(id), Access::Scan);
+    }
+    disk.take_requests();
+    occupy_threads(&disk, &operation, [400, 401]);
+    operation.prefetch(&(410..470).map(ptr).collect::<Vec<_>>());
+    drop(operation);
+    // From here on what is evicted is not free before this one ends.
+    let _operation = pool.enter().expect("not forked");
+    disk.release();
+    wait_until(|| (410..470).all(|id| is_resident(&pool, id)));
+    assert_eq!(disk.take_requests()[2..], [(410..470).collect::<Vec<_>>()]);
+}
+
+#[test]
+fn a_read_ahead_that_found_few_frames_goes_on_with_the_rest() {
+    let disk = TestDisk::with_pages(100);
+    let pool = pool(&disk, 64);
+    let owned: Vec<_> = (0..59).map(|_| pool.take_frame().expect("room")).collect();
+    let operation = pool.enter().expect("not forked");
+    disk.hold();
+    operation.prefetch(&(10..26).map(ptr).collect::<Vec<_>>());
+    disk.wait_for_requests(1);
+    drop(owned);
+    disk.release();
+    wait_until(|| (10..26).all(|id| is_resident(&pool, id)));
+    let sizes: Vec<_> = disk.take_requests().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [5, 11]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::fill;
+use super::{PATIENCE, fill};
 use crate::disk::{Backend, BackendKind, Disk, PageRead, PageWrite};
 use crate::format::checksum::DatabaseSeed;
 use crate::format::page::Page;
@@ -79,10 +79,17 @@ impl TestDisk {
     }
 
     /// Waits until so many requests wait.
+    #[track_caller]
     pub(super) fn wait_for_requests(&self, count: usize) {
         let mut state = self.state.lock();
         while state.waiting < count {
-            self.changed.wait(&mut state);
+            if self.changed.wait_for(&mut state, PATIENCE).timed_out() {
+                let waiting = state.waiting;
+                drop(state);
+                // Those that wait would keep the pool from ending.
+                self.release();
+                panic!("{waiting} requests wait, not {count}");
+            }
         }
     }
 
