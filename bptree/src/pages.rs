@@ -21,6 +21,9 @@ pub trait Pages {
     /// Asks for pages that will be wanted soon. May do nothing.
     fn prefetch(&mut self, ptrs: &[PagePtr]);
 
+    /// How many pages are worth asking for ahead of a scan.
+    fn ahead_most(&self) -> usize;
+
     /// The error for a page that holds what a tree never writes there.
     fn malformed(&self, page: PageId, why: Malformed) -> PagerError;
 }
@@ -45,6 +48,10 @@ impl Pages for Operation<'_> {
 
     fn prefetch(&mut self, ptrs: &[PagePtr]) {
         Operation::prefetch(self, ptrs);
+    }
+
+    fn ahead_most(&self) -> usize {
+        Operation::ahead_most(self)
     }
 
     fn malformed(&self, page: PageId, why: Malformed) -> PagerError {
@@ -72,6 +79,10 @@ impl Pages for WriteBatch<'_> {
 
     fn prefetch(&mut self, ptrs: &[PagePtr]) {
         WriteBatch::prefetch(self, ptrs);
+    }
+
+    fn ahead_most(&self) -> usize {
+        WriteBatch::ahead_most(self)
     }
 
     fn malformed(&self, page: PageId, why: Malformed) -> PagerError {

@@ -75,7 +75,7 @@ impl ReadAhead {
                 Ok(false) | Err(_) => break,
             }
         }
-        self.window = (2 * self.window).min(WINDOW_MOST);
+        self.window = (2 * self.window).min(WINDOW_MOST).min(pages.ahead_most().max(WINDOW_FIRST));
         &self.wanted
     }
 

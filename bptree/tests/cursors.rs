@@ -205,6 +205,8 @@ struct Recorder<'p> {
     operation: Operation<'p>,
     read: Vec<PagePtr>,
     asked: Vec<Vec<PagePtr>>,
+    /// What is worth asking for ahead.
+    most: usize,
 }
 
 impl Pages for Recorder<'_> {
@@ -226,6 +228,10 @@ impl Pages for Recorder<'_> {
         self.asked.push(ptrs.to_vec());
     }
 
+    fn ahead_most(&self) -> usize {
+        self.most
+    }
+
     fn malformed(&self, page: PageId, why: Malformed) -> PagerError {
         Pages::malformed(&self.operation, page, why)
     }
@@ -242,7 +248,7 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
     });
     let record = |access, backwards, rows: usize| {
         let operation = pager.enter().unwrap().0;
-        let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new() };
+        let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new(), most: usize::MAX };
         let mut cursor = tree.cursor(&mut recorder, access);
         if backwards {
             cursor.seek_last();
@@ -276,6 +282,27 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
 }
 
 #[test]
+fn a_scan_is_not_further_ahead_than_is_worth_it() {
+    let pager = in_memory();
+    let tree = commit(&pager, |batch, trees| {
+        for row in 0..30_000_u32 {
+            put(batch, &mut trees[0], &row.to_be_bytes(), &[1; 100], 0);
+        }
+        trees[0]
+    });
+    for most in [0, 20, 100, usize::MAX] {
+        let operation = pager.enter().unwrap().0;
+        let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new(), most };
+        let mut cursor = tree.cursor(&mut recorder, Access::Scan);
+        while cursor.next().unwrap().is_some() {}
+        // Eight are asked for at first, and a parent may come on top.
+        let largest = recorder.asked.iter().map(Vec::len).max();
+        assert!(largest <= Some(most.clamp(8, 256) + 1), "{largest:?} of {most}");
+        assert!(recorder.asked.concat().len() > 800, "with {most}");
+    }
+}
+
+#[test]
 fn a_scan_asks_ahead_for_the_pages_of_long_values() {
     let pager = in_memory();
     let tree = commit(&pager, |batch, trees| {
@@ -286,7 +313,7 @@ fn a_scan_asks_ahead_for_the_pages_of_long_values() {
     });
     let record = |access| {
         let operation = pager.enter().unwrap().0;
-        let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new() };
+        let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new(), most: usize::MAX };
         let mut cursor = tree.cursor(&mut recorder, access);
         let mut runs = Vec::new();
         while let Some(entry) = cursor.next().unwrap() {

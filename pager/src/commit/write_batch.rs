@@ -191,6 +191,11 @@ impl<'p> WriteBatch<'p> {
         }
     }
 
+    /// See [`Operation::ahead_most`].
+    pub fn ahead_most(&self) -> usize {
+        self.writer.core.pool.ahead_most()
+    }
+
     /// The error for a page that holds what the calling layer never writes there.
     pub fn malformed(&self, page: PageId, why: impl std::error::Error + Send + Sync + 'static) -> PagerError {
         self.writer.core.context.malformed(page, Arc::new(why))

@@ -183,6 +183,11 @@ impl BufferPool {
         self.shared.dirty.load(Ordering::Relaxed)
     }
 
+    /// See [`Operation::ahead_most`].
+    pub(crate) fn ahead_most(&self) -> usize {
+        self.shared.ahead_most()
+    }
+
     /// Pages found in the pool so far.
     pub fn hits(&self) -> u64 {
         self.shared.epochs.hits()
@@ -206,6 +211,11 @@ impl Shared {
             return Err(self.context.corrupt(id, Corruption::OutOfBounds { page_count }));
         }
         Ok(())
+    }
+
+    /// See [`Operation::ahead_most`].
+    pub(crate) fn ahead_most(&self) -> usize {
+        self.frames.count() / 8
     }
 
     /// Checks the birth of a page that was found in the table against the pointer that led to it (INV-1).

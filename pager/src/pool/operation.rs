@@ -108,6 +108,11 @@ impl<'p> Operation<'p> {
         }
     }
 
+    /// How many pages are worth asking for ahead of a scan. Of more, some would be evicted before the scan comes to them.
+    pub fn ahead_most(&self) -> usize {
+        self.pool.ahead_most()
+    }
+
     /// Moves the frame epoch forward if frames were retired since it was entered: nothing that was found before is in
     /// use any more, or the borrow checker would not have let the caller come here. So an operation that finds all its
     /// pages in the pool holds back no frames either.

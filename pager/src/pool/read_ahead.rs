@@ -103,7 +103,7 @@ impl ReadAhead {
             queue.requests.push_back(Request { ptrs: ptrs.to_vec(), epoch });
             self.changed.notify_one();
         }
-        let soon = (queue.pages + BATCH).min(pool.frames.count() / 4);
+        let soon = (queue.pages + BATCH).min(pool.ahead_most());
         drop(queue);
         pool.reserve.stock(soon, &pool.epochs, |hand, wanted| pool.evict(hand, wanted));
     }

@@ -136,21 +136,21 @@ fn a_scan_reads_what_was_asked_for_with_its_page_if_no_thread_has_begun() {
 
 #[test]
 fn frames_for_a_read_ahead_are_there_when_it_begins() {
-    let disk = TestDisk::with_pages(500);
-    let pool = pool(&disk, 256);
+    let disk = TestDisk::with_pages(1300);
+    let pool = pool(&disk, 1024);
     let mut operation = pool.enter().expect("not forked");
-    for id in 2..300 {
+    for id in 2..1100 {
         check_read(&mut operation, ptr(id), Access::Scan);
     }
     disk.take_requests();
-    occupy_threads(&disk, &operation, [400, 401]);
-    operation.prefetch(&(410..470).map(ptr).collect::<Vec<_>>());
+    occupy_threads(&disk, &operation, [1200, 1201]);
+    operation.prefetch(&(1210..1270).map(ptr).collect::<Vec<_>>());
     drop(operation);
     // From here on what is evicted is not free before this one ends.
     let _operation = pool.enter().expect("not forked");
     disk.release();
-    wait_until(|| (410..470).all(|id| is_resident(&pool, id)));
-    assert_eq!(disk.take_requests()[2..], [(410..470).collect::<Vec<_>>()]);
+    wait_until(|| (1210..1270).all(|id| is_resident(&pool, id)));
+    assert_eq!(disk.take_requests()[2..], [(1210..1270).collect::<Vec<_>>()]);
 }
 
 #[test]
