@@ -237,8 +237,8 @@ impl Pages for Recorder<'_> {
     }
 }
 
-#[test]
-fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
+/// A tree with 37 rows in a leaf.
+fn thirty_thousand_rows() -> (Pager, Tree) {
     let pager = in_memory();
     let tree = commit(&pager, |batch, trees| {
         for row in 0..30_000_u32 {
@@ -246,6 +246,12 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
         }
         trees[0]
     });
+    (pager, tree)
+}
+
+#[test]
+fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
+    let (pager, tree) = thirty_thousand_rows();
     let record = |access, backwards, rows: usize| {
         let operation = pager.enter().unwrap().0;
         let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new(), most: usize::MAX };
@@ -283,13 +289,7 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
 
 #[test]
 fn a_scan_is_not_further_ahead_than_is_worth_it() {
-    let pager = in_memory();
-    let tree = commit(&pager, |batch, trees| {
-        for row in 0..30_000_u32 {
-            put(batch, &mut trees[0], &row.to_be_bytes(), &[1; 100], 0);
-        }
-        trees[0]
-    });
+    let (pager, tree) = thirty_thousand_rows();
     for most in [0, 20, 100, usize::MAX] {
         let operation = pager.enter().unwrap().0;
         let mut recorder = Recorder { operation, read: Vec::new(), asked: Vec::new(), most };
