@@ -3,8 +3,9 @@
 //! # Layout
 //!
 //! A key is a sequence of values: of a table the partition key and, if there is one, the sort key; of an index entry the
-//! index's partition attributes, its sort attributes, and the table's key behind them. A value says its own type and
-//! where it ends, so no value is the beginning of another, and what follows one can be nothing but the next or the end.
+//! index's partition attributes, its sort attributes, and the table's key behind them, perhaps with a hash of that before it. A value
+//! says its own type and where it ends, so no value is the beginning of another, and what follows one can be nothing but the next, such
+//! a hash, or the end.
 //!
 //! ```text
 //! offset  size  field  meaning
@@ -24,6 +25,9 @@
 //!     11  1-19  pairs  the digits from the leading one on, two a byte: twice the pair's value
 //!                      0 ..= 99, plus 1 if there are more; the last pair is not 0
 //!                      (place and pairs have all bits inverted if the number is negative)
+//!
+//! hash (it has no tag)
+//!      0     4  bits   0, and the first 31 bits of DynamoDB's hash of the table's key, big-endian
 //! ```
 //!
 //! So integers up to 2^53 and binary fractions take 10 bytes with their tag, `19.99` takes 13, and no number more than 30.
@@ -43,8 +47,8 @@
 //!    attribute of a key has values of two types.)
 //! 2. A value has one encoding. [`decode`] refuses every other, so keys that decode are equal as values only if they are
 //!    equal as bytes.
-//! 3. No tag is `FF`. So between a sequence of values and the same with `FF` behind it lie all the keys that begin with
-//!    it, and no others.
+//! 3. No tag is `FF`, and no hash begins with it. So between a sequence of values and the same with `FF` behind it lie all
+//!    the keys that begin with it, and no others.
 
 mod number_key;
 
@@ -56,11 +60,11 @@ mod limits;
 
 mod damage;
 
-mod partition_hash;
+mod hash;
 
 pub use damage::KeyDamage;
+pub(crate) use hash::hash;
 pub use limits::{KeyError, KeyRole, MAX_PARTITION_KEY_LEN, MAX_SORT_KEY_LEN};
-pub(crate) use partition_hash::partition_hash;
 pub use range::{KeyPrefix, KeyRange};
 
 use crate::number::Number;
@@ -188,9 +192,21 @@ pub fn decode(key: &[u8]) -> Result<(OwnedKeyValue, &[u8]), KeyDamage> {
 ///
 /// Those of [`decode`], [`WrongType`](KeyDamage::WrongType) and [`TooLong`](KeyDamage::TooLong).
 pub fn decode_all(
-    mut key: &[u8],
+    key: &[u8],
     types: impl IntoIterator<Item = KeyType>,
 ) -> Result<Vec<OwnedKeyValue>, KeyDamage> {
+    let (values, rest) = decode_first(key, types)?;
+    if !rest.is_empty() {
+        return Err(KeyDamage::TooLong { len: rest.len() });
+    }
+    Ok(values)
+}
+
+/// Decodes the values of these types that a key begins with, and gives what follows them.
+pub(crate) fn decode_first(
+    mut key: &[u8],
+    types: impl IntoIterator<Item = KeyType>,
+) -> Result<(Vec<OwnedKeyValue>, &[u8]), KeyDamage> {
     let mut values = Vec::new();
     for expected in types {
         let (value, rest) = decode(key)?;
@@ -201,10 +217,7 @@ pub fn decode_all(
         values.push(value);
         key = rest;
     }
-    if !key.is_empty() {
-        return Err(KeyDamage::TooLong { len: key.len() });
-    }
-    Ok(values)
+    Ok((values, key))
 }
 
 /// What follows the first value of a key, which is only looked at as far as its end must be found: the table's key behind

@@ -154,6 +154,7 @@ fn pages<'q>(read: impl Fn() -> Query<'q, DynaMite>, limit: usize) -> Vec<Value>
             None => read.execute().unwrap(),
         };
         found.extend(page.items);
+        assert!(found.len() < 1_000, "the pages go round");
         let Some(last) = page.last_evaluated_key else { return found };
         start = Some(last);
     }
@@ -182,6 +183,58 @@ fn pages_of_an_index_join_without_gap_or_repeat_in_both_directions() {
     // An attribute that is both in the key of the index and in that of the table stands there once.
     let page = db.scan("orders").index("by_number").limit(3).execute().unwrap();
     assert_eq!(page.last_evaluated_key.unwrap(), json!({"customer": "alice", "number": 2}));
+}
+
+/// The order in which the service was seen to return entries with these keys of their items; and what is asked of an index otherwise.
+#[test]
+fn entries_of_equal_keys_are_in_the_order_of_keys_or_of_the_services_hash() {
+    let ordered = [("b", "b"), ("a", "a"), ("c", "e"), ("e", "a"), ("d", "a"), ("c", "d")];
+    let directory = directory();
+    let path = directory.path().join("a.db");
+    let db = DynaMite::create(&path).unwrap();
+    let index = |name| GlobalIndex::new(name).partition_key("c", KeyType::String);
+    let with_sort = |name| index(name).sort_key("n", KeyType::Number);
+    let table = db.create_table("things").partition_key("a", KeyType::String).sort_key("b", KeyType::String);
+    table.global_index(index("plain")).global_index(index("hashed").hashed_ties()).execute().unwrap();
+    let item = |(a, b)| json!({"a": a, "b": b, "c": "x", "n": 1});
+    for key in ordered {
+        db.put_item("things", item(key)).unwrap();
+    }
+    db.update_table("things").add_index(with_sort("built").hashed_ties()).execute().unwrap();
+    db.wait_for_index("things", "built").unwrap();
+    db.close().unwrap();
+    let db = DynaMite::open(&path).unwrap();
+    db.put_item("things", item(("z", "z"))).unwrap();
+    assert!(db.delete_item("things").partition_key("z").sort_key("z").execute().unwrap());
+
+    let expected = ordered.map(item);
+    let mut by_key = expected.clone();
+    by_key.sort_by_key(|item| (item["a"].to_string(), item["b"].to_string()));
+    for (name, mut expected) in [("plain", by_key), ("hashed", expected.clone()), ("built", expected)] {
+        let query = |forward| db.query("things").index(name).partition_key("x").scan_forward(forward);
+        assert_eq!(query(true).execute().unwrap().items, expected, "{name}");
+        if name == "built" {
+            assert_eq!(query(true).sort_key_ge(1).execute().unwrap().items, expected);
+            assert_eq!(query(true).sort_key_gt(1).count().unwrap(), 0);
+        }
+        for limit in 1..5 {
+            assert_eq!(pages(|| query(true), limit), expected, "{name} by {limit}");
+        }
+        assert_eq!(db.scan("things").index(name).execute().unwrap().items, expected, "{name}");
+        expected.reverse();
+        for limit in 1..5 {
+            assert_eq!(pages(|| query(false), limit), expected, "{name} by {limit}");
+        }
+    }
+    // Its hash begins with FF, with which ranges end.
+    db.put_item("things", item(("398", "z"))).unwrap();
+    for name in ["plain", "hashed", "built"] {
+        let query = db.query("things").index(name).partition_key("x");
+        assert_eq!(query.count().unwrap() as usize, ordered.len() + 1, "{name}");
+    }
+    let described = db.describe_table("things").unwrap().indexes;
+    assert_eq!(described.iter().map(|index| index.hashed_ties).collect::<Vec<_>>(), [false, true, true]);
+    check_sound(&db);
 }
 
 #[test]
@@ -409,9 +462,9 @@ fn items_that_do_not_fit_an_index_are_refused_and_nothing_is_written() {
 fn the_longest_key_that_an_entry_can_have_fits() {
     let db = DynaMite::in_memory().unwrap();
     let names = ["a", "b", "c", "d"];
-    let index = names
-        .iter()
-        .fold(GlobalIndex::new("longest"), |index, name| index.partition_key(*name, KeyType::String));
+    let index = names.iter().fold(GlobalIndex::new("longest").hashed_ties(), |index, name| {
+        index.partition_key(*name, KeyType::String)
+    });
     let index = ["e", "f", "g", "h"].iter().fold(index, |index, name| index.sort_key(*name, KeyType::String));
     let table = db.create_table("things").partition_key("p", KeyType::String).sort_key("s", KeyType::String);
     table.global_index(index).execute().unwrap();

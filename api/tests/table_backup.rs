@@ -19,8 +19,10 @@ const NOW_MS: u64 = 1_700_000_000_000;
 
 fn create(db: &DynaMite, name: &str) {
     let table = db.create_table(name).partition_key("p", KeyType::String).sort_key("s", KeyType::Number);
-    let global =
-        GlobalIndex::new("by_g").partition_key("g", KeyType::String).projection(Projection::KeysOnly);
+    let global = GlobalIndex::new("by_g")
+        .partition_key("g", KeyType::String)
+        .hashed_ties()
+        .projection(Projection::KeysOnly);
     let table =
         table.local_index(LocalIndex::new("by_l").sort_key("l", KeyType::Number)).global_index(global);
     table.ttl("end").stream(StreamView::KeysOnly).execute().unwrap();
@@ -39,6 +41,10 @@ fn check(db: &DynaMite, table: &str, count: usize) {
     db.maintain().unwrap();
     let described = db.describe_table(table).unwrap();
     assert!(described.indexes.iter().all(|index| index.state == IndexState::Active), "{described:?}");
+    assert!(
+        described.indexes.iter().all(|index| index.hashed_ties == (index.name == "by_g")),
+        "{described:?}"
+    );
     let by_g: usize = ["g0", "g1", "g2"]
         .map(|g| db.query(table).index("by_g").partition_key(g).count().unwrap() as usize)
         .iter()

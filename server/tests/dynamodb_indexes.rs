@@ -65,6 +65,44 @@ fn the_key_of_a_global_index_may_be_two_partition_attributes() {
     );
 }
 
+/// As the service was seen to order entries with these keys of their items: one after the other, also in pages.
+#[test]
+fn entries_of_equal_keys_are_in_the_services_order() {
+    let endpoint = Endpoint::start();
+    let created = json!({
+        "TableName": "ttt", "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": strings("a b c"), "KeySchema": keys("a/b"),
+        "GlobalSecondaryIndexes": [index("first", keys("c"))],
+    });
+    endpoint.done("CreateTable", created);
+    let ordered = [("b", "b"), ("a", "a"), ("c", "e"), ("e", "a"), ("d", "a"), ("c", "d")];
+    let item = |(a, b)| json!({"a": {"S": a}, "b": {"S": b}, "c": {"S": "x"}});
+    for key in ordered {
+        endpoint.done("PutItem", json!({"TableName": "ttt", "Item": item(key)}));
+    }
+    endpoint.done(
+        "UpdateTable",
+        json!({
+            "TableName": "ttt", "AttributeDefinitions": strings("c"),
+            "GlobalSecondaryIndexUpdates": [{"Create": index("second", keys("c"))}],
+        }),
+    );
+    wait(&endpoint);
+    for name in ["first", "second"] {
+        let mut found = Vec::new();
+        let mut query = json!({
+            "TableName": "ttt", "IndexName": name, "KeyConditionExpression": "c = :c", "Limit": 2,
+            "ExpressionAttributeValues": {":c": {"S": "x"}},
+        });
+        loop {
+            let page = endpoint.done("Query", query.clone());
+            found.extend_from_slice(page["Items"].as_array().unwrap());
+            let Some(last) = page.get("LastEvaluatedKey") else { break };
+            query["ExclusiveStartKey"] = last.clone();
+        }
+        assert_eq!(found, ordered.map(item), "{name}");
+    }
+}
+
 #[test]
 fn legacy_conditions_find_by_all_attributes_of_an_index_and_by_two_of_a_table() {
     let endpoint = Endpoint::start();

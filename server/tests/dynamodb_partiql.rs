@@ -55,11 +55,12 @@ fn pages_of_a_statement_join() {
     let endpoint = filled();
     let statement = "SELECT s FROM \"ttt\".\"global\" WHERE g = 'x'";
     let first = endpoint.done("ExecuteStatement", json!({"Statement": statement, "Limit": 2}));
-    assert_eq!(first["Items"].as_array().unwrap().len(), 2);
-    assert_eq!(first["LastEvaluatedKey"], json!({"p": {"S": "a"}, "s": {"S": "2"}, "g": {"S": "x"}}));
+    // The items' keys have hashes in this order.
+    assert_eq!(first["Items"], json!([{"s": {"S": "2"}}, {"s": {"S": "3"}}]));
+    assert_eq!(first["LastEvaluatedKey"], json!({"p": {"S": "a"}, "s": {"S": "3"}, "g": {"S": "x"}}));
     let token = first["NextToken"].as_str().unwrap();
     let rest = endpoint.done("ExecuteStatement", json!({"Statement": statement, "NextToken": token}));
-    assert_eq!(rest, json!({"Items": [{"s": {"S": "3"}}]}));
+    assert_eq!(rest, json!({"Items": [{"s": {"S": "1"}}]}));
     let other = json!({"Statement": "SELECT * FROM ttt WHERE p = 'a'", "NextToken": token});
     endpoint.invalid("ExecuteStatement", other, "NextToken does not match request");
     endpoint.invalid(

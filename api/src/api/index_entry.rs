@@ -1,7 +1,8 @@
 //! Entries of indexes: what an item has to say to the indexes of its table, and what of them changes with it.
 //!
 //! ```text
-//! key      the index's partition attributes, its sort attributes, and the table's key, each value encoded as in any key
+//! key      the index's partition attributes, its sort attributes, and the table's key, each value encoded as in any key; before the
+//!          table's key a hash of it, if that is to decide among entries of equal keys
 //! payload  the item, or those of its attributes that the index holds: an encoded item too
 //! ```
 //!
@@ -98,7 +99,7 @@ impl Indexes {
                 places
             });
             let IndexSchema {
-                definition: Definition { name, kind, keys, projection },
+                definition: Definition { name, kind, keys, hashed_ties, projection },
                 tree,
                 building,
                 skipped,
@@ -109,9 +110,9 @@ impl Indexes {
                 index: Some(name.clone()),
                 keys,
                 table_keys: Some(table_keys.clone()),
+                hashed_ties,
             };
-            let own = layout.attributes().take(layout.keys.attributes().count());
-            let keys = own.map(|(attribute, role)| KeyPart {
+            let keys = layout.own_attributes().map(|(attribute, role)| KeyPart {
                 name: attribute.name().into(),
                 place: place(attribute.name()),
                 key_type: attribute.key_type(),
@@ -213,8 +214,7 @@ impl Index {
                 value.encode_into(key);
             }
         }
-        key.extend_from_slice(table_key);
-        Ok(())
+        self.layout.append_table_key(table_key, key).map_err(|damage| self.layout.damaged(damage))
     }
 
     /// Appends the payload of the entry of an item.

@@ -6,6 +6,7 @@
 //! tree        the id of the tree of its entries
 //! partition   its partition attributes, each as the table's: {"name": …, "type": …}
 //! sort        its sort attributes, perhaps none
+//! ties        "HASH" if a hash of the items' keys decides among entries of equal keys; else it is not there
 //! projection  "ALL", "KEYS_ONLY", or the list of the names that are included
 //! building    while it is being built: the transaction that added it
 //! skipped     items that the build could not take in, if there were any
@@ -39,7 +40,7 @@ pub(crate) fn tree_name(table: &str, index: &str) -> Vec<u8> {
 
 impl IndexSchema {
     pub(crate) fn to_value(&self) -> AttributeValue {
-        let Definition { name, kind, keys, projection } = &self.definition;
+        let Definition { name, kind, keys, hashed_ties, projection } = &self.definition;
         let text = |text: &str| AttributeValue::from(text);
         let mut described = Item::from([
             ("name".to_owned(), text(name)),
@@ -57,6 +58,9 @@ impl IndexSchema {
             Projection::Include(names) => AttributeValue::L(names.iter().map(|name| text(name)).collect()),
         };
         described.insert("projection".to_owned(), projection);
+        if *hashed_ties {
+            described.insert("ties".to_owned(), text("HASH"));
+        }
         if let Some(since) = self.building {
             described.insert("building".to_owned(), since.0.into());
         }
@@ -90,6 +94,11 @@ impl IndexSchema {
                 _ => return None,
             },
             keys: KeySchema::of_several(attributes("partition")?, attributes("sort")?).ok()?,
+            hashed_ties: match described.get("ties").map(AttributeValue::as_s) {
+                None => false,
+                Some(Some("HASH")) => true,
+                Some(_) => return None,
+            },
             projection,
         };
         let number = |name| match described.get(name) {

@@ -98,6 +98,7 @@ impl Index {
             name: self.name.clone(),
             kind: self.kind,
             keys: self.layout.keys.clone(),
+            hashed_ties: self.layout.hashed_ties,
             projection: self.projection.clone(),
             state,
             item_count: stats.items,

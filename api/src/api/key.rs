@@ -340,12 +340,17 @@ fn check_part(attribute: &KeyAttribute, part: Part, role: KeyRole, encoded: &[u8
 /// The stored key of an item, from the item's own attributes.
 pub(crate) fn of_item(layout: &Layout, item: &[u8]) -> Result<Vec<u8>> {
     let view = ItemView::new(item).map_err(|damage| layout.damaged(damage))?;
-    let mut key = Vec::new();
-    for (attribute, role) in layout.attributes() {
+    let append = |(attribute, role): (&KeyAttribute, KeyRole), key: &mut Vec<u8>| -> Result<()> {
         let found = view.get(attribute.name()).map_err(|damage| layout.damaged(damage))?;
         let found = found.ok_or_else(|| Invalid::MissingKey { name: attribute.name().to_owned() })?;
-        part_of_value(layout, found, attribute, role)?.encode_into(&mut key);
-    }
+        part_of_value(layout, found, attribute, role)?.encode_into(key);
+        Ok(())
+    };
+    let mut key = Vec::new();
+    layout.own_attributes().try_for_each(|part| append(part, &mut key))?;
+    let mut table_key = Vec::new();
+    layout.table_attributes().try_for_each(|part| append(part, &mut table_key))?;
+    layout.append_table_key(&table_key, &mut key).map_err(|damage| layout.damaged(damage))?;
     Ok(key)
 }
 
@@ -548,10 +553,17 @@ pub(crate) fn to_value(layout: &Layout, key: &[u8]) -> Result<Value> {
 
 /// The key's attributes, from a stored key.
 pub(crate) fn to_item(layout: &Layout, key: &[u8]) -> Result<Item> {
-    let types = layout.attributes().map(|(attribute, _)| attribute.key_type());
-    let values = key_codec::decode_all(key, types).map_err(|damage| layout.damaged(damage))?;
+    let values = decode(layout, key).map_err(|damage| layout.damaged(damage))?;
     let names = layout.attributes().map(|(attribute, _)| attribute.name().to_owned());
     Ok(names.zip(values.into_iter().map(owned)).collect())
+}
+
+fn decode(layout: &Layout, key: &[u8]) -> Result<Vec<OwnedKeyValue>, KeyDamage> {
+    let type_of = |(attribute, _): (&KeyAttribute, KeyRole)| attribute.key_type();
+    let (mut values, rest) = key_codec::decode_first(key, layout.own_attributes().map(type_of))?;
+    let table_key = layout.split_table_key(rest)?;
+    values.extend(key_codec::decode_all(table_key, layout.table_attributes().map(type_of))?);
+    Ok(values)
 }
 
 fn owned(value: OwnedKeyValue) -> AttributeValue {
@@ -570,7 +582,7 @@ pub(crate) fn partition_of<'k>(layout: &Layout, key: &'k [u8]) -> Result<&'k [u8
 
 /// The key of the item within the stored key of an entry of an index.
 pub(crate) fn table_key_of<'k>(index: &Layout, key: &'k [u8]) -> Result<&'k [u8], KeyDamage> {
-    skip(key, index.keys.attributes().count())
+    index.split_table_key(skip(key, index.keys.attributes().count())?)
 }
 
 /// What follows so many values.

@@ -4,7 +4,7 @@
 use dynamite_txn::TableId;
 
 use crate::error::{Damage, Error};
-use crate::key_codec::KeyRole;
+use crate::key_codec::{self, KeyDamage, KeyRole};
 use crate::types::{KeyAttribute, KeySchema};
 
 /// A tree of items, and what their keys are made of.
@@ -19,7 +19,12 @@ pub(crate) struct Layout {
     pub(crate) keys: KeySchema,
     /// What stands behind that in the keys of an index, so that no two entries have one: the key of the table.
     pub(crate) table_keys: Option<KeySchema>,
+    /// Whether a hash of that key stands before it, which so decides among entries whose own keys are equal.
+    pub(crate) hashed_ties: bool,
 }
+
+/// Bytes of the hash before the table's key.
+const TIE_LEN: usize = 4;
 
 impl Layout {
     /// The attributes that a stored key is made of, in its order, and what each is in its key.
@@ -34,6 +39,28 @@ impl Layout {
     /// The attributes of its own key, without those that an index has of its table.
     pub(crate) fn own_attributes(&self) -> impl Iterator<Item = (&KeyAttribute, KeyRole)> {
         self.attributes().take(self.keys.attributes().count())
+    }
+
+    /// The attributes that stand behind these, of the table's key.
+    pub(crate) fn table_attributes(&self) -> impl Iterator<Item = (&KeyAttribute, KeyRole)> {
+        self.attributes().skip(self.keys.attributes().count())
+    }
+
+    /// Appends the key of an item in the table to the own part of the key of its entry.
+    pub(crate) fn append_table_key(&self, table_key: &[u8], key: &mut Vec<u8>) -> Result<(), KeyDamage> {
+        if self.hashed_ties {
+            // The first bit is 0, so that ranges, which FF ends, end behind it.
+            let hash = (key_codec::hash(table_key)? >> 33) as u32;
+            key.extend_from_slice(&hash.to_be_bytes());
+        }
+        key.extend_from_slice(table_key);
+        Ok(())
+    }
+
+    /// The table's key in what follows the own part of an entry's key.
+    pub(crate) fn split_table_key<'k>(&self, behind_own: &'k [u8]) -> Result<&'k [u8], KeyDamage> {
+        let tie = if self.hashed_ties { TIE_LEN } else { 0 };
+        behind_own.get(tie..).ok_or(KeyDamage::Short)
     }
 
     /// How many attributes a stored key names: those that it has twice count once.

@@ -160,7 +160,8 @@ mod tests {
     fn layout(sort: Option<&str>) -> Layout {
         let key = |name| KeyAttribute::new(name, KeyType::String).unwrap();
         let keys = KeySchema::new(key("a"), sort.map(key)).unwrap();
-        Layout { id: TableId(0), name: "table".to_owned(), index: None, keys, table_keys: None }
+        let name = "table".to_owned();
+        Layout { id: TableId(0), name, index: None, keys, table_keys: None, hashed_ties: false }
     }
 
     /// Pages end where they would if every item was counted at once.

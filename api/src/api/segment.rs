@@ -3,7 +3,7 @@
 use crate::api::key;
 use crate::api::layout::Layout;
 use crate::error::{Invalid, Result};
-use crate::key_codec::partition_hash;
+use crate::key_codec;
 
 /// One of several parts of a table or of an index: those partitions whose key's hash falls to it. The hash is DynamoDB's, so that a
 /// segment has the items that it has there.
@@ -37,7 +37,7 @@ impl Segment {
             return true;
         }
         // A damaged key, which decoding its item will report, falls somewhere.
-        let hash = key::partition_of(layout, key).and_then(partition_hash).unwrap_or_default();
+        let hash = key::partition_of(layout, key).and_then(key_codec::hash).unwrap_or_default();
         let falls_to = (u128::from(hash) * u128::from(self.total)) >> 64;
         falls_to == u128::from(self.number)
     }

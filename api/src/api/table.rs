@@ -70,7 +70,14 @@ impl Table {
         let Schema { keys, ttl, indexes, streams, history_since, .. } =
             Schema::decode(&info.meta).ok_or_else(|| tables::malformed(name))?;
         let indexes = Indexes::new(name, &keys, indexes);
-        let layout = Layout { id: info.id, name: name.to_owned(), index: None, keys, table_keys: None };
+        let layout = Layout {
+            id: info.id,
+            name: name.to_owned(),
+            index: None,
+            keys,
+            table_keys: None,
+            hashed_ties: false,
+        };
         let described = info.version;
         let layout = Arc::new(layout);
         Ok(Table { layout, described, ttl, indexes, streams, history_since, is_past: false })

@@ -429,6 +429,7 @@ fn definitions(table: &TableDescription, kind: IndexKind, only: Option<&[&str]>)
         name: index.name.clone(),
         kind,
         keys: index.keys.clone(),
+        hashed_ties: index.hashed_ties,
         projection: index.projection.clone(),
     };
     Ok(wanted.map(define).collect())

@@ -101,9 +101,12 @@ fn index_text(index: &IndexDescription) -> String {
         count => format!(", {count} left out"),
     };
     let local = if index.kind == IndexKind::Local { "local, " } else { "" };
+    let ties = if index.hashed_ties { "equal keys by hash, " } else { "" };
     let IndexDescription { name, keys, item_count, size_bytes, .. } = index;
     let keys = key_text(keys);
-    format!("{name} ({keys}): {local}{projection}, {item_count} entries, {size_bytes} bytes{skipped}{state}")
+    format!(
+        "{name} ({keys}): {local}{ties}{projection}, {item_count} entries, {size_bytes} bytes{skipped}{state}"
+    )
 }
 
 fn index_json(index: &IndexDescription) -> Value {
@@ -120,6 +123,7 @@ fn index_json(index: &IndexDescription) -> Value {
         "name": index.name,
         "kind": match index.kind { IndexKind::Global => "global", IndexKind::Local => "local" },
         "key": key_json(&index.keys),
+        "hashed_ties": index.hashed_ties,
         "projection": projection,
         "active": is_active,
         "progress": done,

@@ -38,6 +38,7 @@ pub(crate) fn definition_of(name: &str, table: &SdkTable, ttl: Option<String>) -
             continue;
         }
         let mut global = GlobalIndex::new(index.index_name().unwrap_or_default())
+            .hashed_ties()
             .projection(projection_of(index.projection())?);
         for (name, key_type, is_partition) in types.parts(index.key_schema())? {
             global = if is_partition {

@@ -198,13 +198,13 @@ pub(crate) fn local_index(
     Ok(local)
 }
 
-/// A global index.
+/// A global index. Its entries are in the service's order, also where their keys are equal.
 pub(crate) fn global_index(index: &Json<'_>, definitions: &Definitions) -> Answer<GlobalIndex> {
     let name = index.str("IndexName").unwrap_or_default();
     let keys = Keys::of(index);
     keys.check_defined(definitions)?;
     keys.check_global_kinds()?;
-    let mut global = GlobalIndex::new(name).projection(projection(index)?);
+    let mut global = GlobalIndex::new(name).hashed_ties().projection(projection(index)?);
     for (name, key_type) in keys.partition(definitions)? {
         global = global.partition_key(name, key_type);
     }

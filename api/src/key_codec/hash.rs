@@ -1,7 +1,8 @@
-//! The hash by which DynamoDB spreads partitions, of which a segment of a scan is a range.
+//! DynamoDB's hash of keys. By that of their keys it spreads partitions, of which a segment of a scan is a range, and by that of
+//! their items' whole keys it orders the entries of a global index whose keys are equal.
 //!
-//! It is the MD5 of the word `Outliers` and the partition key's bytes; public records of which items the service returns in
-//! which segment agree with it. Text and binaries are their own bytes. A number has the form in which the service keeps it:
+//! It is the MD5 of the word `Outliers` and the key's bytes; public records of which items the service returns in
+//! which segment, and in which order, agree with it. Text and binaries are their own bytes. A number has the form in which the service keeps it:
 //!
 //! ```text
 //! offset  size  field  meaning
@@ -13,7 +14,8 @@
 //!      .   0,1  end    66 if the number is negative and has less than 20 pairs
 //! ```
 //!
-//! (Hexadecimal.) Keys of several attributes, which no record tells of, are the bytes of one attribute behind those of the other.
+//! (Hexadecimal.) Of several attributes the bytes of one stand behind those of the other. (Partition keys of several attributes are
+//! told of by no record.)
 
 use md5::{Digest, Md5};
 
@@ -22,17 +24,17 @@ use crate::number::{MAX_DIGITS, Number};
 
 const MAX_PAIRS: usize = MAX_DIGITS as usize / 2 + 1;
 
-/// The first 64 bits of the hash of a stored partition key.
-pub(crate) fn partition_hash(mut partition: &[u8]) -> Result<u64, KeyDamage> {
+/// The first 64 bits of the hash of a stored key, or of the beginning of one.
+pub(crate) fn hash(mut key: &[u8]) -> Result<u64, KeyDamage> {
     let mut hasher = Md5::new_with_prefix("Outliers");
-    while !partition.is_empty() {
-        let (value, rest) = decode(partition)?;
+    while !key.is_empty() {
+        let (value, rest) = decode(key)?;
         match value {
             OwnedKeyValue::S(text) => hasher.update(text),
             OwnedKeyValue::B(bytes) => hasher.update(bytes),
             OwnedKeyValue::N(number) => hash_number(&mut hasher, &number),
         }
-        partition = rest;
+        key = rest;
     }
     let hash = u128::from_be_bytes(hasher.finalize().into());
     Ok((hash >> 64) as u64)
@@ -70,14 +72,14 @@ mod tests {
     use super::*;
     use crate::key_codec::KeyValue;
 
-    fn hash(value: KeyValue<'_>) -> u64 {
+    fn hash_of(value: KeyValue<'_>) -> u64 {
         let mut key = Vec::new();
         value.encode_into(&mut key);
-        partition_hash(&key).unwrap()
+        hash(&key).unwrap()
     }
 
     fn hash_of_number(text: &str) -> u64 {
-        hash(KeyValue::N(text.parse().unwrap()))
+        hash_of(KeyValue::N(text.parse().unwrap()))
     }
 
     /// The order in which the service was seen to return these keys.
@@ -85,7 +87,7 @@ mod tests {
     fn keys_are_in_the_services_order() {
         let texts = ["2", "8", "9", "1", "6", "hello", "0", "5", "4", "äáöü", "aardman", "7", "3", "zapf"]
             .map(KeyValue::S);
-        assert!(texts.is_sorted_by_key(|text| hash(*text)));
+        assert!(texts.is_sorted_by_key(|text| hash_of(*text)));
         let numbers =
             ["7", "999.9", "8", "3", "2", "-999.9", "9", "4", "-0.09", "6", "1", "0", "0.012345", "5"];
         assert!(numbers.is_sorted_by_key(|number| hash_of_number(number)));
@@ -95,8 +97,8 @@ mod tests {
     #[test]
     fn keys_are_in_the_services_segments() {
         for (key, segment) in [("3635", 0), ("228", 0), ("1668", 1), ("3435", 4)] {
-            assert_eq!(hash(KeyValue::S(key)) >> 52, segment, "{key}");
-            assert_eq!(hash(KeyValue::B(key.as_bytes())), hash(KeyValue::S(key)), "{key}");
+            assert_eq!(hash_of(KeyValue::S(key)) >> 52, segment, "{key}");
+            assert_eq!(hash_of(KeyValue::B(key.as_bytes())), hash_of(KeyValue::S(key)), "{key}");
         }
         for (key, segment) in [("251", 1), ("2388", 4095)] {
             assert_eq!(hash_of_number(key) >> 52, segment, "{key}");
@@ -129,6 +131,6 @@ mod tests {
 
     #[test]
     fn what_is_no_key_has_no_hash() {
-        assert_eq!(partition_hash(b"\xFF"), Err(KeyDamage::Tag { tag: 0xFF }));
+        assert_eq!(hash(b"\xFF"), Err(KeyDamage::Tag { tag: 0xFF }));
     }
 }
