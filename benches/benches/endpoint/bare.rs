@@ -1,66 +1,78 @@
 //! A server that does nothing but answer, over a file that it does nothing but write and flush: what this machine gives under the same load
 //! at most, whatever the database.
 //!
-//! A thread for each connection reads requests by their `Content-Length` and sends answers that were made before. A write is answered
-//! after one F, a page that is written and flushed, which those that wait at the same time share.
+//! One thread serves all connections: it reads requests by their `Content-Length` and sends answers that were made before. Writes are
+//! answered after one F, a page that is written and flushed, which all share that are there when it begins.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex};
 
 use dynamite_pager::disk::reference::WriteAndFlush;
 
-use crate::{HEAD_MAX, ITEMS, Outcome, item};
+use crate::connection::{read_more, split_head, value_of};
+use crate::watch::Watch;
+use crate::{ITEMS, Outcome, item};
+
+/// The number under which the listener is watched.
+const LISTENER: usize = usize::MAX;
 
 /// Serves in the background until the process ends. Returns the address.
 pub(crate) fn serve(file: &Path) -> Outcome<String> {
-    let log = Arc::new(Log::new(file)?);
-    let answers = Arc::new(Answers::new());
+    let unit = WriteAndFlush::open(file)?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let (log, answers) = (Arc::clone(&log), Arc::clone(&answers));
-            // A connection ends with its client, or with the first error, which the client sees as well.
-            std::thread::spawn(move || converse(stream, &log, &answers));
-        }
-    });
+    // An error ends it, which its clients see as well.
+    std::thread::Builder::new().name("bare".into()).spawn(move || converse(&listener, unit))?;
     Ok(address)
 }
 
-fn converse(stream: TcpStream, log: &Log, answers: &Answers) -> Outcome<()> {
-    stream.set_nodelay(true)?;
-    let mut stream = BufReader::new(stream);
-    let (mut line, mut body) = (String::new(), Vec::new());
+fn converse(listener: &TcpListener, mut unit: WriteAndFlush) -> Outcome<()> {
+    let (watch, answers) = (Watch::new()?, Answers::new());
+    watch.add(listener, LISTENER)?;
+    let mut connections: Vec<Option<(TcpStream, Vec<u8>)>> = Vec::new();
     loop {
-        let (mut operation, mut length) = (String::new(), 0);
-        let mut head = (&mut stream).take(HEAD_MAX);
-        loop {
-            line.clear();
-            if head.read_line(&mut line)? == 0 {
-                return Ok(());
+        let mut written = Vec::new();
+        for number in watch.ready(None)? {
+            if number == LISTENER {
+                let (stream, _) = listener.accept()?;
+                stream.set_nodelay(true)?;
+                watch.add(&stream, connections.len())?;
+                connections.push(Some((stream, Vec::new())));
+                continue;
             }
-            if let Some(target) = line.strip_prefix("X-Amz-Target: DynamoDB_20120810.") {
-                target.trim().clone_into(&mut operation);
-            } else if let Some(bytes) = line.strip_prefix("Content-Length: ") {
-                length = bytes.trim().parse()?;
-            } else if line == "\r\n" {
-                break;
+            let Some((stream, received)) = &mut connections[number] else { continue };
+            if !read_more(stream, received)? {
+                connections[number] = None;
+                continue;
+            }
+            let Some((head, body)) = split_head(received)? else { continue };
+            let length: usize = value_of(head, "content-length").unwrap_or("0").parse()?;
+            if body.len() < length {
+                continue;
+            }
+            let target = value_of(head, "x-amz-target").unwrap_or_default();
+            let answer = match target.split('.').next_back() {
+                Some("GetItem") => &answers.item,
+                Some("Query") => &answers.items,
+                Some("CreateTable" | "DescribeTable") => &answers.table,
+                _ => {
+                    written.push(number);
+                    received.clear();
+                    continue;
+                }
+            };
+            stream.write_all(answer)?;
+            received.clear();
+        }
+        if !written.is_empty() {
+            unit.run()?;
+        }
+        for number in written {
+            if let Some((stream, _)) = &mut connections[number] {
+                stream.write_all(&answers.empty)?;
             }
         }
-        body.resize(length, 0);
-        stream.read_exact(&mut body)?;
-        let answer = match operation.as_str() {
-            "GetItem" => &answers.item,
-            "Query" => &answers.items,
-            "CreateTable" | "DescribeTable" => &answers.table,
-            _ => {
-                log.write()?;
-                &answers.empty
-            }
-        };
-        stream.get_mut().write_all(answer)?;
     }
 }
 
@@ -96,46 +108,4 @@ fn answer(body: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
-}
-
-/// A file to which one writes for all that wait at the same time.
-struct Log {
-    turn: Mutex<Turn>,
-    turned: Condvar,
-}
-
-/// Writes asked for so far, those that are durable, and the file unless somebody writes.
-struct Turn {
-    asked: u64,
-    durable: u64,
-    unit: Option<WriteAndFlush>,
-}
-
-impl Log {
-    fn new(path: &Path) -> Outcome<Log> {
-        let unit = Some(WriteAndFlush::open(path)?);
-        Ok(Log { turn: Mutex::new(Turn { asked: 0, durable: 0, unit }), turned: Condvar::new() })
-    }
-
-    /// Returns when a page that was written after the call began is durable.
-    fn write(&self) -> Outcome<()> {
-        let mut turn = self.turn.lock().map_err(|_| "a writer panicked")?;
-        turn.asked += 1;
-        let own = turn.asked;
-        while turn.durable < own {
-            let Some(mut unit) = turn.unit.take() else {
-                turn = self.turned.wait(turn).map_err(|_| "a writer panicked")?;
-                continue;
-            };
-            let all = turn.asked;
-            drop(turn);
-            let written = unit.run();
-            turn = self.turn.lock().map_err(|_| "a writer panicked")?;
-            turn.unit = Some(unit);
-            self.turned.notify_all();
-            written?;
-            turn.durable = all;
-        }
-        Ok(())
-    }
 }

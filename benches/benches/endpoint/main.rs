@@ -10,10 +10,10 @@
 #![forbid(unsafe_code)]
 
 mod bare;
+mod connection;
+mod watch;
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use dynamite_benches::arguments::Arguments;
@@ -21,6 +21,9 @@ use dynamite_benches::interleave::interleave;
 use dynamite_benches::sample::Sample;
 use dynamite_benches::scratch::Scratch;
 use dynamite_benches::table::Table;
+
+use connection::{Connection, PATIENCE};
+use watch::Watch;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -30,10 +33,6 @@ const CONNECTIONS: [usize; 2] = [1, 16];
 const ITEMS: usize = 100;
 /// The table that is made on each server.
 const TABLE: &str = "endpoint-benchmark";
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest head of an answer.
-const HEAD_MAX: u64 = 64 << 10;
 
 /// What is asked for: its name, and the body of the request, of a connection's number and a request's.
 type Operation = (&'static str, fn(usize, usize) -> String);
@@ -152,34 +151,57 @@ fn compare(
 }
 
 /// Requests on each connection for so long, one after the other. Returns how long each took.
+///
+/// One thread serves all connections, so that the load takes as little as it can of the processors that the servers need too.
 fn turn(address: &str, operation: Operation, connections: usize, lasts: Duration) -> Outcome<Sample> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections)
-            .map(|number| {
-                scope.spawn(move || {
-                    let mut connection = Connection::open(address);
-                    let mut times = Sample::default();
-                    let until = Instant::now() + lasts;
-                    for nth in 0.. {
-                        let body = (operation.1)(number, nth);
-                        let begun = Instant::now();
-                        connection.call(operation.0, &body)?;
-                        times.push_us(begun.elapsed());
-                        if Instant::now() >= until {
-                            break;
-                        }
-                    }
-                    Ok(times)
-                })
-            })
-            .collect();
-        let mut times = Sample::default();
-        for thread in threads {
-            let outcome: Outcome<Sample> = thread.join().map_err(|_| "a thread panicked")?;
-            times.extend(&outcome?);
+    let watch = Watch::new()?;
+    let mut under_way = (0..connections)
+        .map(|number| {
+            Ok(Client { connection: Connection::open(address), number, nth: 0, begun: Instant::now() })
+        })
+        .collect::<Outcome<Vec<_>>>()?;
+    for client in &mut under_way {
+        client.ask(operation, &watch)?;
+    }
+    let (mut times, mut left) = (Sample::default(), connections);
+    let until = Instant::now() + lasts;
+    while left > 0 {
+        for number in watch.ready(Some(PATIENCE))? {
+            let client = &mut under_way[number];
+            if client.connection.receive()?.is_none() {
+                continue;
+            }
+            let now = Instant::now();
+            times.push_us(now - client.begun);
+            if now < until {
+                client.ask(operation, &watch)?;
+            } else {
+                left -= 1;
+            }
         }
-        Ok(times)
-    })
+    }
+    Ok(times)
+}
+
+/// A connection with a request under way.
+struct Client {
+    connection: Connection,
+    number: usize,
+    /// How many requests it has sent.
+    nth: usize,
+    begun: Instant,
+}
+
+impl Client {
+    fn ask(&mut self, operation: Operation, watch: &Watch) -> Outcome<()> {
+        let body = (operation.1)(self.number, self.nth);
+        self.nth += 1;
+        self.begun = Instant::now();
+        if let Some(new) = self.connection.send(operation.0, &body)? {
+            watch.add(new, self.number)?;
+        }
+        Ok(())
+    }
 }
 
 /// Makes the table, and the items of all connections.
@@ -202,90 +224,4 @@ fn prepare(address: &str) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-/// A connection that is kept alive, if the server agrees; or else made anew for each request.
-struct Connection {
-    stream: Option<BufReader<TcpStream>>,
-    host: String,
-}
-
-impl Connection {
-    fn open(address: &str) -> Connection {
-        Connection { stream: None, host: address.to_owned() }
-    }
-
-    fn stream(&mut self) -> Outcome<BufReader<TcpStream>> {
-        if let Some(stream) = self.stream.take() {
-            return Ok(stream);
-        }
-        let stream = TcpStream::connect(&self.host)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(BufReader::new(stream))
-    }
-
-    /// Sends a request and reads its answer. One that is not of status 200 is an error.
-    fn call(&mut self, operation: &str, body: &str) -> Outcome<String> {
-        let request = format!(
-            "POST / HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-amz-json-1.0\r\nX-Amz-Target: DynamoDB_20120810.{operation}\r\n\
-             X-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/dynamodb/aws4_request, \
-             SignedHeaders=host;x-amz-date, Signature={}\r\nContent-Length: {}\r\n\r\n{body}",
-            self.host,
-            "0".repeat(64),
-            body.len()
-        );
-        let mut stream = self.stream()?;
-        stream.get_mut().write_all(request.as_bytes())?;
-        let mut head = (&mut stream).take(HEAD_MAX);
-        let (mut line, mut status, mut length) = (String::new(), String::new(), 0);
-        let (mut chunked, mut closed) = (false, false);
-        loop {
-            line.clear();
-            if head.read_line(&mut line)? == 0 {
-                return Err("the connection ended within an answer".into());
-            }
-            let text = line.trim_end();
-            if status.is_empty() {
-                text.clone_into(&mut status);
-            } else if text.is_empty() {
-                break;
-            } else if let Some((name, value)) = text.split_once(':') {
-                match name.to_ascii_lowercase().as_str() {
-                    "content-length" => length = value.trim().parse()?,
-                    "connection" => closed = value.trim().eq_ignore_ascii_case("close"),
-                    "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
-                    _ => {}
-                }
-            }
-        }
-        let body = if chunked { chunks(&mut stream)? } else { bytes(&mut stream, length)? };
-        let body = String::from_utf8(body)?;
-        self.stream = (!closed).then_some(stream);
-        if status.split(' ').nth(1) == Some("200") {
-            Ok(body)
-        } else {
-            Err(format!("{operation}: {status}: {body}").into())
-        }
-    }
-}
-
-fn bytes(stream: &mut BufReader<TcpStream>, length: usize) -> Outcome<Vec<u8>> {
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
-    Ok(body)
-}
-
-fn chunks(stream: &mut BufReader<TcpStream>) -> Outcome<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line)?;
-        let length = usize::from_str_radix(line.trim(), 16)?;
-        body.extend(bytes(stream, length)?);
-        bytes(stream, 2)?;
-        if length == 0 {
-            return Ok(body);
-        }
-    }
 }
