@@ -27,19 +27,14 @@ pub(crate) struct ReadAhead {
     frontier: Vec<Step>,
     /// Leaves that were asked for, and which the scan has not come to.
     asked: usize,
+    /// Leaves to be asked for ahead; 0 before the first request.
     window: usize,
     wanted: Vec<PagePtr>,
 }
 
 impl Default for ReadAhead {
     fn default() -> Self {
-        ReadAhead {
-            direction: Forward,
-            frontier: Vec::new(),
-            asked: 0,
-            window: WINDOW_FIRST,
-            wanted: Vec::new(),
-        }
+        ReadAhead { direction: Forward, frontier: Vec::new(), asked: 0, window: 0, wanted: Vec::new() }
     }
 }
 
@@ -64,6 +59,9 @@ impl ReadAhead {
         if self.asked > (self.window / 2).max(self.window.saturating_sub(PORTION)) {
             return &[];
         }
+        // Only who has come as far as the half of what was asked for is worth more: short queries end before.
+        let most = WINDOW_MOST.min(pages.ahead_most()).max(WINDOW_FIRST);
+        self.window = (2 * self.window).clamp(WINDOW_FIRST, most);
         if self.asked == 0 {
             self.frontier.clear();
             self.frontier.extend_from_slice(path);
@@ -75,7 +73,6 @@ impl ReadAhead {
                 Ok(false) | Err(_) => break,
             }
         }
-        self.window = (2 * self.window).min(WINDOW_MOST).min(pages.ahead_most().max(WINDOW_FIRST));
         &self.wanted
     }
 

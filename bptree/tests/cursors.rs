@@ -269,6 +269,9 @@ fn a_scan_asks_ahead_for_growing_numbers_of_leaves_and_a_short_look_for_none() {
     assert!(record(Access::Scan, false, 30).asked.is_empty());
     assert!(record(Access::Scan, true, 10).asked.is_empty());
     assert!(record(Access::Point, false, 30_000).asked.is_empty());
+    // Three leaves, and nine: nothing more is asked for before half of the first is come to.
+    let sizes = |rows| record(Access::Scan, false, rows).asked.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!((sizes(3 * 37), sizes(9 * 37)), (vec![8], vec![8, 12]));
     for backwards in [false, true] {
         let recorder = record(Access::Scan, backwards, 30_000);
         let sizes: Vec<usize> = recorder.asked.iter().map(Vec::len).collect();
