@@ -73,12 +73,13 @@ impl Connection {
         if value_of(head, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
             self.stream = None;
         }
-        let body = String::from_utf8(body)?;
-        if head.split(' ').nth(1) != Some("200") {
-            return Err(format!("{}: {body}", head.lines().next().unwrap_or_default()).into());
-        }
+        let status = head.lines().next().unwrap_or_default().to_owned();
         self.answer.clear();
-        Ok(Some(body))
+        let body = String::from_utf8(body)?;
+        match status.split(' ').nth(1) {
+            Some("200") => Ok(Some(body)),
+            _ => Err(format!("{status}: {body}").into()),
+        }
     }
 
     /// Sends a request and waits for its answer.

@@ -155,11 +155,9 @@ fn compare(
 /// One thread serves all connections, so that the load takes as little as it can of the processors that the servers need too.
 fn turn(address: &str, operation: Operation, connections: usize, lasts: Duration) -> Outcome<Sample> {
     let watch = Watch::new()?;
-    let mut under_way = (0..connections)
-        .map(|number| {
-            Ok(Client { connection: Connection::open(address), number, nth: 0, begun: Instant::now() })
-        })
-        .collect::<Outcome<Vec<_>>>()?;
+    let client =
+        |number| Client { connection: Connection::open(address), number, nth: 0, begun: Instant::now() };
+    let mut under_way: Vec<Client> = (0..connections).map(client).collect();
     for client in &mut under_way {
         client.ask(operation, &watch)?;
     }
