@@ -69,8 +69,8 @@ impl Default for Limits {
 /// Bytes of a body that is read where it arrived.
 const QUICK_LEN: usize = 64 << 10;
 
-const JSON: &str = "application/json";
-const AMZ_JSON: &str = "application/x-amz-json-1.0";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AMZ_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 const CRC32: HeaderName = HeaderName::from_static("x-amz-crc32");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
@@ -88,10 +88,15 @@ pub(super) async fn answer(
         Err(Unread::TooSlow) => return Ok(plain(StatusCode::REQUEST_TIMEOUT, Reply::empty())),
     };
     let has_origin = head.headers.contains_key(ORIGIN);
-    let mut response = match early(&endpoint.config.region, &head, &body.bytes) {
-        Some(response) => response,
-        None => match operate(endpoint, connection, head, body.bytes.clone()).await {
-            Ok(response) => response,
+    let content_type = content_type(&head.headers);
+    let is_operation = head.method == Method::POST && (content_type.is_some() || body.bytes.is_empty());
+    let mut response = match is_operation {
+        false => other(&endpoint.config.region, &head),
+        true => match operate(endpoint, connection, head, body.bytes.clone()).await {
+            Ok(mut response) => {
+                response.headers_mut().insert(CONTENT_TYPE, content_type.unwrap_or(JSON));
+                response
+            }
             Err(TooLarge) => return too_large(),
         },
     };
@@ -104,21 +109,16 @@ pub(super) async fn answer(
 }
 
 /// The answers to what is no request for an operation.
-fn early(region: &str, head: &Parts, body: &[u8]) -> Option<Response<Reply>> {
+fn other(region: &str, head: &Parts) -> Response<Reply> {
     if head.method == Method::OPTIONS && head.headers.contains_key(ORIGIN) {
-        return Some(allow_origin(&head.headers));
+        return allow_origin(&head.headers);
     }
     if head.method == Method::GET {
         // What the service says of itself, with the space at its end.
         let healthy = format!("healthy: dynamodb.{region}.amazonaws.com ");
-        return Some(with_crc(StatusCode::OK, healthy.into_bytes()));
+        return with_crc(StatusCode::OK, healthy.into_bytes());
     }
-    let content_type = content_type(&head.headers);
-    let is_known = body.is_empty() || content_type == JSON || content_type == AMZ_JSON;
-    if head.method != Method::POST || !is_known {
-        return Some(with_crc(StatusCode::NOT_FOUND, b"<UnknownOperationException/>\n".to_vec()));
-    }
-    None
+    with_crc(StatusCode::NOT_FOUND, b"<UnknownOperationException/>\n".to_vec())
 }
 
 /// The host that was asked. HTTP/2 has it in the address.
@@ -127,9 +127,10 @@ fn host(head: &Parts) -> Option<&str> {
     told.or_else(|| head.uri.authority().map(|authority| authority.as_str()))
 }
 
-fn content_type(headers: &HeaderMap) -> &str {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    given.split(';').next().unwrap_or_default().trim()
+/// The content type of a request, if it is one of those for operations: their answers have the same.
+fn content_type(headers: &HeaderMap) -> Option<HeaderValue> {
+    let given = headers.get(CONTENT_TYPE)?.as_bytes().split(|byte| *byte == b';').next()?.trim_ascii();
+    [AMZ_JSON, JSON].into_iter().find(|known| known == given)
 }
 
 fn allow_origin(asked: &HeaderMap) -> Response<Reply> {
@@ -155,7 +156,6 @@ async fn operate(
     head: Parts,
     body: Bytes,
 ) -> Result<Response<Reply>, TooLarge> {
-    let content_type = if content_type(&head.headers) == AMZ_JSON { AMZ_JSON } else { JSON };
     let target = Target::of(&head.headers);
     let accepted = Encoding::accepted(&head.headers);
     let is_quick = target.is_some_and(Target::is_quick)
@@ -180,15 +180,13 @@ async fn operate(
             (status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), failure.body())
         }
     };
-    let mut response = match accepted.filter(|_| body.len() >= compression::LEAST_BYTES) {
+    Ok(match accepted.filter(|_| body.len() >= compression::LEAST_BYTES) {
         None => with_crc(status, body),
         Some(encoding) => {
             let compressed = tokio::task::spawn_blocking(move || compressed(encoding, status, body)).await;
             compressed.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, Reply::empty()))
         }
-    };
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    Ok(response)
+    })
 }
 
 /// A body that holds too much.

@@ -37,14 +37,16 @@ impl fmt::Debug for AccessKeys {
 /// Refuses a request that is not signed, or not by a key that there is.
 pub(crate) fn check(keys: Option<&AccessKeys>, head: &Parts, body: &[u8]) -> Answer<()> {
     let query = query_of(head.uri.query().unwrap_or_default());
-    let header = head.headers.get(AUTHORIZATION).map(text_of);
-    let claim = match (&header, query.iter().any(|(name, _)| name == "X-Amz-Algorithm")) {
+    let header = head.headers.get(AUTHORIZATION);
+    let claim = match (header, query.iter().any(|(name, _)| name == "X-Amz-Algorithm")) {
         (Some(_), true) => {
             return Err(invalid(
                 "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.",
             ));
         }
-        (Some(header), false) if header.trim().starts_with("AWS4-") => of_header(header, head)?,
+        (Some(header), false) if header.as_bytes().trim_ascii_start().starts_with(b"AWS4-") => {
+            of_header(header, head)?
+        }
         (None, true) => of_query(&query)?,
         _ => {
             let text = "Request is missing Authentication Token";
@@ -61,16 +63,15 @@ pub(crate) fn check(keys: Option<&AccessKeys>, head: &Parts, body: &[u8]) -> Ans
 
 /// What a request says of its signature.
 pub(crate) struct Claim<'a> {
-    algorithm: &'a str,
-    credential: &'a str,
-    signature: &'a str,
-    signed_headers: &'a str,
+    algorithm: Cow<'a, str>,
+    credential: Cow<'a, str>,
+    signature: Cow<'a, str>,
+    signed_headers: Cow<'a, str>,
     date: Cow<'a, str>,
 }
 
-/// Most headers are looked at as they are.
-fn text_of(value: &HeaderValue) -> Cow<'_, str> {
-    let bytes = value.as_bytes();
+/// Most of what headers have is text, and looked at as it is.
+fn text_of(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
@@ -83,22 +84,20 @@ fn incomplete(message: impl Into<String>) -> Failure {
 }
 
 /// The claim of an authorization header, which must be whole.
-fn of_header<'a>(header: &'a str, head: &'a Parts) -> Answer<Claim<'a>> {
-    let mut words = header.trim().split([',', ' ']);
-    let algorithm = words.next().unwrap_or_default();
-    let (mut credential, mut signature, mut signed_headers) = ("", "", "");
-    for (name, value) in words.filter_map(|word| word.trim().split_once('=')) {
-        match name {
-            "Credential" => credential = value,
-            "Signature" => signature = value,
-            "SignedHeaders" => signed_headers = value,
-            _ => {}
+fn of_header<'a>(header: &'a HeaderValue, head: &'a Parts) -> Answer<Claim<'a>> {
+    // By bytes: to look at all of it as text takes as long as to read the body does.
+    let mut words = header.as_bytes().trim_ascii().split(|byte| matches!(byte, b',' | b' '));
+    let algorithm = text_of(words.next().unwrap_or_default());
+    let names = ["Credential", "Signature", "SignedHeaders"];
+    let mut values: [&[u8]; 3] = Default::default();
+    for word in words {
+        for (name, value) in names.iter().zip(&mut values) {
+            let named = word.trim_ascii().strip_prefix(name.as_bytes());
+            *value = named.and_then(|rest| rest.strip_prefix(b"=")).unwrap_or(value);
         }
     }
     let mut missing = String::new();
-    for (name, value) in
-        [("Credential", credential), ("Signature", signature), ("SignedHeaders", signed_headers)]
-    {
+    for (name, value) in names.iter().zip(values) {
         if value.is_empty() {
             missing.push_str(&format!("Authorization header requires '{name}' parameter. "));
         }
@@ -110,9 +109,10 @@ fn of_header<'a>(header: &'a str, head: &'a Parts) -> Answer<Claim<'a>> {
         );
     }
     if !missing.is_empty() {
-        return Err(incomplete(format!("{missing}Authorization={header}")));
+        return Err(incomplete(format!("{missing}Authorization={}", text_of(header.as_bytes()))));
     }
-    let date = date.map(text_of).unwrap_or_default();
+    let [credential, signature, signed_headers] = values.map(text_of);
+    let date = date.map(|date| text_of(date.as_bytes())).unwrap_or_default();
     Ok(Claim { algorithm, credential, signature, signed_headers, date })
 }
 
@@ -134,10 +134,10 @@ fn of_query(query: &[(String, String)]) -> Answer<Claim<'_>> {
         return Err(incomplete(format!("{missing}Re-examine the query-string parameters.")));
     }
     Ok(Claim {
-        algorithm: part("X-Amz-Algorithm"),
-        credential: part("X-Amz-Credential"),
-        signature: part("X-Amz-Signature"),
-        signed_headers: part("X-Amz-SignedHeaders"),
+        algorithm: part("X-Amz-Algorithm").into(),
+        credential: part("X-Amz-Credential").into(),
+        signature: part("X-Amz-Signature").into(),
+        signed_headers: part("X-Amz-SignedHeaders").into(),
         date: part("X-Amz-Date").into(),
     })
 }

@@ -60,7 +60,7 @@ pub(crate) fn verify(
     let mut signer = signer(&key);
     signer.update(to_sign.as_bytes());
     // The comparison takes as long for a signature that is almost right.
-    match unhex(claim.signature).map(|signature| signer.verify_slice(&signature)) {
+    match unhex(&claim.signature).map(|signature| signer.verify_slice(&signature)) {
         Some(Ok(())) => Ok(()),
         _ => Err(invalid(format!(
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key \
@@ -134,7 +134,7 @@ fn canonical_request(head: &Parts, query: &[(String, String)], signed: &[&str], 
             .headers
             .get_all(*name)
             .iter()
-            .map(|value| text_of(value).split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+            .map(|value| text_of(value.as_bytes()).split_ascii_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
         let mut value = values.join(",");
         if values.is_empty() && name.eq_ignore_ascii_case("host") {
