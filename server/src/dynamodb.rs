@@ -43,6 +43,7 @@ use crate::dynamodb::body::Room;
 use crate::dynamodb::creating::Creating;
 pub use crate::dynamodb::http::Limits;
 pub use crate::dynamodb::sigv4::AccessKeys;
+use crate::io_threads::IoThreads;
 use crate::writes::Writes;
 
 /// How the endpoint answers.
@@ -92,26 +93,33 @@ impl Endpoint {
     }
 }
 
-/// Answers requests until `shutdown` is ready; then those that are being answered are finished.
+/// Answers requests until `shutdown` is ready; then those that are being answered are finished. Connections are served by threads of
+/// their own, one for each processor.
 ///
 /// # Errors
 ///
-/// When the listener fails. Errors of connections end those.
+/// When the listener fails, or a thread cannot be started. Errors of connections end those.
 pub async fn serve(
     listener: TcpListener,
     db: DynaMite,
     config: Config,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
+    let io = IoThreads::start()?;
     let writes = Arc::new(Writes::start(&db)?);
-    let served = serve_beside(listener, db, writes.clone(), config, shutdown).await;
-    tokio::task::spawn_blocking(move || writes.stop()).await.map_err(io::Error::other)?;
+    let served = serve_beside(listener, &io, db, writes.clone(), config, shutdown).await;
+    let end = move || {
+        drop(io);
+        writes.stop();
+    };
+    tokio::task::spawn_blocking(end).await.map_err(io::Error::other)?;
     served
 }
 
-/// The same for a database whose writes are done for others as well.
+/// The same on threads, and for a database, that others use as well.
 pub(crate) async fn serve_beside(
     listener: TcpListener,
+    io: &IoThreads,
     db: DynaMite,
     writes: Arc<Writes>,
     config: Config,
@@ -120,5 +128,5 @@ pub(crate) async fn serve_beside(
     let (control, creating) = (Mutex::default(), Creating::default());
     let room = Room::new(config.limits);
     let endpoint = Arc::new(Endpoint { db, config, control, creating, writes, room });
-    connections::serve(listener, endpoint, shutdown).await
+    connections::serve(listener, io, endpoint, shutdown).await
 }

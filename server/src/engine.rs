@@ -232,7 +232,7 @@ pub(crate) mod tests {
         let writes = Arc::new(Writes::settled_by(&db, settle).unwrap());
         let engine = Arc::new(Engine::writing_by(writes, db, None).unwrap());
         let (near, far) = UnixStream::pair().unwrap();
-        let outbox = Outbox::new(Arc::new(Socket::new(near).unwrap()));
+        let outbox = Outbox::new(Arc::new(Socket::new(near.into_std().unwrap()).unwrap()));
         let link = Arc::new(Link::new(engine.writes.new_connection(), outbox));
         (engine, link, far)
     }

@@ -40,6 +40,8 @@ mod session;
 
 mod listener;
 
+mod io_threads;
+
 mod server;
 
 mod shutdown;

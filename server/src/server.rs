@@ -4,10 +4,11 @@
 //! 2. The socket goes, so that whoever comes now starts, or finds, another server.
 //! 3. Each connection's requests that are under way are answered, and no other is begun; a connection that does not read its
 //!    answers within the time of grace is cut off.
-//! 4. The engine's threads do what they have, and end.
+//! 4. The threads of connections end, and the engine's when they have done what they have.
 
 use std::fmt;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::error::ServerError;
 use crate::extension::Extension;
+use crate::io_threads::IoThreads;
 use crate::listener::{self, Place, Socket};
 use crate::session::{self, Patience};
 
@@ -108,20 +110,19 @@ impl Server {
         extension: Option<Arc<dyn Extension>>,
     ) -> Result<Server, ServerError> {
         let settings = Settings::default();
-        let (runtime, running) = start(db.clone(), extension, &path, settings)?;
+        let started = start(db.clone(), extension, &path, settings)?;
         let mut socket = place.listen()?;
         let (stop, stopped) = oneshot::channel();
         let failed = move |source| ServerError::Io { what: "serving on", path, source };
-        let listener = listener(&runtime, &mut socket).map_err(failed.clone())?;
+        let listener = listener(&started.runtime, &mut socket).map_err(failed.clone())?;
         let spawned = std::thread::Builder::new().name("dynamite-server".into()).spawn(move || {
             let told = async {
                 // That the other end is gone is as good.
                 let _ = stopped.await;
                 "stop"
             };
-            runtime.block_on(serve(running.engine(), listener, socket, settings, told));
-            drop(runtime);
-            drop(running);
+            started.runtime.block_on(serve(&started, listener, socket, settings, told));
+            drop(started);
             Ok(())
         });
         let thread = spawned.map_err(failed)?;
@@ -175,21 +176,30 @@ impl Drop for Running {
     }
 }
 
-/// The threads for connections, and those for the database.
+/// What a server works with. Dropped in this order: what accepts connections, what serves them, and what they ask for.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Of the thread that waits for connections and for the end.
+    pub(crate) runtime: Runtime,
+    pub(crate) io: Arc<IoThreads>,
+    pub(crate) running: Running,
+}
+
+/// Starts the threads for connections, and those for the database.
 pub(crate) fn start(
     db: DynaMite,
     extension: Option<Arc<dyn Extension>>,
     path: &Path,
     settings: Settings,
-) -> Result<(Runtime, Running), ServerError> {
+) -> Result<Started, ServerError> {
     let failed = |source| ServerError::Io { what: "starting threads for", path: path.to_owned(), source };
-    let runtime =
-        Builder::new_multi_thread().enable_all().thread_name("dynamite-io").build().map_err(failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let io = Arc::new(IoThreads::start().map_err(failed)?);
     let engine = Engine::new(db, extension).map_err(failed)?;
     // From here on, so that no thread is left if another one cannot be started.
     let running = Running(Arc::new(engine));
     running.engine().start(settings.readers).map_err(failed)?;
-    Ok((runtime, running))
+    Ok(Started { runtime, io, running })
 }
 
 /// The listener of a socket, for a runtime.
@@ -200,7 +210,7 @@ pub(crate) fn listener(runtime: &Runtime, socket: &mut Socket) -> io::Result<Uni
 
 /// Serves until it is told to end, and nothing is under way any more.
 pub(crate) async fn serve(
-    engine: &Arc<Engine>,
+    started: &Started,
     listener: UnixListener,
     socket: Socket,
     settings: Settings,
@@ -208,7 +218,7 @@ pub(crate) async fn serve(
 ) {
     let (stop, _) = watch::channel(false);
     let mut connections = JoinSet::new();
-    accept(engine, &listener, settings, &stop, &mut connections, told).await;
+    accept(started, &listener, settings, &stop, &mut connections, told).await;
     drop(listener);
     drop(socket);
     stop.send_replace(true);
@@ -220,7 +230,7 @@ pub(crate) async fn serve(
 }
 
 async fn accept(
-    engine: &Arc<Engine>,
+    started: &Started,
     listener: &UnixListener,
     settings: Settings,
     stop: &watch::Sender<bool>,
@@ -228,6 +238,7 @@ async fn accept(
     told: impl Future<Output = &'static str>,
 ) {
     tokio::pin!(told);
+    let engine = started.running.engine();
     loop {
         let idle_exit = settings.idle_exit.filter(|_| connections.is_empty());
         let idle = async move {
@@ -240,17 +251,20 @@ async fn accept(
             reason = &mut told => return tracing::info!(reason, "ending"),
             () = idle => return tracing::info!(reason = "nobody was there", "ending"),
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if listener::admits(&stream) => {
+            accepted = admitted(listener) => match accepted {
+                Ok(Some(stream)) => {
                     let number = engine.writes.new_connection();
                     let counted = Counted::new(engine);
                     let session = session::serve(stream, engine.clone(), number, settings.patience, stop.subscribe());
-                    connections.spawn(async move {
+                    let seat = started.io.seat();
+                    let runtime = seat.runtime();
+                    let served = async move {
                         session.await;
-                        drop(counted);
-                    });
+                        drop((counted, seat));
+                    };
+                    connections.spawn_on(served, &runtime);
                 }
-                Ok(_) => {}
+                Ok(None) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
@@ -258,6 +272,12 @@ async fn accept(
             },
         }
     }
+}
+
+/// The next connection, if who connected may; it goes on in another runtime.
+async fn admitted(listener: &UnixListener) -> io::Result<Option<UnixStream>> {
+    let (stream, _) = listener.accept().await?;
+    if listener::admits(&stream) { stream.into_std().map(Some) } else { Ok(None) }
 }
 
 /// A connection, counted for as long as it is open.

@@ -4,11 +4,11 @@
 //! reading as long as as much is under way, or unsent, as one connection may have: who does not read his answers stops only himself,
 //! and what he wrote meanwhile stays in the kernel's buffers. What is slow, such as waiting for an index, stops nobody but by the hundreds.
 
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 

@@ -10,18 +10,16 @@ use std::time::Duration;
 
 use dynamite_core::api::DynaMite;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::config::{self, Config};
 use crate::dynamodb;
-use crate::engine::Engine;
 use crate::error::ServerError;
 use crate::extension::Extension;
 use crate::listener::Place;
-use crate::server::{self, Settings};
+use crate::server::{self, Settings, Started};
 use crate::session::Patience;
 
 /// Runs a server until it is told to end.
@@ -64,16 +62,16 @@ fn run_with(
         idle_exit: config.idle_exit.map(Duration::from_secs),
         grace: Duration::from_secs(config.grace),
     };
-    let (runtime, running) = server::start(db, extension, &path, settings)?;
-    let engine = running.engine().clone();
+    let started = server::start(db, extension, &path, settings)?;
+    let engine = started.running.engine().clone();
     let failed = |source| ServerError::Io { what: "serving on", path: socket_path.clone(), source };
     // Before anybody can see that it listens.
     let told = {
-        let _inside = runtime.enter();
+        let _inside = started.runtime.enter();
         told_to_end().map_err(failed)?
     };
     let mut socket = place.listen()?;
-    let listener = server::listener(&runtime, &mut socket).map_err(failed)?;
+    let listener = server::listener(&started.runtime, &mut socket).map_err(failed)?;
     tracing::info!(db = %path.display(), socket = %socket_path.display(), "serving");
     let (end_http, http_ended) = oneshot::channel::<()>();
     let endpoint = dynamodb::Config {
@@ -82,56 +80,49 @@ fn run_with(
         ..dynamodb::Config::default()
     };
     let http = config.http.zip(serve_http);
-    let http = http.map(|(address, serve)| serve(&runtime, address, &engine, endpoint, http_ended));
+    let http = http.map(|(address, serve)| serve(&started, address, endpoint, http_ended));
     let http = http.transpose()?;
     let told = async move {
         let reason = told.await;
         drop(end_http);
         reason
     };
-    runtime.block_on(async {
-        server::serve(&engine, listener, socket, settings, told).await;
+    started.runtime.block_on(async {
+        server::serve(&started, listener, socket, settings, told).await;
         if let Some(http) = http {
             // It says itself what went wrong.
             let _ = http.await;
         }
     });
-    drop(runtime);
-    drop(running);
+    drop(started);
     Arc::into_inner(engine).map_or(Ok(()), |engine| engine.db.close())?;
     tracing::info!("ended");
     Ok(())
 }
 
 /// How DynamoDB's clients are served. Only programs that say so have it in them: it is a third of this crate.
-type ServeHttp = fn(
-    &Runtime,
-    SocketAddr,
-    &Engine,
-    dynamodb::Config,
-    oneshot::Receiver<()>,
-) -> Result<JoinHandle<()>, ServerError>;
+type ServeHttp =
+    fn(&Started, SocketAddr, dynamodb::Config, oneshot::Receiver<()>) -> Result<JoinHandle<()>, ServerError>;
 
 /// Answers DynamoDB's clients until it is told to end.
 fn serve_http(
-    runtime: &Runtime,
+    started: &Started,
     address: SocketAddr,
-    engine: &Engine,
     config: dynamodb::Config,
     told: oneshot::Receiver<()>,
 ) -> Result<JoinHandle<()>, ServerError> {
     let failed = |source| ServerError::Http { address, source };
-    let _inside = runtime.enter();
-    let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+    let listener = started.runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     if !address.ip().is_loopback() && config.access_keys.is_none() {
         tracing::warn!(%address, "whoever reaches this address may read and write everything; see --access-key-file");
     }
     tracing::info!("serving http://{address}");
-    let (db, writes) = (engine.db.clone(), engine.writes.clone());
-    Ok(runtime.spawn(async move {
+    let engine = started.running.engine();
+    let (io, db, writes) = (started.io.clone(), engine.db.clone(), engine.writes.clone());
+    Ok(started.runtime.spawn(async move {
         let told = async { drop(told.await) };
-        if let Err(error) = dynamodb::serve_beside(listener, db, writes, config, told).await {
+        if let Err(error) = dynamodb::serve_beside(listener, &io, db, writes, config, told).await {
             tracing::error!(%error, "the endpoint for HTTP has ended");
         }
     }))

@@ -19,7 +19,6 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::UnixStream;
 
 /// How long nothing is sent after the system has run out of descriptors.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(50);
@@ -38,9 +37,9 @@ pub(crate) struct Awake {
 }
 
 impl Socket {
-    /// To be called in the runtime that waits for it from now on.
-    pub(crate) fn new(stream: UnixStream) -> io::Result<Socket> {
-        let socket = told_of(stream.into_std()?, Interest::READABLE).map(Socket)?;
+    /// Of a stream that does not block. To be called in the runtime that waits for it from now on.
+    pub(crate) fn new(stream: StdStream) -> io::Result<Socket> {
+        let socket = told_of(stream, Interest::READABLE).map(Socket)?;
         SOCKETS.fetch_add(1, Ordering::Relaxed);
         Ok(socket)
     }
@@ -122,6 +121,7 @@ fn told_of(stream: StdStream, interest: Interest) -> io::Result<AsyncFd<StdStrea
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
 
     use super::*;
 
@@ -130,7 +130,7 @@ mod tests {
 
     fn connected() -> (Socket, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
-        (Socket::new(near).unwrap(), far)
+        (Socket::new(near.into_std().unwrap()).unwrap(), far)
     }
 
     /// Reads once, into a buffer of a few bytes.

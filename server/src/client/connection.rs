@@ -95,8 +95,8 @@ impl Connection {
     /// Connects, and exchanges greetings.
     pub(crate) async fn open(path: &Path) -> Result<Arc<Connection>> {
         let unreachable = |reason: String| ClientError::Unreachable { path: path.to_owned(), reason };
-        let stream = UnixStream::connect(path).await.map_err(|error| unreachable(error.to_string()))?;
-        let socket = Socket::new(stream).map_err(|error| unreachable(error.to_string()))?;
+        let connected = UnixStream::connect(path).await.and_then(UnixStream::into_std);
+        let socket = connected.and_then(Socket::new).map_err(|error| unreachable(error.to_string()))?;
         let socket = Arc::new(socket);
         let outbox = Outbox::new(socket.clone());
         let mut hello = Vec::new();

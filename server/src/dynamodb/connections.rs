@@ -23,6 +23,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use crate::dynamodb::Endpoint;
 use crate::dynamodb::http::{Limits, answer};
+use crate::io_threads::IoThreads;
 
 /// Requests of one connection at one time, over HTTP/2. Each may have a small body, and an answer that nobody takes.
 const STREAMS: u32 = 64;
@@ -30,6 +31,7 @@ const STREAMS: u32 = 64;
 /// See [`serve`](crate::dynamodb::serve).
 pub(crate) async fn serve(
     listener: TcpListener,
+    io: &IoThreads,
     endpoint: Arc<Endpoint>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
@@ -45,7 +47,8 @@ pub(crate) async fn serve(
         let (stream, place) = accepted;
         // Answers are small, and are not to wait for each other.
         let _ = stream.set_nodelay(true);
-        let stream = TokioIo::new(Impatient::new(stream, limits.write_time));
+        // It goes on in another runtime.
+        let stream = stream.into_std()?;
         let asked = Arc::new(Notify::new());
         let tell = asked.clone();
         let (endpoint, number) = (endpoint.clone(), endpoint.writes.new_connection());
@@ -53,8 +56,11 @@ pub(crate) async fn serve(
             tell.notify_one();
             answer(endpoint.clone(), number, request)
         });
-        let connection = graceful.watch(server.serve_connection(stream, service).into_owned());
-        tokio::spawn(async move {
+        let (server, watcher, seat) = (server.clone(), graceful.watcher(), io.seat());
+        seat.runtime().spawn(async move {
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
+            let stream = TokioIo::new(Impatient::new(stream, limits.write_time));
+            let connection = watcher.watch(server.serve_connection(stream, service).into_owned());
             // A connection that ends badly has nobody left to be told.
             let mut connection = pin!(connection);
             tokio::select! {
@@ -62,7 +68,7 @@ pub(crate) async fn serve(
                 () = asked.notified() => drop(connection.await),
                 () = sleep(limits.head_time) => {}
             }
-            drop(place);
+            drop((place, seat));
         });
     }
     drop(listener);
