@@ -10,7 +10,7 @@ use std::path::Path;
 
 use dynamite_pager::disk::reference::WriteAndFlush;
 
-use crate::connection::{read_more, split_head, value_of};
+use crate::message::Received;
 use crate::watch::Watch;
 use crate::{ITEMS, Outcome, item};
 
@@ -30,7 +30,7 @@ pub(crate) fn serve(file: &Path) -> Outcome<String> {
 fn converse(listener: &TcpListener, mut unit: WriteAndFlush) -> Outcome<()> {
     let (watch, answers) = (Watch::new()?, Answers::new());
     watch.add(listener, LISTENER)?;
-    let mut connections: Vec<Option<(TcpStream, Vec<u8>)>> = Vec::new();
+    let mut connections: Vec<Option<(TcpStream, Received)>> = Vec::new();
     loop {
         let mut written = Vec::new();
         for number in watch.ready(None)? {
@@ -38,24 +38,19 @@ fn converse(listener: &TcpListener, mut unit: WriteAndFlush) -> Outcome<()> {
                 let (stream, _) = listener.accept()?;
                 stream.set_nodelay(true)?;
                 watch.add(&stream, connections.len())?;
-                connections.push(Some((stream, Vec::new())));
+                connections.push(Some((stream, Received::default())));
                 continue;
             }
             let Some((stream, received)) = &mut connections[number] else { continue };
-            if !read_more(stream, received)? {
+            if !received.read(stream)? {
                 connections[number] = None;
                 continue;
             }
-            let Some((head, body)) = split_head(received)? else { continue };
-            let length: usize = value_of(head, "content-length").unwrap_or("0").parse()?;
-            if body.len() < length {
-                continue;
-            }
-            let target = value_of(head, "x-amz-target").unwrap_or_default();
-            let answer = match target.split('.').next_back() {
-                Some("GetItem") => &answers.item,
-                Some("Query") => &answers.items,
-                Some("CreateTable" | "DescribeTable") => &answers.table,
+            let Some(operation) = received.request()? else { continue };
+            let answer = match operation {
+                "GetItem" => &answers.item,
+                "Query" => &answers.items,
+                "CreateTable" | "DescribeTable" => &answers.table,
                 _ => {
                     written.push(number);
                     received.clear();

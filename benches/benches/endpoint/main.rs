@@ -11,6 +11,7 @@
 
 mod bare;
 mod connection;
+mod message;
 mod watch;
 
 use std::error::Error;
