@@ -205,12 +205,56 @@ fn who_asks_for_nothing_does_not_keep_a_place() {
         silent.iter().for_each(|connection| connection.get_ref().write_all(beginning).unwrap());
         check_served(&endpoint, &String::from_utf8_lossy(beginning));
     }
-    // Who has asked for something is not cut off when that time is over.
+    let request = request("DynamoDB_20120810.ListTables", b"{}");
+    // Nor does who has asked for something before.
+    for next in [0, 20] {
+        let mut silent = [endpoint.connect(), endpoint.connect()];
+        for connection in &mut silent {
+            connection.get_mut().write_all(&[&request[..], &request[..next]].concat()).unwrap();
+            assert_eq!(read_answer(connection).status, 200);
+        }
+        check_served(&endpoint, "two who are silent after their first request");
+    }
+    // Over HTTP/2, one of them takes nothing of its answer: it asks with a window of no bytes.
+    let ask = b"\0\0\x06\x01\x05\0\0\0\x01\x83\x86\x84\x41\x01a";
+    let no_window = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for settings in [&no_window[..], b"\0\0\0\x04\0\0\0\0\0"] {
+        let silent = [endpoint.connect(), endpoint.connect()];
+        for connection in &silent {
+            connection.get_ref().write_all(&[greeting, settings, &ask[..]].concat()).unwrap();
+        }
+        check_served(&endpoint, "two who are silent after their first request over HTTP/2");
+    }
+    // Who goes on to ask is not cut off when that time is over.
     let mut connection = endpoint.connect();
     for _ in 0..5 {
-        connection.get_mut().write_all(&request("DynamoDB_20120810.ListTables", b"{}")).unwrap();
+        connection.get_mut().write_all(&request).unwrap();
         assert_eq!(read_answer(&mut connection).status, 200);
         std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn who_sends_or_takes_for_longer_than_one_may_be_silent_is_not_cut_off() {
+    let endpoint = with_two_places();
+    let mut connection = endpoint.connect();
+    let list = request("DynamoDB_20120810.ListTables", b"{}");
+    let (begun, end) = list.split_at(list.len() - 1);
+    connection.get_mut().write_all(begun).unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    connection.get_mut().write_all(end).unwrap();
+    assert_eq!(read_answer(&mut connection).status, 200);
+    drop(connection);
+    endpoint.create_hash_table();
+    let item = json!({"p": {"S": "a"}, "x": {"S": "x".repeat(390_000)}});
+    endpoint.done("PutItem", json!({"TableName": "hhh", "Item": item}));
+    let get = json!({"TableName": "hhh", "Key": {"p": {"S": "a"}}}).to_string();
+    let mut connection = endpoint.connect();
+    connection.get_mut().write_all(&request("DynamoDB_20120810.GetItem", get.as_bytes()).repeat(50)).unwrap();
+    for _ in 0..50 {
+        assert_eq!(read_answer(&mut connection).status, 200);
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -1,28 +1,30 @@
 //! Connections: accepted while there are places for them, and given up when nothing comes of them.
 //!
-//! A place is worth something, so nobody keeps one for nothing. Who has asked for nothing within [`Limits::head_time`] is cut off,
-//! whatever was sent: the protocol's own clocks begin only once it is known which version of HTTP is spoken. Who takes nothing of
-//! an answer within [`Limits::write_time`] is cut off too ([`Impatient`]). Between two requests, and within one, the clocks are those
-//! of the protocol and of [`Room`](super::body::Room).
+//! A place is worth something, so nobody keeps one for nothing. A connection is cut off when for [`head_time`](super::Limits::head_time) no request was being
+//! answered and nothing was sent, whatever has come: nobody ever asked, the head of a request takes too long, or the client has gone
+//! ([`Clock`]; those of the protocols would be set anew for each request, and begin only once it is known which version of HTTP is
+//! spoken). So is one whose client takes nothing of an answer within [`write_time`](super::Limits::write_time) ([`Impatient`]). How long a body may
+//! take is the matter of [`Room`](super::body::Room).
 
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::dynamodb::Endpoint;
-use crate::dynamodb::http::{Limits, answer};
+use crate::dynamodb::http::answer;
 use crate::io_threads::IoThreads;
 
 /// Requests of one connection at one time, over HTTP/2. Each may have a small body, and an answer that nobody takes.
@@ -36,7 +38,7 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let limits = endpoint.config.limits;
-    let server = builder(&limits);
+    let server = builder();
     let (graceful, places) = (GracefulShutdown::new(), Arc::new(Semaphore::new(limits.connections)));
     let mut shutdown = pin!(shutdown);
     loop {
@@ -49,24 +51,30 @@ pub(crate) async fn serve(
         let _ = stream.set_nodelay(true);
         // It goes on in another runtime.
         let stream = stream.into_std()?;
-        let asked = Arc::new(Notify::new());
-        let tell = asked.clone();
-        let (endpoint, number) = (endpoint.clone(), endpoint.writes.new_connection());
+        let clock = Arc::new(Clock::new(limits.head_time));
+        let (endpoint, number, under_way) =
+            (endpoint.clone(), endpoint.writes.new_connection(), clock.clone());
         let service = service_fn(move |request| {
-            tell.notify_one();
-            answer(endpoint.clone(), number, request)
+            let (answered, under_way) =
+                (answer(endpoint.clone(), number, request), UnderWay::new(&under_way));
+            async move {
+                let answer = answered.await;
+                drop(under_way);
+                answer
+            }
         });
         let (server, watcher, seat) = (server.clone(), graceful.watcher(), io.seat());
         seat.runtime().spawn(async move {
             let Ok(stream) = TcpStream::from_std(stream) else { return };
-            let stream = TokioIo::new(Impatient::new(stream, limits.write_time));
-            let connection = watcher.watch(server.serve_connection(stream, service).into_owned());
-            // A connection that ends badly has nobody left to be told.
-            let mut connection = pin!(connection);
-            tokio::select! {
-                _ = &mut connection => {}
-                () = asked.notified() => drop(connection.await),
-                () = sleep(limits.head_time) => {}
+            let stream = TokioIo::new(Impatient::new(stream, limits.write_time, clock.clone()));
+            let mut connection = pin!(watcher.watch(server.serve_connection(stream, service).into_owned()));
+            while !clock.is_over() {
+                tokio::select! {
+                    biased;
+                    // A connection that ends badly has nobody left to be told.
+                    _ = &mut connection => break,
+                    () = sleep_until(clock.end()) => {}
+                }
             }
             drop((place, seat));
         });
@@ -76,15 +84,11 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+fn builder() -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // Answers are not kept until no request waits behind them: who sends requests without end would be kept answers without end.
-    server.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_time);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(limits.head_time)
-        .max_concurrent_streams(STREAMS);
+    // Answers of HTTP/1.1 are not kept until no request waits behind them: who sends requests without end would be kept answers without
+    // end.
+    server.http2().max_concurrent_streams(STREAMS);
     server
 }
 
@@ -104,23 +108,74 @@ async fn accept(
     }
 }
 
+/// When a connection is to be cut off. It is set for the first time when the connection is accepted.
+struct Clock {
+    limit: Duration,
+    /// Requests that are being answered.
+    under_way: AtomicUsize,
+    /// When something was sent.
+    sent: Mutex<Instant>,
+}
+
+impl Clock {
+    fn new(limit: Duration) -> Clock {
+        // Whoever says for ever means as long as clocks can count.
+        let limit = limit.min(Duration::from_secs(1 << 30));
+        Clock { limit, under_way: AtomicUsize::new(0), sent: Mutex::new(Instant::now()) }
+    }
+
+    fn sent(&self) {
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// When the time is over, unless something happens until then.
+    fn end(&self) -> Instant {
+        match self.under_way.load(Ordering::Relaxed) {
+            0 => *self.sent.lock().unwrap_or_else(PoisonError::into_inner) + self.limit,
+            _ => Instant::now() + self.limit,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.end() <= Instant::now()
+    }
+}
+
+/// A request that is being answered, until it is dropped.
+struct UnderWay(Arc<Clock>);
+
+impl UnderWay {
+    fn new(clock: &Arc<Clock>) -> UnderWay {
+        clock.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(clock.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A stream whose writes fail once the other side has taken nothing for a while.
 struct Impatient {
     stream: TcpStream,
     limit: Duration,
+    clock: Arc<Clock>,
     /// When the write that waits is given up. Most writes do not wait.
     until: Option<Pin<Box<Sleep>>>,
 }
 
 impl Impatient {
-    fn new(stream: TcpStream, limit: Duration) -> Impatient {
-        Impatient { stream, limit, until: None }
+    fn new(stream: TcpStream, limit: Duration, clock: Arc<Clock>) -> Impatient {
+        Impatient { stream, limit, clock, until: None }
     }
 
     /// What came of a write, or that it is given up.
     fn bound<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.until = None;
+            self.clock.sent();
             return written;
         }
         let limit = self.limit;

@@ -39,8 +39,8 @@ pub struct Limits {
     /// Bytes of all bodies of more than 8 KB at one time; more have to wait. What is made of them takes up to some twenty times as
     /// much.
     pub bodies_bytes: usize,
-    /// How long the head of a request may take, also while a connection is idle between two, and how long a new connection may
-    /// take to ask for anything.
+    /// How long a connection may go without a request that is being answered, and without anything being sent to it: how long a new one
+    /// may take to ask for anything, and how long the head of a request may take, with the time between two.
     pub head_time: Duration,
     /// How long a body may take.
     pub body_time: Duration,
