@@ -5,6 +5,7 @@
 //! a request that is answered from memory.) What that gives up is little: whatever takes long is done by other threads anyway.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -37,7 +38,7 @@ pub(crate) struct Seat {
 
 impl IoThreads {
     pub(crate) fn start() -> io::Result<IoThreads> {
-        let count = thread::available_parallelism()?.get();
+        let count = thread::available_parallelism().map_or(1, NonZero::get);
         let blocking = BLOCKING.div_ceil(count);
         // One after the other, so that those that run end if another one cannot be started.
         let mut threads = IoThreads(Vec::with_capacity(count));

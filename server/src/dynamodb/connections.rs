@@ -50,7 +50,7 @@ pub(crate) async fn serve(
         // Answers are small, and are not to wait for each other.
         let _ = stream.set_nodelay(true);
         // It goes on in another runtime.
-        let stream = stream.into_std()?;
+        let Ok(stream) = stream.into_std() else { continue };
         let clock = Arc::new(Clock::new(limits.head_time));
         let (endpoint, number, under_way) =
             (endpoint.clone(), endpoint.writes.new_connection(), clock.clone());
