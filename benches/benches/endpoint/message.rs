@@ -12,6 +12,8 @@ use crate::Outcome;
 const READ: usize = 8 << 10;
 /// Headers of a message, at the most.
 const HEADERS: usize = 32;
+/// Longest head of a message.
+const HEAD_MAX: usize = 64 << 10;
 
 /// The bytes of a message. Those behind them are left from earlier ones: to clear them first would take longer than to read what comes.
 #[derive(Default)]
@@ -49,7 +51,7 @@ impl Received {
         let mut headers = [EMPTY_HEADER; HEADERS];
         let mut request = Request::new(&mut headers);
         let bytes = &self.bytes[..self.len];
-        let Status::Complete(head) = request.parse(bytes)? else { return Ok(None) };
+        let Status::Complete(head) = request.parse(bytes)? else { return incomplete(bytes) };
         let is_whole = body(request.headers, &bytes[head..])?.is_some();
         let target = value_of(request.headers, "x-amz-target").unwrap_or_default();
         Ok(target.split('.').next_back().filter(|_| is_whole))
@@ -60,7 +62,7 @@ impl Received {
         let mut headers = [EMPTY_HEADER; HEADERS];
         let mut response = Response::new(&mut headers);
         let bytes = &self.bytes[..self.len];
-        let Status::Complete(head) = response.parse(bytes)? else { return Ok(None) };
+        let Status::Complete(head) = response.parse(bytes)? else { return incomplete(bytes) };
         let headers = &*response.headers;
         let is_last =
             value_of(headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
@@ -69,15 +71,18 @@ impl Received {
     }
 }
 
+/// Of a head that is not whole nothing is known, and not for ever.
+fn incomplete<T>(bytes: &[u8]) -> Outcome<Option<T>> {
+    if bytes.len() > HEAD_MAX { Err("the head is too long".into()) } else { Ok(None) }
+}
+
 /// The body of a message, if all of it is there.
 fn body<'m>(headers: &[Header<'m>], rest: &'m [u8]) -> Outcome<Option<Cow<'m, [u8]>>> {
-    if let Some(length) = value_of(headers, "content-length") {
-        return Ok(rest.get(..length.parse()?).map(Cow::Borrowed));
+    if value_of(headers, "transfer-encoding") == Some("chunked") {
+        return Ok(chunks(rest)?.map(Cow::Owned));
     }
-    match value_of(headers, "transfer-encoding") {
-        Some("chunked") => Ok(chunks(rest)?.map(Cow::Owned)),
-        _ => Ok(Some(Cow::default())),
-    }
+    let length = value_of(headers, "content-length").unwrap_or("0").parse()?;
+    Ok(rest.get(..length).map(Cow::Borrowed))
 }
 
 /// The value of a header.
