@@ -1,10 +1,10 @@
 //! Connections: accepted while there are places for them, and given up when nothing comes of them.
 //!
-//! A place is worth something, so nobody keeps one for nothing. A connection is cut off when for [`head_time`](super::Limits::head_time) no request was being
-//! answered and nothing was sent, whatever has come: nobody ever asked, the head of a request takes too long, or the client has gone
-//! ([`Clock`]; those of the protocols would be set anew for each request, and begin only once it is known which version of HTTP is
-//! spoken). So is one whose client takes nothing of an answer within [`write_time`](super::Limits::write_time) ([`Impatient`]). How long a body may
-//! take is the matter of [`Room`](super::body::Room).
+//! A place is worth something, so nobody keeps one for nothing. A connection is cut off when for
+//! [`head_time`](super::Limits::head_time) no request was being answered and nothing was sent, whatever has come: nobody ever asked,
+//! the head of a request takes too long, or the client has gone ([`Clock`]; those of the protocols would be set anew for each
+//! request, and begin only once it is known which version of HTTP is spoken). So is one whose client takes nothing of an answer within
+//! [`write_time`](super::Limits::write_time) ([`Impatient`]). How long a body may take is the matter of [`Room`](super::body::Room).
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -113,25 +113,25 @@ struct Clock {
     limit: Duration,
     /// Requests that are being answered.
     under_way: AtomicUsize,
-    /// When something was sent.
-    sent: Mutex<Instant>,
+    /// When something was sent, or a request had been answered.
+    busy: Mutex<Instant>,
 }
 
 impl Clock {
     fn new(limit: Duration) -> Clock {
         // Whoever says for ever means as long as clocks can count.
         let limit = limit.min(Duration::from_secs(1 << 30));
-        Clock { limit, under_way: AtomicUsize::new(0), sent: Mutex::new(Instant::now()) }
+        Clock { limit, under_way: AtomicUsize::new(0), busy: Mutex::new(Instant::now()) }
     }
 
-    fn sent(&self) {
-        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    fn set(&self) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// When the time is over, unless something happens until then.
     fn end(&self) -> Instant {
         match self.under_way.load(Ordering::Relaxed) {
-            0 => *self.sent.lock().unwrap_or_else(PoisonError::into_inner) + self.limit,
+            0 => *self.busy.lock().unwrap_or_else(PoisonError::into_inner) + self.limit,
             _ => Instant::now() + self.limit,
         }
     }
@@ -153,6 +153,8 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        // Its answer may have to wait until there is room for it.
+        self.0.set();
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -175,7 +177,7 @@ impl Impatient {
     fn bound<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.until = None;
-            self.clock.sent();
+            self.clock.set();
             return written;
         }
         let limit = self.limit;
@@ -223,5 +225,23 @@ impl AsyncWrite for Impatient {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_begins_when_a_request_has_been_answered_however_long_that_took() {
+        let hour = Duration::from_secs(3600);
+        let clock = Arc::new(Clock::new(hour));
+        let under_way = UnderWay::new(&clock);
+        *clock.busy.lock().unwrap() -= 2 * hour;
+        assert!(!clock.is_over());
+        drop(under_way);
+        assert!(!clock.is_over());
+        *clock.busy.lock().unwrap() -= 2 * hour;
+        assert!(clock.is_over());
     }
 }
