@@ -483,6 +483,12 @@ impl Pager {
         }
     }
 
+    /// How often a page was not in the pool when it was wanted: `misses` and `shared_misses` of [`stats`](Pager::stats), for those who ask
+    /// after each operation. Cost: two loads.
+    pub fn cache_misses(&self) -> u64 {
+        self.core.counters.misses.get() + self.core.counters.shared_misses.get()
+    }
+
     /// The database file, for error messages; a database in memory has the name `:memory:`.
     pub fn path(&self) -> Arc<Path> {
         self.core.context.0.clone()

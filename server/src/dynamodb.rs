@@ -44,6 +44,7 @@ use crate::dynamodb::creating::Creating;
 pub use crate::dynamodb::http::Limits;
 pub use crate::dynamodb::sigv4::AccessKeys;
 use crate::io_threads::IoThreads;
+use crate::warmth::Warmth;
 use crate::writes::Writes;
 
 /// How the endpoint answers.
@@ -84,6 +85,7 @@ struct Endpoint {
     creating: Creating,
     writes: Arc<Writes>,
     room: Room,
+    warmth: Warmth,
 }
 
 impl Endpoint {
@@ -127,6 +129,7 @@ pub(crate) async fn serve_beside(
 ) -> io::Result<()> {
     let (control, creating) = (Mutex::default(), Creating::default());
     let room = Room::new(config.limits);
-    let endpoint = Arc::new(Endpoint { db, config, control, creating, writes, room });
+    let warmth = Warmth::default();
+    let endpoint = Arc::new(Endpoint { db, config, control, creating, writes, room, warmth });
     connections::serve(listener, io, endpoint, shutdown).await
 }

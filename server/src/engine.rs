@@ -6,13 +6,12 @@
 //! | one writer and one settler | writes, and waiting until they are durable | see [`writes`](crate::writes) |
 //! | a few for what is slow | tables, backups, waiting for an index | they may take as long as they like |
 //!
-//! A get whose pages are in the cache takes less time than handing it to another thread, so it is done where its request arrives. Whether
-//! they are is not known before; so as soon as one takes long, those after it go to the readers for a while.
+//! A get whose pages are in the cache is done where its request arrives, see [`warmth`](crate::warmth).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dynamite_core::api::{Deferred, DynaMite};
 
@@ -25,13 +24,8 @@ use crate::protocol::Asked;
 use crate::protocol::fault::Refusal;
 use crate::queue::FairQueue;
 use crate::stats::ServerStats;
+use crate::warmth::Warmth;
 use crate::writes::Writes;
-
-/// A get that takes longer has waited for the disk.
-const LONG: Duration = Duration::from_micros(100);
-
-/// Gets that go to the readers after one that took long.
-const COLD_GETS: u32 = 128;
 
 /// Threads for what is slow.
 const SLOW_THREADS: usize = 4;
@@ -50,7 +44,7 @@ pub(crate) struct Engine {
     pub(crate) slow: FairQueue<Task>,
     pub(crate) news: News,
     pub(crate) writes: Arc<Writes>,
-    cold_gets: AtomicU32,
+    pub(crate) warmth: Warmth,
     begun: Instant,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -89,7 +83,7 @@ impl Engine {
             slow: FairQueue::default(),
             news: News::default(),
             writes,
-            cold_gets: AtomicU32::new(0),
+            warmth: Warmth::default(),
             begun: Instant::now(),
             threads: Mutex::default(),
         })
@@ -123,23 +117,6 @@ impl Engine {
         let mut threads = self.threads();
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread);
-    }
-
-    /// Whether a get may be done where its request arrived.
-    pub(crate) fn is_warm(&self) -> bool {
-        let cold = self.cold_gets.load(Ordering::Relaxed);
-        if cold > 0 {
-            // It does not matter if two threads count the same get.
-            self.cold_gets.store(cold - 1, Ordering::Relaxed);
-        }
-        cold == 0
-    }
-
-    /// A get was done where its request arrived.
-    pub(crate) fn took(&self, time: Duration) {
-        if time > LONG {
-            self.cold_gets.store(COLD_GETS, Ordering::Relaxed);
-        }
     }
 
     /// Takes a request for a write.

@@ -28,6 +28,8 @@ mod flow;
 
 mod news;
 
+mod warmth;
+
 mod stats;
 
 mod extension;

@@ -258,10 +258,9 @@ impl Session {
         };
         let load = load(asked.code, body);
         let queue = match asked.code.class() {
-            Class::Point if engine.is_warm() => {
-                let begun = Instant::now();
-                dispatch::read(Context::new(engine, link), asked, id, body, batch)?;
-                engine.took(begun.elapsed());
+            Class::Point if engine.warmth.is_warm() => {
+                let context = Context::new(engine, link);
+                engine.warmth.watch(&engine.db, || dispatch::read(context, asked, id, body, batch))?;
                 return Ok(());
             }
             Class::Stream => {

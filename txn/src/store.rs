@@ -418,6 +418,11 @@ impl Store {
         self.shared.pager.stats()
     }
 
+    /// How often a page was not in the cache when it was wanted: see [`Pager::cache_misses`].
+    pub fn cache_misses(&self) -> u64 {
+        self.shared.pager.cache_misses()
+    }
+
     /// The id that was given at creation.
     pub fn database_id(&self) -> [u8; 16] {
         self.shared.pager.database_id()

@@ -201,6 +201,21 @@ impl DynaMite {
         self.shared.store.stats()
     }
 
+    /// How often a page was not in the cache when it was wanted, since the database was opened: `misses` and `shared_misses` of
+    /// [`stats`](Self::stats), for those who ask after each operation whether it had to wait for the disk. Cost: two loads.
+    ///
+    /// ```
+    /// # use dynamite_core::api::DynaMite;
+    /// # let db = DynaMite::in_memory()?;
+    /// let before = db.cache_misses();
+    /// db.list_tables()?;
+    /// assert_eq!(db.cache_misses(), before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cache_misses(&self) -> u64 {
+        self.shared.store.cache_misses()
+    }
+
     /// Sixteen bytes that no other database has, drawn when it was created.
     pub fn database_id(&self) -> [u8; 16] {
         self.shared.store.database_id()

@@ -158,12 +158,13 @@ async fn operate(
 ) -> Result<Response<Reply>, TooLarge> {
     let target = Target::of(&head.headers);
     let accepted = Encoding::accepted(&head.headers);
-    let is_quick = target.is_some_and(Target::is_quick)
-        && body.len() <= QUICK_LEN
-        && !head.headers.contains_key(CONTENT_ENCODING);
-    let answer = match is_quick {
-        true => begin(&endpoint, target, &head, &body),
-        false => {
+    let is_small = body.len() <= QUICK_LEN && !head.headers.contains_key(CONTENT_ENCODING);
+    let answer = match target.map(|target| target.run) {
+        Some(Run::Write(_)) if is_small => begin(&endpoint, target, &head, &body),
+        Some(Run::Quick(_)) if is_small && endpoint.warmth.is_warm() => {
+            endpoint.warmth.watch(&endpoint.db, || begin(&endpoint, target, &head, &body))
+        }
+        _ => {
             let endpoint = endpoint.clone();
             let begun = tokio::task::spawn_blocking(move || begin(&endpoint, target, &head, &body)).await;
             begun.unwrap_or_else(|error| Ok(Begun::failed(Failure::internal(error.to_string()))))
@@ -372,6 +373,7 @@ mod tests {
     use crate::dynamodb::Config;
     use crate::dynamodb::body::Room;
     use crate::dynamodb::creating::Creating;
+    use crate::warmth::Warmth;
     use crate::writes::Writes;
 
     fn endpoint(settle: fn() -> Result<()>) -> Arc<Endpoint> {
@@ -379,7 +381,8 @@ mod tests {
         let writes = Arc::new(Writes::settled_by(&db, move |_| settle()).unwrap());
         let (control, creating) = (std::sync::Mutex::default(), Creating::default());
         let room = Room::new(Limits::default());
-        Arc::new(Endpoint { db, config: Config::default(), control, creating, writes, room })
+        let warmth = Warmth::default();
+        Arc::new(Endpoint { db, config: Config::default(), control, creating, writes, room, warmth })
     }
 
     #[tokio::test]
@@ -401,14 +404,19 @@ mod tests {
         check(|| panic!("a bug, as it should be"), body, Err(panicked)).await;
     }
 
-    /// What a request for an operation is answered.
-    async fn answered(endpoint: &Arc<Endpoint>, operation: &str, body: Value) -> Answer {
+    /// A request for an operation, as it arrives.
+    fn request(operation: &str, body: &Value) -> (Parts, Bytes) {
         let request = Request::post("/")
             .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
             .header("x-amz-date", "20200101T000000Z")
             .header(AUTHORIZATION, "AWS4-HMAC-SHA256 Credential=a/b/c/d/e, SignedHeaders=host, Signature=f");
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let body = Bytes::from(body.to_string());
+        (head, Bytes::from(body.to_string()))
+    }
+
+    /// What it is answered.
+    async fn answered(endpoint: &Arc<Endpoint>, operation: &str, body: Value) -> Answer {
+        let (head, body) = request(operation, &body);
         match begin(endpoint, Target::of(&head.headers), &head, &body) {
             Ok(Begun::Answered(answer)) => answer,
             Ok(Begun::Write(write)) => written(endpoint.clone(), 1, write).await,
@@ -439,6 +447,22 @@ mod tests {
             let answer = answered(&endpoint, operation, body).await.unwrap();
             let answer = String::from_utf8(answer).unwrap();
             assert!(answer.contains(r#"{"id":{"S":"a"}}"#), "{operation}: {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_are_done_elsewhere_for_a_while_behind_one_that_has_waited_for_the_disk() {
+        let mut endpoint = endpoint(|| Ok(()));
+        endpoint.db.create_table("things").partition_key("id", KeyType::String).execute().unwrap();
+        Arc::get_mut(&mut endpoint).unwrap().warmth = Warmth::cooled();
+        let cold = endpoint.warmth.cold();
+        let put = json!({"TableName": "things", "Item": {"id": {"S": "a"}}});
+        let get = json!({"TableName": "things", "Key": {"id": {"S": "a"}}});
+        for (operation, body, left) in [("PutItem", &put, cold), ("GetItem", &get, cold - 1)] {
+            let (head, body) = request(operation, body);
+            let Ok(response) = operate(endpoint.clone(), 1, head, body).await else { panic!("it is small") };
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(endpoint.warmth.cold(), left, "{operation}");
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Target {
 /// How an operation is done.
 #[derive(Clone, Copy)]
 pub(crate) enum Run {
-    /// At once: it waits for nothing but, rarely, a page.
+    /// At once, if what it reads is in the cache.
     Quick(fn(&Endpoint, &Json<'_>) -> Answer),
     /// In its time.
     Slow(fn(&Endpoint, &Json<'_>) -> Answer),
@@ -75,11 +75,6 @@ impl Target {
         run: fn(&Endpoint, &Json<'_>) -> Answer<Statements>,
     ) -> Target {
         Target { name, fields, run: Run::Statements(run) }
-    }
-
-    /// Whether its requests, if they are small, hold up nobody who waits for the network.
-    pub(crate) fn is_quick(&self) -> bool {
-        matches!(self.run, Run::Quick(_) | Run::Write(_))
     }
 
     /// The operation that a request is for.
