@@ -1,5 +1,6 @@
 //! Calling an operation, and calling it again where that is safe.
 
+use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -52,21 +53,21 @@ impl Route {
     }
 
     /// Calls what only reads.
-    pub(crate) async fn read<O: Operation, R>(
+    pub(crate) fn read<O: Operation, R>(
         &self,
         operation: &O,
         with: impl FnOnce(O::Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        self.call(operation, Repeat::Safe, Limit::Usual, with).await
+    ) -> impl Future<Output = Result<R>> {
+        self.call(operation, Repeat::Safe, Limit::Usual, with)
     }
 
     /// Calls what writes.
-    pub(crate) async fn write<O: Operation, R>(
+    pub(crate) fn write<O: Operation, R>(
         &self,
         operation: &O,
         with: impl FnOnce(O::Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        self.call(operation, Repeat::Never, Limit::Usual, with).await
+    ) -> impl Future<Output = Result<R>> {
+        self.call(operation, Repeat::Never, Limit::Usual, with)
     }
 
     pub(crate) async fn call<O: Operation, R>(
@@ -93,12 +94,12 @@ impl Route {
         limit: Limit,
         with: impl FnOnce(O::Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let answered = async {
+        let answered = pin!(async {
             match &self.held {
                 Some(held) => Ok(held.connection.call(operation).await?),
-                None => self.client.shared.call(operation, repeat).await,
+                None => self.client.shared.call(operation, repeat).await.map(|(_, reply)| reply),
             }
-        };
+        });
         let Reply { kind, body, .. } = match limit {
             Limit::Usual => within(self.client.shared.options.timeout, answered).await?,
             Limit::None => answered.await?,
@@ -141,12 +142,8 @@ impl Shared {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn call<O: Operation>(&self, operation: &O, repeat: Repeat) -> Result<Reply> {
-        self.call_over(operation, repeat).await.map(|(_, reply)| reply)
-    }
-
     /// Calls an operation, and says over which connection the answer came.
-    pub(crate) async fn call_over<O: Operation>(
+    pub(crate) async fn call<O: Operation>(
         &self,
         operation: &O,
         repeat: Repeat,
@@ -173,7 +170,8 @@ impl Shared {
     /// A connection that was alive a moment ago.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>> {
         let connection = self.current();
-        if connection.is_ended() { self.reconnect().await } else { Ok(connection) }
+        // By itself, since each request would have room for what is seldom done.
+        if connection.is_ended() { Box::pin(self.reconnect()).await } else { Ok(connection) }
     }
 
     #[cold]

@@ -71,16 +71,18 @@ impl GetItemVersioned {
         self.run(form::of_type).await
     }
 
-    async fn run<T>(self, form: Form<T>) -> Result<Option<VersionedItem<T>>> {
+    fn run<T>(self, form: Form<T>) -> impl Future<Output = Result<Option<VersionedItem<T>>>> {
         let GetItemVersioned { route, faults, get } = self;
-        faults.check()?;
-        let decode = |found: Option<(u64, Bytes<'_>)>| {
-            let found = found.map(|(version, item)| {
-                Ok(VersionedItem { item: form::decode(form, &get.table, &item)?, version })
-            });
-            found.transpose()
-        };
-        route.read(&get, decode).await
+        async move {
+            faults.check()?;
+            let decode = |found: Option<(u64, Bytes<'_>)>| {
+                let found = found.map(|(version, item)| {
+                    Ok(VersionedItem { item: form::decode(form, &get.table, &item)?, version })
+                });
+                found.transpose()
+            };
+            route.read(&get, decode).await
+        }
     }
 }
 
@@ -117,7 +119,7 @@ impl GetItem {
     ///
     /// Those of the embedded database's, and [`ClientError`](crate::ClientError).
     pub async fn execute(self) -> Result<Option<Value>> {
-        Ok(self.0.execute().await?.map(|found| found.item))
+        Ok(self.0.run(form::value).await?.map(|found| found.item))
     }
 
     /// Gets the item with its exact attribute values.

@@ -78,7 +78,7 @@ impl DynaMiteClient {
     {
         let opened = async {
             // What a lost connection had is gone with it.
-            let (connection, reply) = self.shared.call_over(open, Repeat::Safe).await?;
+            let (connection, reply) = self.shared.call(open, Repeat::Safe).await?;
             match reply.opened {
                 Some(opened) => Ok(Held { opened: opened?, connection }),
                 None => Err(failure(&reply.body)),

@@ -34,14 +34,14 @@ impl Faults {
         self.keep(EncodedItem::of(item))
     }
 
-    pub(crate) fn name(&mut self, terms: &mut Option<Terms<'static>>, placeholder: &str, name: &str) {
+    pub(crate) fn name(&mut self, terms: &mut Option<Box<Terms<'static>>>, placeholder: &str, name: &str) {
         let terms = terms.get_or_insert_default();
         terms.names.push((placeholder.to_owned().into(), name.to_owned().into()));
     }
 
     pub(crate) fn value(
         &mut self,
-        terms: &mut Option<Terms<'static>>,
+        terms: &mut Option<Box<Terms<'static>>>,
         placeholder: &str,
         value: impl IntoAttribute,
     ) {

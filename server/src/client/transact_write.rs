@@ -15,7 +15,7 @@ use crate::protocol::terms::{Key, Terms};
 struct Asked {
     table: String,
     expected: Option<u64>,
-    terms: Option<Terms<'static>>,
+    terms: Option<Box<Terms<'static>>>,
     return_old: bool,
 }
 

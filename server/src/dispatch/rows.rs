@@ -228,7 +228,7 @@ mod tests {
         }
         let check = |filter: &str, found: usize| {
             let terms = Terms { filter: Some(filter.into()), ..Terms::default() };
-            let want = Want { terms: Some(terms), ..Want::default() };
+            let want = Want { terms: Some(terms.into()), ..Want::default() };
             let selection = Selection { table: Some("things".into()), want, ..Selection::default() };
             let terms = ScanTerms { selection, segment: None };
             let mut rows = stream_scan(Context::new(&engine, &link), &terms).unwrap();

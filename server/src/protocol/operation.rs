@@ -229,7 +229,7 @@ pub(crate) struct Put<'a> {
     pub(crate) item: Option<EncodedItem<'a>>,
     pub(crate) expected: Option<u64>,
     #[serde(borrow)]
-    pub(crate) terms: Option<Terms<'a>>,
+    pub(crate) terms: Option<Box<Terms<'a>>>,
     pub(crate) return_old: bool,
 }
 
@@ -241,7 +241,7 @@ pub(crate) struct Update<'a> {
     pub(crate) key: Key<'a>,
     pub(crate) expected: Option<u64>,
     #[serde(borrow)]
-    pub(crate) terms: Option<Terms<'a>>,
+    pub(crate) terms: Option<Box<Terms<'a>>>,
     pub(crate) return_values: ReturnValues,
 }
 
@@ -253,7 +253,7 @@ pub(crate) struct Delete<'a> {
     pub(crate) key: Key<'a>,
     pub(crate) expected: Option<u64>,
     #[serde(borrow)]
-    pub(crate) terms: Option<Terms<'a>>,
+    pub(crate) terms: Option<Box<Terms<'a>>>,
     pub(crate) return_old: bool,
 }
 
@@ -303,7 +303,7 @@ pub(crate) struct Action<'a> {
     pub(crate) what: What<'a>,
     pub(crate) expected: Option<u64>,
     #[serde(borrow)]
-    pub(crate) terms: Option<Terms<'a>>,
+    pub(crate) terms: Option<Box<Terms<'a>>>,
     pub(crate) return_old: bool,
 }
 

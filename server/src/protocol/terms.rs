@@ -49,7 +49,7 @@ pub(crate) struct Want<'a> {
     #[serde(borrow)]
     pub(crate) attributes: Option<Vec<Text<'a>>>,
     #[serde(borrow)]
-    pub(crate) terms: Option<Terms<'a>>,
+    pub(crate) terms: Option<Box<Terms<'a>>>,
 }
 
 /// What queries and scans are told alike.
