@@ -73,6 +73,7 @@ impl GetItemVersioned {
 
     fn run<T>(self, form: Form<T>) -> impl Future<Output = Result<Option<VersionedItem<T>>>> {
         let GetItemVersioned { route, faults, get } = self;
+        // An `async fn` would keep both itself and its parts.
         async move {
             faults.check()?;
             let decode = |found: Option<(u64, Bytes<'_>)>| {

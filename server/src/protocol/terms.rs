@@ -15,7 +15,8 @@ pub(crate) enum At {
     Held(u64),
 }
 
-/// The expressions of an operation, and what their placeholders stand for.
+/// The expressions of an operation, and what their placeholders stand for. Behind a pointer wherever most requests have none: they are
+/// large, and what is awaited for a request has room for all of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Terms<'a> {
     #[serde(borrow)]
